@@ -1,0 +1,195 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tallybook.activities.v1 import activities_pb2 as _activities_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ProgramActivated(_message.Message):
+    __slots__ = ("version", "document")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    document: bytes
+    def __init__(self, version: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
+
+class ClockAdvanced(_message.Message):
+    __slots__ = ("to",)
+    TO_FIELD_NUMBER: _ClassVar[int]
+    to: _timestamp_pb2.Timestamp
+    def __init__(self, to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MemberEnrolled(_message.Message):
+    __slots__ = ("by",)
+    BY_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    def __init__(self, by: _Optional[str] = ...) -> None: ...
+
+class IdentifiersLinked(_message.Message):
+    __slots__ = ("identifiers",)
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
+class HashedIdentifier(_message.Message):
+    __slots__ = ("kind", "hash")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    hash: bytes
+    def __init__(self, kind: _Optional[str] = ..., hash: _Optional[bytes] = ...) -> None: ...
+
+class PurchaseRecorded(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.Purchase
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Purchase, _Mapping]] = ...) -> None: ...
+
+class ReturnRecorded(_message.Message):
+    __slots__ = ("activity", "lines", "purchased_at")
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    PURCHASED_AT_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.Return
+    lines: _containers.RepeatedCompositeFieldContainer[ReturnedLine]
+    purchased_at: _timestamp_pb2.Timestamp
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ReturnedLine(_message.Message):
+    __slots__ = ("line", "sku", "category", "quantity", "amount")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    SKU_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+    def __init__(self, line: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class TierAssigned(_message.Message):
+    __slots__ = ("tier", "since", "tiering_position")
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    TIERING_POSITION_FIELD_NUMBER: _ClassVar[int]
+    tier: str
+    since: _timestamp_pb2.Timestamp
+    tiering_position: int
+    def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ...) -> None: ...
+
+class PointsAccrued(_message.Message):
+    __slots__ = ("purchase", "reason", "points", "tier", "rules", "expires_at", "debt_repaid")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    reason: str
+    points: int
+    tier: str
+    rules: _containers.RepeatedCompositeFieldContainer[AppliedRule]
+    expires_at: _timestamp_pb2.Timestamp
+    debt_repaid: int
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[AppliedRule, _Mapping]]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ...) -> None: ...
+
+class AppliedRule(_message.Message):
+    __slots__ = ("rule", "arithmetic")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    ARITHMETIC_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    arithmetic: str
+    def __init__(self, rule: _Optional[str] = ..., arithmetic: _Optional[str] = ...) -> None: ...
+
+class PointsClawedBack(_message.Message):
+    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    reason: str
+    points: int
+    tier: str
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt: int
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ...) -> None: ...
+
+class Allocation(_message.Message):
+    __slots__ = ("lot", "amount")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    amount: int
+    def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class HoldPlaced(_message.Message):
+    __slots__ = ("hold", "order", "amount", "expires_at", "allocations")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    order: str
+    amount: int
+    expires_at: _timestamp_pb2.Timestamp
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class HoldCaptured(_message.Message):
+    __slots__ = ("hold", "order", "amount", "allocations", "released")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    order: str
+    amount: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    released: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class HoldReleased(_message.Message):
+    __slots__ = ("hold", "order", "amount", "reason", "allocations")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    order: str
+    amount: int
+    reason: str
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class PointsExpired(_message.Message):
+    __slots__ = ("lot", "points")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    points: int
+    def __init__(self, lot: _Optional[int] = ..., points: _Optional[int] = ...) -> None: ...
+
+class ActivityRejected(_message.Message):
+    __slots__ = ("kind", "code", "detail")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    code: str
+    detail: str
+    def __init__(self, kind: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
