@@ -1,0 +1,1 @@
+"""Tallybook: an event-sourced loyalty ledger."""

@@ -1,0 +1,1 @@
+"""The `tally` command line, and the servers it starts on one machine."""

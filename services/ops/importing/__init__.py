@@ -1,0 +1,1 @@
+"""Files of other people's sales, read into activities with an account of every row."""
