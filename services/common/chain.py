@@ -1,0 +1,76 @@
+"""Which chain a member lives on, and the hash that binds a chain's rows together (DESIGN: the chain)."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from aiokafka.partitioner import murmur2
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBERS = struct.Struct("<Hqqq8I")
+
+
+@lru_cache(maxsize=200_000)
+def chain_of(key: str, chains: int) -> int:
+    """The chain, and Kafka partition, of `key`: Kafka's own default partitioner, so producers agree."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % chains)
+
+
+def micros(time: datetime) -> int:
+    """Microseconds since 1970, exactly (no float on the way)."""
+    delta = time - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def from_micros(value: int) -> datetime:
+    """The inverse of `micros`."""
+    seconds, rest = divmod(value, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def genesis(chain: int) -> bytes:
+    """The hash that the first row of a chain covers: it differs by chain, so chains can't be swapped."""
+    return hashlib.sha256(b"tallybook chain %d" % chain).digest()
+
+
+def row_hash(
+    previous: bytes,
+    chain: int,
+    position: int,
+    program: str,
+    member: str | None,
+    type_: str,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    cause_source: str,
+    cause_id: str,
+    cause_digest: bytes | None,
+    program_version: str,
+    payload: bytes,
+) -> bytes:
+    """SHA-256 over the previous row's hash and every byte of the row.
+
+    Layout: previous hash; chain u16, position i64, occurred and recorded i64 microseconds, eight u32 lengths
+    (program, member + 1 or 0 for none, type, source, id, digest + 1 or 0 for none, version, payload), all little-endian;
+    then the parts in that order. Lengths go first, so no two rows give the same bytes.
+    """
+    parts = (
+        program.encode(),
+        b"" if member is None else member.encode(),
+        type_.encode(),
+        cause_source.encode(),
+        cause_id.encode(),
+        b"" if cause_digest is None else cause_digest,
+        program_version.encode(),
+        payload,
+    )
+    lengths = [len(part) for part in parts]
+    if member is not None:
+        lengths[1] += 1
+    if cause_digest is not None:
+        lengths[5] += 1
+    numbers = _NUMBERS.pack(chain, position, micros(occurred_at), micros(recorded_at), *lengths)
+    return hashlib.sha256(b"".join((previous, numbers, *parts))).digest()

@@ -1,0 +1,156 @@
+"""Kafka records as CloudEvents in binary mode: attributes in headers, the message in the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+
+from services.common.chain import from_micros
+from services.common.errors import InvariantBroken, Undecodable
+
+PROTOBUF = "application/protobuf"
+JSON = "application/json"
+MAX_VALUE_BYTES = 1_000_000
+"""A record's value may be this long; a purchase of 1,000 lines takes about a tenth of it."""
+
+Headers = Sequence[tuple[str, bytes]]
+NANOS_PER_MICRO = 1_000
+
+
+def time_of(timestamp: Any) -> datetime:
+    """A protobuf Timestamp as aware UTC, microseconds (finer digits are cut). Raises Undecodable when out of range."""
+    try:
+        return from_micros(timestamp.seconds * 1_000_000 + timestamp.nanos // NANOS_PER_MICRO)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Undecodable(f"time out of range: {timestamp.seconds} s") from error
+
+
+def activity_headers(type_: str, source: str, id_: str, content_type: str = PROTOBUF) -> list[tuple[str, bytes]]:
+    """The headers that a producer of activities sends."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", type_.encode()),
+        ("ce_source", source.encode()),
+        ("ce_id", id_.encode()),
+        ("content-type", content_type.encode()),
+    ]
+
+
+def decode_activity(headers: Headers, value: bytes | None, types: Mapping[str, type[Message]]) -> Message:
+    """The message in a record that anybody may have written; `types` by CloudEvents type.
+
+    Raises:
+        Undecodable: no or an unknown type, another content type, or bytes that are not that message.
+    """
+    attributes = dict(headers)
+    name = attributes.get("ce_type", b"").decode(errors="replace")
+    cls = types.get(name)
+    if cls is None:
+        raise Undecodable(f"header ce_type is {name!r}; this topic takes {', '.join(sorted(types))}")
+    if value is None:
+        raise Undecodable("the record has no value")
+    if len(value) > MAX_VALUE_BYTES:
+        raise Undecodable(f"the value has {len(value)} bytes, at most {MAX_VALUE_BYTES} are taken")
+    content_type = attributes.get("content-type", PROTOBUF.encode()).decode(errors="replace")
+    try:
+        if content_type.startswith(PROTOBUF):
+            return cls.FromString(value)
+        if content_type.startswith(JSON):
+            return json_format.Parse(value, cls())
+    except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(f"not a {name} in {content_type}: {error}") from error
+    raise Undecodable(f"content-type is {content_type!r}; {PROTOBUF} and {JSON} are taken")
+
+
+def journal_headers(
+    service: str,
+    chain: int,
+    position: int,
+    program: str,
+    member: str | None,
+    type_: str,
+    occurred_at: datetime,
+    recorded_at: datetime,
+) -> list[tuple[str, bytes]]:
+    """The headers of a journal row on `<service>.v1`."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", b"tallybook.%s.v1.%s" % (service.encode(), type_.encode())),
+        ("ce_source", b"tallybook/%s" % service.encode()),
+        ("ce_id", b"%d-%d" % (chain, position)),
+        ("ce_time", occurred_at.isoformat().encode()),
+        ("content-type", PROTOBUF.encode()),
+        ("ce_program", program.encode()),
+        ("ce_chain", b"%d" % chain),
+        ("ce_position", b"%d" % position),
+        ("ce_recordedat", recorded_at.isoformat().encode()),
+    ]
+    if member is not None:
+        headers.append(("ce_subject", member.encode()))
+    return headers
+
+
+@dataclass(slots=True)
+class StreamRow:
+    """A journal row as a service reads it from another service's stream."""
+
+    chain: int
+    position: int
+    program: str
+    member: str | None
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    message: Message | None
+    """None for a type that the reader has no use for."""
+
+
+def decode_row(headers: Headers, value: bytes | None, types: Mapping[str, type[Message]]) -> StreamRow:
+    """A row of a stream of our own; `types` by short name (`PointsAccrued`); others are passed on without message.
+
+    Raises:
+        InvariantBroken: one of our own services wrote what it can't have written.
+    """
+    attributes = dict(headers)
+    try:
+        short = attributes["ce_type"].rpartition(b".")[2].decode()
+        cls = types.get(short)
+        subject = attributes.get("ce_subject")
+        return StreamRow(
+            int(attributes["ce_chain"]),
+            int(attributes["ce_position"]),
+            attributes["ce_program"].decode(),
+            None if subject is None else subject.decode(),
+            short,
+            datetime.fromisoformat(attributes["ce_time"].decode()),
+            datetime.fromisoformat(attributes["ce_recordedat"].decode()),
+            None if cls is None else cls.FromString(value or b""),
+        )
+    except (KeyError, ValueError, DecodeError) as error:
+        raise InvariantBroken(f"a record of our own stream can't be read: {error!r}") from error
+
+
+def unseen(rows: Iterable[StreamRow], applied: dict[int, int]) -> list[StreamRow]:
+    """The rows that come after what was applied, by chain; `applied` is moved on.
+
+    A relay may send a row twice (it crashed before it noted the sending), so rows at or below the applied
+    position are dropped; a gap can't be, since positions are gapless.
+
+    Raises:
+        InvariantBroken: a position is missing.
+    """
+    fresh: list[StreamRow] = []
+    for row in rows:
+        last = applied.get(row.chain, 0)
+        if row.position <= last:
+            continue
+        if row.position != last + 1:
+            raise InvariantBroken(f"chain {row.chain}: position {row.position} came after {last}")
+        applied[row.chain] = row.position
+        fresh.append(row)
+    return fresh

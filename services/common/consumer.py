@@ -1,0 +1,362 @@
+"""The one consumer loop: micro-batches of a partition, one transaction each, the offset in that transaction.
+
+What holds at every moment (DESIGN, L5 and L6):
+- a partition is processed by one worker, in order; several partitions are in flight at once;
+- the offset row is moved by the transaction that writes the batch, and only by the owner of its epoch;
+- a record that can't be read is dead-lettered before its offset is committed; nothing is skipped;
+- a passing fault is retried up to a limit, then the process stops; a bad record is found by halving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from services.common import telemetry
+from services.common.db import PASSING_FAULTS, Transaction, Writer
+from services.common.dead_letter import DeadLetters
+from services.common.errors import Fenced, InvariantBroken, Undecodable
+
+log = structlog.get_logger("consumer")
+
+FETCH_TIMEOUT_MS = 200
+PARTITION_FETCH_BYTES = 512 * 1024
+QUEUED_BATCHES_MAX = 2
+RETRIES_MAX = 60
+RETRY_FIRST_SECONDS = 0.1
+RETRY_LONGEST_SECONDS = 2.0
+HAND_OVER_SECONDS = 30.0
+COURTESY_COMMIT_SECONDS = 5.0
+
+CLAIM = """
+-- Taking a partition over waits for the running transaction of the owner before, and fences all its later ones.
+INSERT INTO consumer_offsets (chain, consumer, topic, first_offset, next_offset, epoch, owner)
+VALUES ($1, $2, $3, $4, $4, 1, $5)
+ON CONFLICT (chain, consumer, topic) DO UPDATE SET epoch = consumer_offsets.epoch + 1, owner = EXCLUDED.owner
+RETURNING next_offset, epoch
+"""
+ADVANCE = """
+UPDATE consumer_offsets SET next_offset = $4, recorded = recorded + $7, rejected = rejected + $8,
+    duplicates = duplicates + $9, dead_lettered = dead_lettered + $10
+WHERE chain = $1 AND consumer = $2 AND topic = $3 AND next_offset = $5 AND epoch = $6
+"""
+LOOK = "SELECT next_offset, epoch FROM consumer_offsets WHERE chain = $1 AND consumer = $2 AND topic = $3"
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a batch's records; the sum is the number of records."""
+
+    recorded: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    dead_lettered: int = 0
+
+
+class Handler(Protocol):
+    """What a service does with records. `decode` is pure; `apply` writes in the transaction that it is given."""
+
+    own_stream: bool
+    """True for streams that our own services write: a bad record there is a broken invariant, not a dead letter."""
+
+    def decode(self, record: ConsumerRecord) -> Any:
+        """The item in a record. Raises Undecodable."""
+
+    async def apply(self, tx: Transaction, partition: int, items: Sequence[Any]) -> Applied:
+        """Take the items in order, all or nothing."""
+
+    def committed(self) -> None:
+        """The transaction of the last `apply` is committed."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One partition that this process owns."""
+
+    partition: TopicPartition
+    handler: Handler
+    next_offset: int
+    epoch: int
+    queue: deque[ConsumerRecord] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: bool = False
+    paused: bool = False
+    task: asyncio.Task[None] | None = None
+
+
+class Consumer:
+    """Consumes topics for one service. `run` returns after a clean stop and raises when it can't go on."""
+
+    def __init__(
+        self,
+        name: str,
+        bootstrap_servers: str,
+        handlers: dict[str, Handler],
+        writer: Writer,
+        dead_letters: DeadLetters,
+        *,
+        group_id: str,
+        batch_records: int,
+        batches_in_flight: int,
+    ) -> None:
+        """`handlers` by topic (full name); `name` is the consumer's name in `consumer_offsets`."""
+        self.name = name
+        self._bootstrap_servers = bootstrap_servers
+        self._handlers = handlers
+        self._writer = writer
+        self._dead_letters = dead_letters
+        self._group_id = group_id
+        self._batch_records = batch_records
+        self._slots = asyncio.Semaphore(batches_in_flight)
+        self._workers: dict[TopicPartition, _Worker] = {}
+        self._owner = uuid.uuid4().hex
+        self._failure: asyncio.Future[None] | None = None
+        self._kafka: AIOKafkaConsumer | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set; finish the transactions under way; leave the group."""
+        self._failure = asyncio.get_running_loop().create_future()
+        self._kafka = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            group_id=self._group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            session_timeout_ms=30_000,
+            heartbeat_interval_ms=3_000,
+            max_poll_interval_ms=600_000,
+            metadata_max_age_ms=30_000,
+        )
+        self._kafka.subscribe(list(self._handlers), listener=_Rebalance(self))
+        await self._kafka.start()
+        stopping = asyncio.create_task(stop.wait())
+        courtesy = asyncio.create_task(self._commit_as_a_courtesy())
+        try:
+            while not stop.is_set():
+                fetching = asyncio.create_task(
+                    self._kafka.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=self._batch_records)
+                )
+                await asyncio.wait({fetching, stopping, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+                if self._failure.done():
+                    fetching.cancel()
+                    self._failure.result()
+                if not fetching.done():
+                    fetching.cancel()
+                    break
+                self._enqueue(fetching.result())
+        finally:
+            stopping.cancel()
+            courtesy.cancel()
+            await self.release(list(self._workers))
+            await self._kafka.stop()
+            if self._failure.done():
+                self._failure.exception()
+
+    def lag(self) -> dict[str, dict[str, int | None]]:
+        """By `topic/partition`: the next offset to take, and how many records are behind it (None: not known yet)."""
+        found: dict[str, dict[str, int | None]] = {}
+        for tp, worker in self._workers.items():
+            end = self._kafka.highwater(tp) if self._kafka is not None else None
+            lag = None if end is None else max(0, end - worker.next_offset)
+            found[f"{tp.topic}/{tp.partition}"] = {"next_offset": worker.next_offset, "lag": lag}
+        return found
+
+    async def claim(self, partitions: Iterable[TopicPartition]) -> None:
+        """Become the owner of partitions: fence whoever had them, and go on from the committed offset."""
+        kafka = self._kafka
+        assert kafka is not None  # the group calls back only after start()
+        partitions = list(partitions)
+        first = await kafka.beginning_offsets(partitions)
+        for tp in partitions:
+            async with self._writer.transaction() as tx:
+                row = await tx.fetchrow(
+                    CLAIM, tp.partition, self.name, tp.topic, first[tp], self._owner
+                )
+            worker = _Worker(tp, self._handlers[tp.topic], row["next_offset"], row["epoch"])
+            kafka.seek(tp, worker.next_offset)
+            self._workers[tp] = worker
+            worker.task = asyncio.create_task(self._work(worker), name=f"{self.name} {tp.topic}/{tp.partition}")
+
+    async def release(self, partitions: Iterable[TopicPartition]) -> None:
+        """Finish the transactions under way of partitions and forget them; the rest of their queues is dropped."""
+        leaving = [worker for tp in partitions if (worker := self._workers.pop(tp, None)) is not None]
+        for worker in leaving:
+            worker.closing = True
+            worker.wake.set()
+        tasks = [worker.task for worker in leaving if worker.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=HAND_OVER_SECONDS)
+            for task in late:
+                task.cancel()
+
+    def fail(self, error: BaseException) -> None:
+        """Make `run` raise `error`."""
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _enqueue(self, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        for tp, records in fetched.items():
+            worker = self._workers.get(tp)
+            if worker is None:
+                continue
+            worker.queue.extend(records)
+            worker.wake.set()
+            if len(worker.queue) >= QUEUED_BATCHES_MAX * self._batch_records and not worker.paused:
+                worker.paused = True
+                self._kafka.pause(tp)  # type: ignore[union-attr]
+
+    async def _work(self, worker: _Worker) -> None:
+        try:
+            while not worker.closing:
+                if not worker.queue:
+                    worker.wake.clear()
+                    await worker.wake.wait()
+                    continue
+                async with self._slots:
+                    if worker.closing:
+                        return
+                    batch = [worker.queue.popleft() for _ in range(min(len(worker.queue), self._batch_records))]
+                    if worker.paused and len(worker.queue) < self._batch_records:
+                        worker.paused = False
+                        self._kafka.resume(worker.partition)  # type: ignore[union-attr]
+                    await self._take(worker, batch)
+        except Fenced as error:
+            # Another process owns the partition now; the group will tell us so.
+            log.warning("fenced", partition=str(worker.partition), why=str(error))
+            worker.closing = True
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self.fail(error)
+
+    async def _take(self, worker: _Worker, records: Sequence[ConsumerRecord]) -> None:
+        """Decode, dead-letter what can't be decoded, apply the rest, move the offset."""
+        items: list[Any] = []
+        kept: list[ConsumerRecord] = []
+        dead = 0
+        for record in records:
+            try:
+                items.append(worker.handler.decode(record))
+                kept.append(record)
+            except Undecodable as error:
+                await self._bury(worker, record, str(error))
+                dead += 1
+        after = records[-1].offset + 1
+        try:
+            await self._commit(worker, items, dead, after)
+        except (Fenced, InvariantBroken, *PASSING_FAULTS):
+            raise
+        except Exception as error:
+            if worker.handler.own_stream:
+                raise InvariantBroken(f"{worker.partition}: our own record is refused: {error!r}") from error
+            await self._isolate(worker, kept, items, dead, after, error)
+
+    async def _isolate(
+        self,
+        worker: _Worker,
+        records: Sequence[ConsumerRecord],
+        items: Sequence[Any],
+        dead: int,
+        after: int,
+        error: Exception,
+    ) -> None:
+        """One of `items` makes the transaction fail: halve until it is alone, then dead-letter it."""
+        if len(items) == 1:
+            log.error("poison", partition=str(worker.partition), offset=records[0].offset, error=repr(error))
+            await self._bury(worker, records[0], f"failed to apply: {type(error).__name__}")
+            await self._commit(worker, [], dead + 1, after)
+            return
+        middle = len(items) // 2
+        for part in (slice(None, middle), slice(middle, None)):
+            last_part = part.stop is None
+            # Dead records before the middle are counted with the last part; the offset says how far we are.
+            part_after = after if last_part else records[middle].offset
+            part_dead = dead if last_part else 0
+            try:
+                await self._commit(worker, items[part], part_dead, part_after)
+            except (Fenced, InvariantBroken, *PASSING_FAULTS):
+                raise
+            except Exception as part_error:
+                await self._isolate(worker, records[part], items[part], part_dead, part_after, part_error)
+
+    async def _bury(self, worker: _Worker, record: ConsumerRecord, reason: str) -> None:
+        if worker.handler.own_stream:
+            raise InvariantBroken(f"{worker.partition} offset {record.offset}: {reason}")
+        log.warning("dead letter", partition=str(worker.partition), offset=record.offset, reason=reason)
+        await self._dead_letters.write(record, reason)
+
+    async def _commit(self, worker: _Worker, items: Sequence[Any], dead: int, after: int) -> None:
+        """One transaction, tried again after passing faults. Raises Fenced when the partition is another's."""
+        tp = worker.partition
+        delay = RETRY_FIRST_SECONDS
+        for attempt in range(1, RETRIES_MAX + 1):
+            try:
+                async with self._writer.transaction() as tx:
+                    if attempt > 1 and await self._was_committed(tx, worker, after):
+                        break
+                    applied = await worker.handler.apply(tx, tp.partition, items) if items else Applied()
+                    done = await tx.execute(
+                        ADVANCE, tp.partition, self.name, tp.topic, after, worker.next_offset, worker.epoch,
+                        applied.recorded, applied.rejected, applied.duplicates, dead,
+                    )  # fmt: skip
+                    if done != "UPDATE 1":
+                        raise Fenced(f"offset {worker.next_offset} of epoch {worker.epoch} is not ours to move")
+                telemetry.RECORDS.labels(self.name, tp.topic, "recorded").inc(applied.recorded)
+                telemetry.RECORDS.labels(self.name, tp.topic, "rejected").inc(applied.rejected)
+                telemetry.RECORDS.labels(self.name, tp.topic, "duplicate").inc(applied.duplicates)
+                telemetry.RECORDS.labels(self.name, tp.topic, "dead_lettered").inc(dead)
+                break
+            except PASSING_FAULTS as error:
+                telemetry.RETRIES.labels(self.name).inc()
+                log.warning("passing fault", partition=str(tp), attempt=attempt, error=repr(error))
+                if attempt == RETRIES_MAX:
+                    raise
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RETRY_LONGEST_SECONDS)
+        worker.next_offset = after
+        worker.handler.committed()
+
+    async def _was_committed(self, tx: Transaction, worker: _Worker, after: int) -> bool:
+        """After a fault during COMMIT nobody told us how it ended: the offset row knows."""
+        tp = worker.partition
+        row = await tx.fetchrow(LOOK, tp.partition, self.name, tp.topic)
+        if row["epoch"] != worker.epoch:
+            raise Fenced(f"epoch is {row['epoch']}, ours was {worker.epoch}")
+        return bool(row["next_offset"] == after)
+
+    async def _commit_as_a_courtesy(self) -> None:
+        """Tell Kafka where we are, for lag monitors only; PostgreSQL's offsets are the ones that count."""
+        while True:
+            await asyncio.sleep(COURTESY_COMMIT_SECONDS)
+            offsets = {tp: worker.next_offset for tp, worker in self._workers.items()}
+            if offsets:
+                try:
+                    await self._kafka.commit(offsets)  # type: ignore[union-attr]
+                except KafkaError as error:
+                    log.debug("courtesy commit refused", error=repr(error))
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes the group's changes on; a failure to claim stops the consumer."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        await self._consumer.release(revoked)
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        try:
+            await self._consumer.claim(assigned)
+        except BaseException as error:
+            self._consumer.fail(error)
+            raise

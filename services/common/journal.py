@@ -1,0 +1,90 @@
+"""Appends rows to the journal: positions gapless in commit order, each hash over the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.common.chain import row_hash
+from services.common.db import Transaction
+from services.common.errors import InvariantBroken
+
+JOURNAL_COLUMNS = (
+    "chain", "position", "program", "member", "type", "occurred_at", "recorded_at",
+    "cause_source", "cause_id", "cause_digest", "program_version", "payload", "hash",
+)  # fmt: skip
+
+LOCK_HEADS = """
+-- The one lock of a transaction: rows in ascending order, so that two transactions never wait for each other in a ring.
+SELECT chain, position, hash FROM chain_heads WHERE chain = ANY($1::smallint[]) ORDER BY chain FOR UPDATE
+"""
+MOVE_HEADS = """
+UPDATE chain_heads AS head SET position = new.position, hash = new.hash
+FROM unnest($1::smallint[], $2::bigint[], $3::bytea[]) AS new (chain, position, hash) WHERE head.chain = new.chain
+"""
+
+
+@dataclass(slots=True)
+class Head:
+    """The last row of a chain; position 0 and the genesis hash when there is none."""
+
+    chain: int
+    position: int
+    hash: bytes
+    moved: bool = False
+
+
+class Journal:
+    """The heads that one transaction has locked, and the rows that it is about to append."""
+
+    def __init__(self, heads: dict[int, Head]) -> None:
+        self.heads = heads
+        self.rows: list[tuple[object, ...]] = []
+
+    @classmethod
+    async def lock(cls, tx: Transaction, chains: Iterable[int]) -> Journal:
+        """Lock the heads of `chains` until the transaction ends."""
+        wanted = sorted(set(chains))
+        rows = await tx.fetch(LOCK_HEADS, wanted)
+        if len(rows) != len(wanted):
+            raise InvariantBroken(f"chains {wanted} asked for, {[row['chain'] for row in rows]} exist")
+        return cls({row["chain"]: Head(row["chain"], row["position"], row["hash"]) for row in rows})
+
+    def append(
+        self,
+        chain: int,
+        program: str,
+        member: str | None,
+        type_: str,
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: tuple[str, str, bytes | None],
+        program_version: str,
+        payload: bytes,
+    ) -> int:
+        """Put one row behind the chain's head and return its position. `cause` is (source, id, digest)."""
+        head = self.heads[chain]
+        position = head.position + 1
+        source, cause_id, digest = cause
+        head.hash = row_hash(
+            head.hash, chain, position, program, member, type_, occurred_at, recorded_at,
+            source, cause_id, digest, program_version, payload,
+        )  # fmt: skip
+        head.position = position
+        head.moved = True
+        self.rows.append(
+            (chain, position, program, member, type_, occurred_at, recorded_at,
+             source, cause_id, digest, program_version, payload, head.hash)
+        )  # fmt: skip
+        return position
+
+    async def write(self, tx: Transaction) -> None:
+        """Write the rows and the heads; the commit is the caller's."""
+        if not self.rows:
+            return
+        await tx.copy_records_to_table("journal", records=self.rows, columns=JOURNAL_COLUMNS)
+        moved: Sequence[Head] = [head for head in self.heads.values() if head.moved]
+        await tx.execute(
+            MOVE_HEADS, [h.chain for h in moved], [h.position for h in moved], [h.hash for h in moved]
+        )

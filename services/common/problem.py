@@ -1,0 +1,114 @@
+"""RFC 9457 problems: the one way in which every service tells a caller that something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.common.errors import Refusal
+
+log = structlog.get_logger("http")
+
+TYPE = "https://tallybook.dev/problems/"
+MEDIA_TYPE = "application/problem+json"
+BODY_BYTES_MAX = 1_000_000
+REQUEST_ERRORS_MAX = 20
+
+COMMON_STATUS = {
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "invalid_request": 422,
+    "temporarily_unavailable": 503,
+    "internal_error": 500,
+}
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> JSONResponse:
+    """A problem document. `detail` tells the caller what to do; `code` never changes its meaning."""
+    body = {
+        "type": TYPE + code,
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = "1"
+    return JSONResponse(body, status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install_problems(app: FastAPI, status_of: Mapping[str, int]) -> None:
+    """Answer every error of `app` with a problem; `status_of` maps a service's refusal codes to HTTP."""
+    statuses = {**COMMON_STATUS, **status_of}
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, error: Refusal) -> JSONResponse:
+        return problem(statuses.get(error.code, 422), error.code, error.detail)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        # Pydantic's own texts, without the input: it may hold personal data.
+        errors = [
+            {"field": ".".join(str(part) for part in e["loc"]), "detail": e["msg"]}
+            for e in error.errors()[:REQUEST_ERRORS_MAX]
+        ]
+        first = errors[0] if errors else {"field": "body", "detail": "invalid"}
+        detail = f"{first['field']}: {first['detail']}"
+        return problem(422, "invalid_request", detail, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed", 400: "invalid_request"}.get(error.status_code, "invalid_request")
+        return problem(error.status_code, code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected", path=request.url.path, error=repr(error), exc_info=error)
+        return problem(500, "internal_error", "This is our fault and was logged; send the request again.")
+
+    app.add_middleware(BodyLimit)
+
+
+class BodyLimit:
+    """Refuses a body over `BODY_BYTES_MAX` before anything reads it whole."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = next((v for k, v in scope["headers"] if k == b"content-length"), None)
+        if length is not None and (not length.isdigit() or int(length) > BODY_BYTES_MAX):
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > BODY_BYTES_MAX:
+                raise Refusal("body_too_large", f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time")
+            return message
+
+        await self._app(scope, limited if length is None else receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time"
+        await problem(413, "body_too_large", detail)(scope, receive, send)

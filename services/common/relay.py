@@ -1,0 +1,143 @@
+"""Publishes the journal to Kafka, in order, each row at least once.
+
+The row is in PostgreSQL before it is on the topic, and the note of how far we are is written after Kafka has
+the rows. A crash in between sends rows again; readers drop them by position. Two relays at once would do no
+harm either, but one of them would work in vain, so a session lock a chain keeps it to one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from services.common import telemetry
+from services.common.codec import journal_headers
+from services.common.db import PASSING_FAULTS, Transaction, Writer
+
+log = structlog.get_logger("relay")
+
+ROWS_MAX = 500
+"""Rows of one chain in one round."""
+POLL_SECONDS = 0.1
+LOCK_AGAIN_SECONDS = 3.0
+FAULTS_MAX = 120
+FAULT_PAUSE_SECONDS = 1.0
+LOCK_SPACE = 0x7A11
+
+PENDING = """
+SELECT j.chain, j.position, j.program, j.member, j.type, j.occurred_at, j.recorded_at, j.payload
+FROM relay_positions AS r
+CROSS JOIN LATERAL (
+    SELECT * FROM journal WHERE journal.chain = r.chain AND journal.position > r.position
+    ORDER BY journal.position LIMIT $2
+) AS j
+WHERE r.chain = ANY($1::smallint[])
+"""
+NOTE = """
+UPDATE relay_positions AS r SET position = new.position
+FROM unnest($1::smallint[], $2::bigint[]) AS new (chain, position)
+WHERE r.chain = new.chain AND r.position < new.position
+"""
+BEHIND = """
+SELECT coalesce(sum(h.position - r.position), 0)::bigint FROM chain_heads h JOIN relay_positions r USING (chain)
+"""
+
+
+class Relay:
+    """Moves rows from one service's journal to `<service>.v1`, partition = chain."""
+
+    def __init__(self, service: str, topic: str, writer: Writer, producer: AIOKafkaProducer, chains: int) -> None:
+        self._service = service
+        self._topic = topic
+        self._writer = writer
+        self._producer = producer
+        self._chains = chains
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to publish: don't wait for the next poll."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish until `stop` is set. Passing faults are tried again up to a limit, then raised."""
+        faults = 0
+        while not stop.is_set():
+            try:
+                async with self._writer.session() as session:
+                    while not stop.is_set():
+                        mine = await self._lock(session)
+                        until = asyncio.get_running_loop().time() + LOCK_AGAIN_SECONDS
+                        while not stop.is_set() and asyncio.get_running_loop().time() < until:
+                            if await self._publish(session, mine):
+                                faults = 0
+                            else:
+                                await self._pause(stop)
+            except (*PASSING_FAULTS, KafkaError) as error:
+                faults += 1
+                log.warning("passing fault", attempt=faults, error=repr(error))
+                if faults >= FAULTS_MAX:
+                    raise
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), FAULT_PAUSE_SECONDS)
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        self._wake.clear()
+
+    async def _lock(self, session: Transaction) -> list[int]:
+        """The chains that this process relays: those it has and those that nobody has."""
+        held = await session.fetch(
+            "SELECT objid::bigint AS chain FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = $1",
+            LOCK_SPACE,
+        )
+        mine = {int(row["chain"]) for row in held}
+        for chain in range(self._chains):
+            if chain not in mine and await session.fetchval(
+                "SELECT pg_try_advisory_lock($1::int, $2::int)", LOCK_SPACE, chain
+            ):
+                mine.add(chain)
+        return sorted(mine)
+
+    async def _publish(self, session: Transaction, chains: list[int]) -> int:
+        """One round: read, send, wait for Kafka, note. Returns the number of rows."""
+        rows = await session.fetch(PENDING, chains, ROWS_MAX)
+        if not rows:
+            return 0
+        by_chain: dict[int, list[Any]] = defaultdict(list)
+        for row in rows:
+            by_chain[row["chain"]].append(row)
+        await asyncio.gather(*(self._send(chain, pending) for chain, pending in by_chain.items()))
+        await session.execute(NOTE, list(by_chain), [pending[-1]["position"] for pending in by_chain.values()])
+        telemetry.RELAYED.labels(self._service).inc(len(rows))
+        return len(rows)
+
+    async def _send(self, chain: int, rows: list[Any]) -> None:
+        """Send the rows of one chain in order and wait until the brokers have all of them."""
+        waiting = []
+        batch = self._producer.create_batch()
+        for row in rows:
+            key = (row["member"] or "").encode()
+            headers = journal_headers(
+                self._service, chain, row["position"], row["program"], row["member"], row["type"],
+                row["occurred_at"], row["recorded_at"],
+            )  # fmt: skip
+            if batch.append(key=key, value=row["payload"], timestamp=None, headers=headers) is None:
+                waiting.append(await self._producer.send_batch(batch, self._topic, partition=chain))
+                batch = self._producer.create_batch()
+                batch.append(key=key, value=row["payload"], timestamp=None, headers=headers)
+        waiting.append(await self._producer.send_batch(batch, self._topic, partition=chain))
+        await asyncio.gather(*waiting)
+
+
+async def behind(session: Transaction, service: str) -> int:
+    """How many journal rows are not published yet."""
+    count = int(await session.fetchval(BEHIND))
+    telemetry.RELAY_BEHIND.labels(service).set(count)
+    return count

@@ -1,0 +1,104 @@
+"""Runs one service: HTTP and named side tasks in one process, stopped together, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+import uvicorn
+from aiokafka import AIOKafkaProducer
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.common.settings import Settings
+
+log = structlog.get_logger("service")
+
+STOP_SECONDS = 25.0
+
+SideTask = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def kafka_producer(settings: Settings) -> AIOKafkaProducer:
+    """An idempotent producer: acknowledged by all in-sync brokers, never reordered, never doubled by a retry."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        enable_idempotence=True,
+        acks="all",
+        max_batch_size=256 * 1024,
+        max_request_size=2 * 1024 * 1024,
+        request_timeout_ms=30_000,
+        linger_ms=0,
+    )
+
+
+def health_router(ready: Callable[[], Awaitable[dict[str, Any]]]) -> APIRouter:
+    """`/health/live`, `/health/ready` and `/metrics`. `ready` returns facts, with `ready: bool` among them."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @router.get("/health/ready")
+    async def readiness() -> JSONResponse:
+        facts = await ready()
+        return JSONResponse(facts, 200 if facts["ready"] else 503)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def run_service(name: str, app: FastAPI, settings: Settings, tasks: dict[str, SideTask]) -> int:
+    """Serve until SIGTERM or SIGINT, or until a side task fails. Returns the exit status.
+
+    The order of a stop: no new requests, the tasks finish what they have begun, everything within `STOP_SECONDS`.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    server = _Server(
+        uvicorn.Config(app, host=settings.host, port=settings.port, log_level="warning", access_log=False,
+                       timeout_graceful_shutdown=5, loop="none")
+    )  # fmt: skip
+    running = {asyncio.create_task(task(stop), name=task_name) for task_name, task in tasks.items()}
+    serving = asyncio.create_task(server.serve(), name="http")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    log.info("started", port=settings.port, tasks=sorted(tasks))
+    status = 0
+    await asyncio.wait({serving, stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (serving, *running):
+        if task.done() and not stop.is_set():
+            status = 1
+            error = task.exception() if not task.cancelled() else None
+            log.error("task ended", task=task.get_name(), error=repr(error), exc_info=error)
+    stop.set()
+    server.should_exit = True
+    ended, late = await asyncio.wait({serving, *running}, timeout=STOP_SECONDS)
+    for task in late:
+        log.error("task did not stop in time", task=task.get_name())
+        task.cancel()
+        status = 1
+    for task in ended:
+        if not task.cancelled() and (error := task.exception()) is not None and status == 0:
+            log.error("task failed while stopping", task=task.get_name(), error=repr(error), exc_info=error)
+            status = 1
+    stopping.cancel()
+    log.info("stopped", status=status)
+    return status
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the service stops everything together."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()

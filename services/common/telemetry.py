@@ -1,0 +1,42 @@
+"""Every metric, named and explained, and how the log is written."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDS = Counter(
+    "tallybook_records_total",
+    "Kafka records taken, by what became of them: recorded, rejected, duplicate, dead_lettered.",
+    ["consumer", "topic", "outcome"],
+)
+RETRIES = Counter("tallybook_batch_retries_total", "Transactions tried again after a passing fault.", ["consumer"])
+RELAYED = Counter("tallybook_relayed_rows_total", "Journal rows published to the service's topic.", ["service"])
+RELAY_BEHIND = Gauge("tallybook_relay_behind_rows", "Journal rows not published yet.", ["service"])
+COMMANDS = Counter("tallybook_commands_total", "HTTP commands by outcome: recorded, duplicate, or a refusal's code.", ["outcome"])
+COMMAND_BATCH = Histogram(
+    "tallybook_command_batch_size",
+    "HTTP commands that shared a transaction.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+
+
+def configure_log(service: str, level: str) -> None:
+    """Write one JSON object a line to standard error. No payloads, keys or identifiers are ever logged."""
+    numeric = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    logging.basicConfig(level=logging.WARNING, format='{"event": "%(message)s", "logger": "%(name)s", "level": "%(levelname)s"}')
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(service=service)

@@ -1,0 +1,47 @@
+"""The topics as `proto/topics.yaml` lists them, and their making."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+TOPICS_FILE = Path(__file__).parents[2] / "proto" / "topics.yaml"
+
+
+def topic_names() -> list[str]:
+    """Every topic's name, without the installation's prefix."""
+    return list(yaml.safe_load(TOPICS_FILE.read_text())["topics"])
+
+
+async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replication: int = 1) -> None:
+    """Create the topics that are missing, one partition a chain, kept for ever.
+
+    Raises:
+        RuntimeError: a topic is there with another number of partitions.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        wanted = [prefix + name for name in topic_names()]
+        there = {t["topic"]: t for t in await admin.describe_topics() if t["error_code"] == 0}
+        for name in wanted:
+            if name in there and len(there[name]["partitions"]) != chains:
+                raise RuntimeError(
+                    f"topic {name} has {len(there[name]['partitions'])} partitions and the installation has "
+                    f"{chains} chains: make the topic anew, or set TALLY_CHAINS or TALLY_TOPIC_PREFIX"
+                )
+        new = [
+            NewTopic(name, chains, replication, topic_configs={"retention.ms": "-1", "cleanup.policy": "delete"})
+            for name in wanted
+            if name not in there
+        ]
+        if new:
+            response = await admin.create_topics(new)
+            for topic, code, *message in response.topic_errors:
+                if code and code != TopicAlreadyExistsError.errno:
+                    raise RuntimeError(f"topic {topic} was not made: {for_code(code).__name__} {message}")
+    finally:
+        await admin.close()
