@@ -76,7 +76,7 @@ class EmbeddedPostgres:
     owned = True
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._home: PostgresHome | None = None
 
     @property
@@ -87,7 +87,7 @@ class EmbeddedPostgres:
     @property
     def home(self) -> PostgresHome:
         if self._home is None:
-            self._home = find_home(self._folder)
+            self._home = find_home(self.folder)
         return self._home
 
     @property
@@ -108,7 +108,7 @@ class EmbeddedPostgres:
             self._init()
         for attempt in range(PORT_TRIES):
             if fresh:
-                (self._folder / "port").write_text(f"{free_port()}\n")
+                (self.folder / "port").write_text(f"{free_port()}\n")
             if self._try_start():
                 return
             # Only a server that nobody knows yet may move to another port.
@@ -135,7 +135,7 @@ class EmbeddedPostgres:
     def remove(self) -> None:
         """Stop and delete every file of it."""
         self.stop()
-        self.home.remove(self._folder)
+        self.home.remove(self.folder)
 
     def running(self) -> bool:
         return self._process() is not None
@@ -182,7 +182,7 @@ class EmbeddedPostgres:
             wait_until(lambda: not self.running(), 0.2)
 
     def _port(self) -> int:
-        return int((self._folder / "port").read_text())
+        return int((self.folder / "port").read_text())
 
     def _process(self) -> ProcessRef | None:
         """The running server, from the pid file that it keeps in its data folder; None when there is none."""
