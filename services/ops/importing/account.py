@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class AccountError(Exception):
-    """The fates of the rows do not add up to the rows of the source: the importer has lost or doubled some."""
+    """The fates of the rows do not add up to the rows of the source: some were lost or counted twice."""
 
 
 @dataclass(slots=True)

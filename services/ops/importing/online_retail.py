@@ -1,8 +1,8 @@
-"""Online Retail: a year of a British gift shop's invoices, credit notes among them, read as purchases and returns.
+"""Online Retail: a year of a British gift shop's invoices and credit notes, read as purchases and returns.
 
-Source: UCI "Online Retail" (Chen, Sain & Guo 2012, doi 10.24432/C5BW33) as one Parquet file. `classify` decides what a
-row is; what is left makes purchases (invoices) and returns (credit notes, numbered `C...`, which name no invoice:
-`Originals` finds what they give back).
+Source: UCI "Online Retail" (Chen, Sain & Guo 2012, doi 10.24432/C5BW33) as one Parquet file. `classify` says
+which rows count; they make purchases (invoices) and returns (credit notes, numbered `C...`, which name no
+invoice: `Originals` finds what they give back).
 
 What was decided about the data (docs/data.md has the figures):
 - `InvoiceDate` is London time, to the minute. An invoice that carries two times happened at the later one.
@@ -43,9 +43,7 @@ CATEGORY = "giftware"
 UNKNOWN_PURCHASE = "unknown"
 """What a return names when no earlier purchase holds its units."""
 
-NOT_PRODUCTS = frozenset(
-    {"POST", "DOT", "C2", "M", "m", "D", "S", "B", "BANK CHARGES", "AMAZONFEE", "CRUK"}
-)
+NOT_PRODUCTS = frozenset({"POST", "DOT", "C2", "M", "m", "D", "S", "B", "BANK CHARGES", "AMAZONFEE", "CRUK"})
 """Postage, carriage, corrections by hand, discounts, samples, fees and charity: rows that sell nothing."""
 
 _ROWS_AT_ONCE = 50_000
@@ -53,7 +51,7 @@ _ROWS_AT_ONCE = 50_000
 
 @dataclass(slots=True)
 class Line:
-    """A row that counts: `number` is its line in the invoice (from 1), `quantity` units, all at `price` pounds."""
+    """A row that counts: line `number` (from 1) of its invoice, `quantity` units at `price` pounds each."""
 
     number: int
     sku: str
@@ -81,7 +79,7 @@ class Invoice:
 
 
 def classify(invoice: str, stock_code: str, quantity: int, price: float, customer: int | None) -> str | None:
-    """Why a row is left out, or None when it counts. The first reason that fits is the one that is reported."""
+    """Why a row is left out, or None when it counts. The first reason that fits is reported."""
     if invoice.startswith("A"):
         return "bad debt adjustment"
     if quantity < 0 and not invoice.startswith("C"):
@@ -104,15 +102,15 @@ def read_activities(file: Path, program: str, account: RowAccount) -> Iterator[P
         AccountError: at the end, when the rows do not add up.
     """
     invoices = sorted(_invoices(file, account).values(), key=Invoice.place)
-    originals = Originals(
-        {(i.customer, line.sku) for i in invoices if i.is_credit for line in i.lines}
-    )
+    originals = Originals({(i.customer, line.sku) for i in invoices if i.is_credit for line in i.lines})
     for invoice in invoices:
         if invoice.is_credit:
             yield from _returns(invoice, program, originals, account)
         else:
             for line in invoice.lines:
-                originals.bought(invoice.customer, line.sku, invoice.number, line.number, line.price, line.quantity)
+                originals.bought(
+                    invoice.customer, line.sku, invoice.number, line.number, line.price, line.quantity
+                )
             account.events["purchase line"] += len(invoice.lines)
             account.messages["purchase"] += 1
             yield _purchase(invoice, program)
