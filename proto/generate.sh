@@ -10,10 +10,17 @@ python=$1
 case $python in /*) ;; *) python=../$python ;; esac
 
 mapfile -t files < <(find tallybook -name '*.proto' | sort)
-rm -rf gen
-mkdir gen
-"$python" -m grpc_tools.protoc -I . --python_out=gen --pyi_out=gen "${files[@]}"
-echo "proto: generated code for ${#files[@]} files"
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+"$python" -m grpc_tools.protoc -I . --python_out="$fresh" --pyi_out="$fresh" "${files[@]}"
+if diff -rq -x __pycache__ "$fresh" gen >/dev/null; then
+  echo "proto: the code for ${#files[@]} files is up to date"
+else
+  rm -rf gen
+  cp -r "$fresh" gen
+  chmod 755 gen
+  echo "proto: generated the code for ${#files[@]} files anew"
+fi
 
 if ! command -v npm >/dev/null; then
   echo "proto: npm is not here, so buf did not check the contracts (CI does)"
@@ -21,7 +28,7 @@ if ! command -v npm >/dev/null; then
   exit 0
 fi
 if [ ! -x node_modules/.bin/buf ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --silent --no-audit --no-fund
+  npm ci --silent --ignore-scripts --no-audit --no-fund
 fi
 node_modules/.bin/buf lint .
 echo "proto: lint passed"
