@@ -5,7 +5,7 @@ United States, 2017). Its Parquet files are read as they are; the package's own 
 
 What was decided about the data (docs/data.md has the figures):
 - `transaction_timestamp` is UTC. The file does not say so, but the quiet hours are 7 to 9 and every hour's
-  traffic comes one hour earlier in July than in January: local habits in a zone with summer time, seen in UTC.
+  traffic comes one hour earlier in July than in January: local habits, with summer time, seen in UTC.
 - A row is a line; rows of one product in one basket keep their own lines, numbered from 1 in file order.
 - `sales_value` is what the line cost in dollars; it carries float dust (8.9e-16), so it is rounded to cents.
 - The ledger counts units from 1, so a row of quantity 0 is sent as one unit. Nearly all of them cost nothing.
