@@ -1,0 +1,228 @@
+"""What a scenario document may say (DESIGN: A scenario). The words are the API's words."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+
+LATER_KINDS = frozenset({"interaction", "referral", "top_up", "quote"})
+"""Steps of the scenario language whose rules these services do not have."""
+
+LATER_EXPECTATIONS = frozenset({"money", "vouchers", "segments", "quote"})
+
+
+def _moment(value: Any) -> datetime | date:
+    """A day (its first moment where the program is) or a time with a zone."""
+    if isinstance(value, datetime | date):
+        return value
+    text = str(value).strip()
+    try:
+        if len(text) == len("2026-01-05"):
+            return date.fromisoformat(text)
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write 2026-01-05 or 2026-01-05T10:00:00-05:00") from None
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone: write {text}Z or {text}-05:00")
+    return time
+
+
+Moment = Annotated[datetime | date, BeforeValidator(_moment)]
+
+
+class _Words(BaseModel):
+    """Only the words that are known, so that a typing error is not read as nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, populate_by_name=True)
+
+
+class Enroll(_Words):
+    """Somebody joins. `identifiers` is kind: value, such as `card: 6001`."""
+
+    member: str
+    identifiers: dict[str, str] = Field(default_factory=dict)
+
+
+class PurchaseLine(_Words):
+    """A line; `amount` is minor units for all units of the line."""
+
+    id: StrictInt
+    sku: str = ""
+    category: str = ""
+    quantity: StrictInt = 1
+    amount: StrictInt
+
+
+class Purchase(_Words):
+    """A finished purchase; the currency is the program's own when none is named."""
+
+    id: str
+    member: str
+    store: str = "s1"
+    channel: str = "pos"
+    currency: str | None = None
+    lines: list[PurchaseLine]
+
+
+class ReturnLine(_Words):
+    """Units of a line of the purchase."""
+
+    line: StrictInt
+    quantity: StrictInt = 1
+
+
+class Return(_Words):
+    """Units brought back; the member is the one of purchase `of` when none is named."""
+
+    id: str
+    of: str
+    member: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+    lines: list[ReturnLine]
+
+
+class Hold(_Words):
+    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it."""
+
+    id: str
+    member: str
+    step: Literal["place", "capture", "release"]
+    order: str | None = None
+    amount: StrictInt | None = None
+    ttl_seconds: StrictInt | None = None
+
+    @model_validator(mode="after")
+    def _placing_needs_an_amount(self) -> Hold:
+        if self.step == "place" and self.amount is None:
+            raise ValueError("amount is needed to place a hold")
+        return self
+
+
+class Redeem(_Words):
+    """A redemption. `capture` of one that was never reserved reserves it first."""
+
+    id: str
+    member: str
+    reward: str | None = None
+    step: Literal["reserve", "capture", "cancel"]
+    order: str | None = None
+    ttl_seconds: StrictInt | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refund_is_not_here_yet(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("step") == "refund":
+            raise ValueError("step refund is not supported yet: reserve, capture and cancel are")
+        return value
+
+
+class Points(_Words):
+    """Points of the member: its balance, and what it has lost to expiry so far."""
+
+    available: StrictInt | None = None
+    posted: StrictInt | None = None
+    held: StrictInt | None = None
+    debt: StrictInt | None = None
+    expired: StrictInt | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pending_is_not_here_yet(cls, value: Any) -> Any:
+        return _refuse_later(value, frozenset({"pending"}))
+
+
+class WalletPoints(_Words):
+    """Points as the rewards service knows them."""
+
+    available: StrictInt | None = None
+    posted: StrictInt | None = None
+    held: StrictInt | None = None
+
+
+class Redemption(_Words):
+    """A redemption in the wallet."""
+
+    id: str
+    reward: str | None = None
+    state: str | None = None
+
+
+class Wallet(_Words):
+    """The member as the rewards service knows it."""
+
+    points: WalletPoints | None = None
+    tier: str | None = None
+
+
+class Expect(_Words):
+    """What must be so once the services are level. Only what is named is compared.
+
+    `member` is the one of the step, or the last one that a step named. `error` is the code that the step was
+    refused with; a step that is refused without an expected error fails the scenario.
+    """
+
+    member: str | None = None
+    points: Points | None = None
+    tier: str | None = None
+    error: str | None = None
+    wallet: Wallet | None = None
+    redemptions: list[Redemption] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some_are_not_here_yet(cls, value: Any) -> Any:
+        return _refuse_later(value, LATER_EXPECTATIONS)
+
+
+class Step(_Words):
+    """One thing that happens, and what must be so after it.
+
+    `at` is the business time of this step and of those after it that name none; the clock of the program
+    moves on to it first, never back.
+    """
+
+    at: Moment | None = None
+    via: Literal["kafka", "kafka_json", "http"] = "kafka"
+    enroll: Enroll | None = None
+    purchase: Purchase | None = None
+    return_: Return | None = Field(default=None, alias="return")
+    hold: Hold | None = None
+    redeem: Redeem | None = None
+    advance_to: Moment | None = None
+    expect: Expect | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some_are_not_here_yet(cls, value: Any) -> Any:
+        return _refuse_later(value, LATER_KINDS)
+
+    @model_validator(mode="after")
+    def _one_thing_happens(self) -> Step:
+        happens = [name for name in KINDS if getattr(self, name) is not None]
+        if len(happens) > 1:
+            raise ValueError(f"a step is one thing, this one is {' and '.join(happens)}")
+        if not happens and self.at is None and self.expect is None:
+            raise ValueError(f"nothing happens: name one of {', '.join(k.rstrip('_') for k in KINDS)}")
+        return self
+
+
+KINDS = ("enroll", "purchase", "return_", "hold", "redeem", "advance_to")
+
+
+class Scenario(_Words):
+    """A whole document. `program` is the name of a file in deploy/programs, or a program document in place."""
+
+    program: str | dict[str, Any]
+    about: str = ""
+    steps: list[Step] = Field(min_length=1)
+
+
+def _refuse_later(value: Any, later: frozenset[str]) -> Any:
+    """Words of the language that have no meaning yet get an answer of their own."""
+    if isinstance(value, dict):
+        for word in sorted(later.intersection(value)):
+            raise ValueError(f"`{word}` is not supported yet")
+    return value
