@@ -25,23 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallybook/rewards/v1/events.proto\x12\x14tallybook.rewards.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"X\n\x13RedemptionRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reward\x18\x02 \x01(\t\x12\r\n\x05order\x18\x03 \x01(\t\x12\x0e\n\x06points\x18\x04 \x01(\x03\"X\n\x12RedemptionReserved\x12\x12\n\nredemption\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x11RedemptionRefused\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"(\n\x12RedemptionCaptured\x12\x12\n\nredemption\x18\x01 \x01(\t\"9\n\x13RedemptionCancelled\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"1\n\x0eProgramRefused\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallybook/rewards/v1/events.proto\x12\x14tallybook.rewards.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n\x13RedemptionRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reward\x18\x02 \x01(\t\x12\r\n\x05order\x18\x03 \x01(\t\x12\x0e\n\x06points\x18\x04 \x01(\x03\x12\x13\n\x0bttl_seconds\x18\x05 \x01(\x03\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\r\n\x05value\x18\x08 \x01(\x03\"X\n\x12RedemptionReserved\x12\x12\n\nredemption\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x11RedemptionRefused\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"&\n\x10\x43\x61ptureRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\"(\n\x12RedemptionCaptured\x12\x12\n\nredemption\x18\x01 \x01(\t\"+\n\x15\x43\x61ncellationRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\"9\n\x13RedemptionCancelled\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"1\n\x0eProgramRefused\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallybook.rewards.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REDEMPTIONREQUESTED']._serialized_start=92
-  _globals['_REDEMPTIONREQUESTED']._serialized_end=180
-  _globals['_REDEMPTIONRESERVED']._serialized_start=182
-  _globals['_REDEMPTIONRESERVED']._serialized_end=270
-  _globals['_REDEMPTIONREFUSED']._serialized_start=272
-  _globals['_REDEMPTIONREFUSED']._serialized_end=341
-  _globals['_REDEMPTIONCAPTURED']._serialized_start=343
-  _globals['_REDEMPTIONCAPTURED']._serialized_end=383
-  _globals['_REDEMPTIONCANCELLED']._serialized_start=385
-  _globals['_REDEMPTIONCANCELLED']._serialized_end=442
-  _globals['_PROGRAMREFUSED']._serialized_start=444
-  _globals['_PROGRAMREFUSED']._serialized_end=493
+  _globals['_REDEMPTIONREQUESTED']._serialized_start=93
+  _globals['_REDEMPTIONREQUESTED']._serialized_end=245
+  _globals['_REDEMPTIONRESERVED']._serialized_start=247
+  _globals['_REDEMPTIONRESERVED']._serialized_end=335
+  _globals['_REDEMPTIONREFUSED']._serialized_start=337
+  _globals['_REDEMPTIONREFUSED']._serialized_end=406
+  _globals['_CAPTUREREQUESTED']._serialized_start=408
+  _globals['_CAPTUREREQUESTED']._serialized_end=446
+  _globals['_REDEMPTIONCAPTURED']._serialized_start=448
+  _globals['_REDEMPTIONCAPTURED']._serialized_end=488
+  _globals['_CANCELLATIONREQUESTED']._serialized_start=490
+  _globals['_CANCELLATIONREQUESTED']._serialized_end=533
+  _globals['_REDEMPTIONCANCELLED']._serialized_start=535
+  _globals['_REDEMPTIONCANCELLED']._serialized_end=592
+  _globals['_PROGRAMREFUSED']._serialized_start=594
+  _globals['_PROGRAMREFUSED']._serialized_end=643
 # @@protoc_insertion_point(module_scope)

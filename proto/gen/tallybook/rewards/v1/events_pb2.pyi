@@ -9,16 +9,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RedemptionRequested(_message.Message):
-    __slots__ = ("redemption", "reward", "order", "points")
+    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
+    TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     reward: str
     order: str
     points: int
-    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ...) -> None: ...
+    ttl_seconds: int
+    kind: str
+    name: str
+    value: int
+    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class RedemptionReserved(_message.Message):
     __slots__ = ("redemption", "expires_at")
@@ -38,7 +46,19 @@ class RedemptionRefused(_message.Message):
     detail: str
     def __init__(self, redemption: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
+class CaptureRequested(_message.Message):
+    __slots__ = ("redemption",)
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    def __init__(self, redemption: _Optional[str] = ...) -> None: ...
+
 class RedemptionCaptured(_message.Message):
+    __slots__ = ("redemption",)
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    def __init__(self, redemption: _Optional[str] = ...) -> None: ...
+
+class CancellationRequested(_message.Message):
     __slots__ = ("redemption",)
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     redemption: str
