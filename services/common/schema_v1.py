@@ -21,7 +21,8 @@ CREATE TABLE journal (
 CREATE INDEX journal_by_member ON journal (chain, program, member, position) WHERE member IS NOT NULL;
 CREATE TABLE inbox (
     chain smallint NOT NULL, source text NOT NULL, event_id text NOT NULL,
-    digest bytea NOT NULL, journal_chain smallint NOT NULL, position bigint NOT NULL, rejection text,
+    digest bytea NOT NULL, journal_chain smallint NOT NULL, position bigint NOT NULL,
+    member text, rejection text,
     PRIMARY KEY (chain, source, event_id)
 );
 CREATE INDEX inbox_rejections ON inbox (chain, source) WHERE rejection IS NOT NULL;

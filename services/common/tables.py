@@ -62,6 +62,7 @@ def mechanism_tables(metadata: MetaData) -> None:
         Column("digest", LargeBinary, nullable=False),
         Column("journal_chain", SmallInteger, nullable=False),
         Column("position", BigInteger, nullable=False),
+        Column("member", Text),
         Column("rejection", Text),
         Index("inbox_rejections", "chain", "source", postgresql_where=text("rejection IS NOT NULL")),
     )

@@ -1,0 +1,171 @@
+"""The state that decisions are taken on: members with their lots and holds, programs with their clocks.
+
+A book holds as much as the commands at hand need: the store loads it for one batch, the replay for one chain.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.program import Program
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+POINTS = "points"
+"""The asset of every posting so far."""
+
+
+@dataclass(slots=True)
+class Lot:
+    """Points of one accrual. 0 <= held <= remaining <= amount."""
+
+    id: int
+    amount: int
+    remaining: int
+    held: int
+    earned_at: datetime
+    expires_at: datetime | None
+    purchase: str
+
+    @property
+    def free(self) -> int:
+        """Points that no hold protects."""
+        return self.remaining - self.held
+
+
+@dataclass(slots=True)
+class Hold:
+    """Points set aside for an order. `allocations` are (lot, points) still set aside."""
+
+    id: str
+    order: str
+    amount: int
+    captured: int
+    expires_at: datetime
+    state: str
+    """open | captured | released | expired"""
+    allocations: list[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class PurchaseFact:
+    """A purchase as the book has it, and what became of it."""
+
+    id: str
+    position: int
+    occurred_at: datetime
+    version: str
+    lines: list[PurchaseLine]
+    accrued: int = 0
+    """Points of the first accrual."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What happened to a purchase after its first accrual."""
+
+    returned: dict[int, int] = field(default_factory=dict)
+    """Units returned, by line."""
+    adjusted: int = 0
+    """Points given (or, below zero, taken back) after the first accrual."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A member of a program. posted = sum of the lots' remaining less debt (L2); available = posted - held (L3)."""
+
+    id: str
+    program: str
+    chain: int
+    enrolled_at: datetime
+    posted: int = 0
+    held: int = 0
+    debt: int = 0
+    tiers: list[tuple[datetime, str]] = field(default_factory=list)
+    """(since, tier), oldest first."""
+    lots: dict[int, Lot] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    purchases: dict[str, PurchaseFact] = field(default_factory=dict)
+    settlements: dict[str, Settlement] = field(default_factory=dict)
+    complete: bool = False
+    """True when every lot with points left is in `lots`; spending needs it."""
+
+    @property
+    def available(self) -> int:
+        """What the member can spend or set aside."""
+        return self.posted - self.held
+
+    def tier_at(self, time: datetime) -> str:
+        """The tier that a purchase made at `time` earns by: a tier counts for what comes after its `since`."""
+        tier = ""
+        for since, name in self.tiers:
+            if since >= time:
+                break
+            tier = name
+        return tier
+
+    @property
+    def tier(self) -> str:
+        """The latest tier that tiering told of; empty when it told of none."""
+        return self.tiers[-1][1] if self.tiers else ""
+
+
+@dataclass(slots=True)
+class ProgramState:
+    """A program on one chain: the version in force and its clock."""
+
+    version: str
+    clock: datetime = BEGINNING
+
+
+class Book:
+    """Members, programs and clocks, keyed as the journal is."""
+
+    def __init__(self, *, keeps_purchases: bool = True) -> None:
+        """`keeps_purchases`: remember the facts of new purchases (decisions need them, a replay does not)."""
+        self.keeps_purchases = keeps_purchases
+        self.versions: dict[str, Program] = {}
+        self.programs: dict[tuple[int, str], ProgramState] = {}
+        self.members: dict[tuple[str, str], Member] = {}
+        self.identifiers: dict[tuple[str, bytes], str] = {}
+        """(program, hash) -> member id."""
+        self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}
+
+    def program(self, chain: int, program: str) -> Program | None:
+        """The program in force on a chain."""
+        state = self.programs.get((chain, program))
+        return None if state is None else self.versions[state.version]
+
+    def expect_lot(self, member: Member, lot: Lot) -> None:
+        """Remember that a lot may expire."""
+        if lot.expires_at is not None:
+            self._expect(member, lot.expires_at, 1, str(lot.id))
+
+    def expect_hold(self, member: Member, hold: Hold) -> None:
+        """Remember that a hold may time out."""
+        self._expect(member, hold.expires_at, 0, hold.id)
+
+    def _expect(self, member: Member, at: datetime, kind: int, id_: str) -> None:
+        # Holds (0) come before lots (1) of the same instant: what a hold frees can expire at once.
+        heap = self._due.setdefault((member.chain, member.program), [])
+        heapq.heappush(heap, (at, kind, member.id, id_))
+
+    def next_due(self, chain: int, program: str, until: datetime) -> tuple[Member, Hold | Lot] | None:
+        """The next open hold or expiring lot at or before `until`, in order of time; it is taken off the list."""
+        heap = self._due.get((chain, program), [])
+        while heap and heap[0][0] <= until:
+            _, kind, member_id, id_ = heapq.heappop(heap)
+            member = self.members[program, member_id]
+            if kind == 0:
+                hold = member.holds.get(id_)
+                if hold is not None and hold.state == "open":
+                    return member, hold
+            else:
+                lot = member.lots.get(int(id_))
+                if lot is not None and lot.free > 0:
+                    return member, lot
+        return None

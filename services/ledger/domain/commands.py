@@ -1,0 +1,130 @@
+"""What the ledger can be asked. Time and identity come in as data; `member` is a member id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class Cause:
+    """Where a command came from. With a digest it counts once: (source, id) is its key in the inbox."""
+
+    source: str
+    id: str
+    digest: bytes | None = None
+
+
+@dataclass(slots=True)
+class PurchaseLine:
+    """`quantity` units that cost `amount` minor units together."""
+
+    id: int
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+
+
+@dataclass(slots=True)
+class Purchase:
+    """A purchase as it was told. `content` is its exact wire form, which the core keeps and never reads."""
+
+    id: str
+    occurred_at: datetime
+    currency: str
+    lines: list[PurchaseLine]
+    content: bytes
+
+
+@dataclass(slots=True)
+class Return:
+    """Units brought back: `lines` are (line of the purchase, units)."""
+
+    id: str
+    occurred_at: datetime
+    of: str
+    lines: list[tuple[int, int]]
+    content: bytes
+
+
+@dataclass(slots=True)
+class Command:
+    """What all commands have. `now` is the wall's time at the edge."""
+
+    program: str
+    member: str
+    chain: int
+    cause: Cause
+    now: datetime
+
+
+@dataclass(slots=True)
+class RecordPurchase(Command):
+    """A till or shop tells of a purchase."""
+
+    purchase: Purchase
+
+
+@dataclass(slots=True)
+class RecordReturn(Command):
+    """A till or shop tells of units brought back."""
+
+    activity: Return
+
+
+@dataclass(slots=True)
+class Enrol(Command):
+    """Somebody joins; `identifiers` are (kind, hash)."""
+
+    occurred_at: datetime
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class PlaceHold(Command):
+    """Set `amount` points aside for `order`."""
+
+    hold: str
+    order: str
+    amount: int
+    ttl_seconds: int | None
+
+
+@dataclass(slots=True)
+class CaptureHold(Command):
+    """Spend `amount` points of a hold (None: all of it) and release the rest."""
+
+    hold: str
+    amount: int | None
+
+
+@dataclass(slots=True)
+class ReleaseHold(Command):
+    """Free a hold's points."""
+
+    hold: str
+
+
+@dataclass(slots=True)
+class AssignTier(Command):
+    """Tiering says which tier the member has since when."""
+
+    tier: str
+    since: datetime
+    tiering_position: int
+
+
+@dataclass(slots=True)
+class AdvanceClock(Command):
+    """It is now `to` for the program on this chain (`member` is empty)."""
+
+    to: datetime
+
+
+@dataclass(slots=True)
+class ActivateProgram(Command):
+    """Decide under this version on this chain from now on (`member` is empty)."""
+
+    version: str
+    document: bytes

@@ -1,0 +1,87 @@
+"""What a purchase earns. Pure arithmetic on exact rates."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from services.ledger.domain.book import PurchaseFact, Settlement
+from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.events import AppliedRule
+from services.ledger.domain.program import Program
+
+
+def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
+    """Minor units that earn: all lines but those of excluded categories."""
+    excluded = program.excluded_categories
+    if not excluded:
+        return sum([line.amount for line in lines])
+    return sum([line.amount for line in lines if line.category not in excluded])
+
+
+def points_for(program: Program, amount: int, tier: str) -> int:
+    """Points for `amount` minor units: amount x rate x the tier's multiplier, rounded once, at the end."""
+    rate = program.points_per_minor_unit
+    multiplier = program.tier_multipliers.get(tier)
+    if multiplier is not None:
+        rate = rate * multiplier
+    numerator, denominator = rate.numerator * amount, rate.denominator
+    if program.rounding == "half_up":
+        return (2 * numerator + denominator) // (2 * denominator)
+    return numerator // denominator
+
+
+def explain(program: Program, amount: int, tier: str, points: int) -> list[AppliedRule]:
+    """The rules that made `points`, with their arithmetic, for the member who asks why."""
+    base = amount * program.points_per_minor_unit
+    rules = [AppliedRule("base", f"{amount} {program.currency} minor units x {program.points_per_minor_unit} = {_decimal(base)}")]
+    multiplier = program.tier_multipliers.get(tier)
+    if multiplier is not None:
+        base = base * multiplier
+        rules.append(AppliedRule(f"tier {tier}", f"x {_decimal(multiplier)} = {_decimal(base)}"))
+    rules.append(AppliedRule(f"rounding {program.rounding}", f"{_decimal(base)} -> {points}"))
+    return rules
+
+
+def _decimal(value: Fraction) -> str:
+    """Up to four places, cut, for reading."""
+    whole, rest = divmod(value.numerator, value.denominator)
+    digits = f"{rest * 10_000 // value.denominator:04d}".rstrip("0")
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
+def owed_for(program: Program, purchase: PurchaseFact, settlement: Settlement | None, tier: str) -> int:
+    """What the purchase should have given by now: its points, less what its returned units earned.
+
+    The points are shared out to lines by running totals, and a line's share to its units likewise, so shares
+    are whole, add up exactly, and returning everything in any number of parts gives back exactly what was earned.
+    """
+    total = points_for(program, eligible_amount(program, purchase.lines), tier)
+    if settlement is None or not settlement.returned:
+        return total
+    whole = eligible_amount(program, purchase.lines)
+    owed, amount_so_far, points_so_far = total, 0, 0
+    for line in purchase.lines:
+        if line.category in program.excluded_categories or whole == 0:
+            continue
+        amount_so_far += line.amount
+        upto = total * amount_so_far // whole
+        share, points_so_far = upto - points_so_far, upto
+        owed -= share * settlement.returned.get(line.id, 0) // line.quantity
+    return owed
+
+
+def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
+    """When points earned at `earned_at` expire: so many months on, the same local time in the program's zone."""
+    if program.expiry_months is None:
+        return None
+    return add_months(earned_at.astimezone(program.time_zone), program.expiry_months).astimezone(UTC)
+
+
+def add_months(time: datetime, months: int) -> datetime:
+    """The same day and time `months` on; the last day of the month where that day is missing (31 January + 1)."""
+    years, month = divmod(time.month - 1 + months, 12)
+    year = time.year + years
+    day = min(time.day, calendar.monthrange(year, month + 1)[1])
+    return time.replace(year=year, month=month + 1, day=day)

@@ -1,0 +1,143 @@
+"""What the book says, one class a journal row type. The same words as `proto/tallybook/ledger/v1/events.proto`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.ledger.domain.commands import Purchase, Return
+
+Allocations = list[tuple[int, int]]
+"""(lot, points) pairs; a lot's id is the position of the accrual that opened it."""
+
+
+@dataclass(slots=True)
+class ProgramActivated:
+    version: str
+    document: bytes
+
+
+@dataclass(slots=True)
+class ClockAdvanced:
+    to: datetime
+
+
+@dataclass(slots=True)
+class MemberEnrolled:
+    by: str
+
+
+@dataclass(slots=True)
+class IdentifiersLinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class PurchaseRecorded:
+    purchase: Purchase
+
+
+@dataclass(slots=True)
+class ReturnedLine:
+    line: int
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+
+
+@dataclass(slots=True)
+class ReturnRecorded:
+    activity: Return
+    lines: list[ReturnedLine]
+    purchased_at: datetime
+
+
+@dataclass(slots=True)
+class TierAssigned:
+    tier: str
+    since: datetime
+    tiering_position: int
+
+
+@dataclass(slots=True)
+class AppliedRule:
+    rule: str
+    arithmetic: str
+
+
+@dataclass(slots=True)
+class PointsAccrued:
+    purchase: str
+    reason: str
+    points: int
+    tier: str
+    rules: list[AppliedRule]
+    expires_at: datetime | None
+    debt_repaid: int
+
+
+@dataclass(slots=True)
+class PointsClawedBack:
+    purchase: str
+    reason: str
+    points: int
+    tier: str
+    allocations: Allocations
+    debt: int
+
+
+@dataclass(slots=True)
+class HoldPlaced:
+    hold: str
+    order: str
+    amount: int
+    expires_at: datetime
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class HoldCaptured:
+    hold: str
+    order: str
+    amount: int
+    allocations: Allocations
+    released: Allocations = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class HoldReleased:
+    hold: str
+    order: str
+    amount: int
+    reason: str
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class PointsExpired:
+    lot: int
+    points: int
+
+
+@dataclass(slots=True)
+class ActivityRejected:
+    kind: str
+    code: str
+    detail: str
+
+
+Event = (
+    ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
+    | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
+    | ActivityRejected
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Decided:
+    """An event with whose it is and when it happened, not yet in the book. `member` None: the program's own."""
+
+    event: Event
+    member: str | None
+    occurred_at: datetime

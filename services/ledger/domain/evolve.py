@@ -1,0 +1,155 @@
+"""What each event does to the book. Used by every decision and by every replay, so they can't differ."""
+
+from __future__ import annotations
+
+from services.common.errors import InvariantBroken
+from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.events import (
+    ActivityRejected,
+    Allocations,
+    ClockAdvanced,
+    Decided,
+    HoldCaptured,
+    HoldPlaced,
+    HoldReleased,
+    IdentifiersLinked,
+    MemberEnrolled,
+    PointsAccrued,
+    PointsClawedBack,
+    PointsExpired,
+    ProgramActivated,
+    PurchaseRecorded,
+    ReturnRecorded,
+    TierAssigned,
+)
+
+
+def evolve(book: Book, chain: int, program: str, decided: Decided, position: int) -> None:
+    """Put one event into the book.
+
+    Raises:
+        InvariantBroken: the event can't follow from the book's state.
+    """
+    event = decided.event
+    match event:
+        case ProgramActivated():
+            # The caller has put the parsed version into `book.versions`.
+            state = book.programs.get((chain, program))
+            if state is None:
+                book.programs[chain, program] = ProgramState(event.version)
+            else:
+                state.version = event.version
+            return
+        case ClockAdvanced():
+            book.programs[chain, program].clock = event.to
+            return
+        case ActivityRejected():
+            return
+        case MemberEnrolled():
+            id_ = decided.member or ""
+            if (program, id_) in book.members:
+                raise InvariantBroken(f"{id_} enrolled twice in {program}")
+            book.members[program, id_] = Member(id_, program, chain, decided.occurred_at, complete=True)
+            return
+    member = book.members[program, decided.member or ""]
+    match event:
+        case PurchaseRecorded():
+            if book.keeps_purchases:
+                p = event.purchase
+                version = book.programs[chain, program].version
+                member.purchases[p.id] = PurchaseFact(p.id, position, p.occurred_at, version, p.lines)
+        case PointsAccrued():
+            _accrue(book, member, event, decided, position)
+        case PointsClawedBack():
+            _settlement(member, event.purchase).adjusted -= event.points
+            _spend(member, event.allocations, held=False)
+            member.debt += event.debt
+            member.posted -= event.points
+        case ReturnRecorded():
+            returned = _settlement(member, event.activity.of).returned
+            for line in event.lines:
+                returned[line.line] = returned.get(line.line, 0) + line.quantity
+        case HoldPlaced():
+            hold = Hold(event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations))
+            member.holds[hold.id] = hold
+            for lot_id, points in event.allocations:
+                _lot(member, lot_id).held += points
+            member.held += event.amount
+            book.expect_hold(member, hold)
+        case HoldCaptured():
+            hold = _close(member, event.hold, "captured")
+            hold.captured = event.amount
+            _spend(member, event.allocations, held=True)
+            _free(book, member, event.released)
+            member.posted -= event.amount
+            member.held -= hold.amount
+        case HoldReleased():
+            hold = _close(member, event.hold, event.reason)
+            _free(book, member, event.allocations)
+            member.held -= hold.amount
+        case PointsExpired():
+            _spend(member, [(event.lot, event.points)], held=False)
+            member.posted -= event.points
+        case TierAssigned():
+            member.tiers.append((event.since, event.tier))
+        case IdentifiersLinked():
+            for _, digest in event.identifiers:
+                book.identifiers[program, digest] = member.id
+        case _:
+            raise InvariantBroken(f"no rule for {type(event).__name__}")
+    if member.held < 0 or member.debt < 0:
+        raise InvariantBroken(f"{member.id}: held {member.held}, debt {member.debt} after position {position}")
+
+
+def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, position: int) -> None:
+    amount = event.points - event.debt_repaid
+    member.posted += event.points
+    member.debt -= event.debt_repaid
+    if event.reason == "purchase":
+        if event.purchase in member.purchases:
+            member.purchases[event.purchase].accrued = event.points
+    else:
+        _settlement(member, event.purchase).adjusted += event.points
+    lot = Lot(position, amount, amount, 0, decided.occurred_at, event.expires_at, event.purchase)
+    if amount:
+        member.lots[position] = lot
+        book.expect_lot(member, lot)
+
+
+def _settlement(member: Member, purchase: str) -> Settlement:
+    return member.settlements.setdefault(purchase, Settlement())
+
+
+def _lot(member: Member, lot_id: int) -> Lot:
+    try:
+        return member.lots[lot_id]
+    except KeyError:
+        raise InvariantBroken(f"{member.id} has no lot {lot_id}") from None
+
+
+def _spend(member: Member, allocations: Allocations, *, held: bool) -> None:
+    for lot_id, points in allocations:
+        lot = _lot(member, lot_id)
+        lot.remaining -= points
+        if held:
+            lot.held -= points
+        if not 0 <= lot.held <= lot.remaining:
+            raise InvariantBroken(f"lot {lot_id} of {member.id}: {lot.held} held of {lot.remaining}")
+
+
+def _free(book: Book, member: Member, allocations: Allocations) -> None:
+    for lot_id, points in allocations:
+        lot = _lot(member, lot_id)
+        lot.held -= points
+        if lot.held < 0:
+            raise InvariantBroken(f"lot {lot_id} of {member.id}: {lot.held} held")
+        book.expect_lot(member, lot)
+
+
+def _close(member: Member, hold_id: str, state: str) -> Hold:
+    hold = member.holds.get(hold_id)
+    if hold is None or hold.state != "open":
+        raise InvariantBroken(f"hold {hold_id} of {member.id} is not open")
+    hold.state = state
+    hold.allocations = []
+    return hold

@@ -1,0 +1,80 @@
+"""The book: mechanism, postings and inline projections."""
+
+from alembic import context
+
+from services.common import schema_v1
+from services.common.migration_env import run_sql
+
+revision = "0001"
+down_revision = None
+
+LEDGER = """
+CREATE TABLE postings (
+    chain smallint NOT NULL, position bigint NOT NULL, seq smallint NOT NULL, program text NOT NULL,
+    debit text NOT NULL, credit text NOT NULL, asset text NOT NULL,
+    amount bigint NOT NULL CONSTRAINT posting_amount_is_positive CHECK (amount > 0),
+    lot bigint,
+    PRIMARY KEY (chain, position, seq),
+    CONSTRAINT posting_has_two_accounts CHECK (debit <> credit)
+);
+CREATE TABLE members (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, enrolled_at timestamptz NOT NULL,
+    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
+CREATE TABLE accounts (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, asset text NOT NULL,
+    posted bigint NOT NULL, held bigint NOT NULL, debt bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, asset),
+    CONSTRAINT account_held_is_not_negative CHECK (held >= 0),
+    CONSTRAINT account_debt_is_not_negative CHECK (debt >= 0),
+    CONSTRAINT account_holds_what_it_has CHECK (posted + debt >= held)
+) WITH (fillfactor = 70);
+CREATE TABLE lots (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, lot bigint NOT NULL,
+    amount bigint NOT NULL, remaining bigint NOT NULL, held bigint NOT NULL,
+    earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL,
+    PRIMARY KEY (chain, program, member, lot),
+    CONSTRAINT lot_adds_up CHECK (0 <= held AND held <= remaining AND remaining <= amount)
+);
+CREATE INDEX lots_due ON lots (chain, program, expires_at) WHERE remaining > held;
+CREATE TABLE holds (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, hold text NOT NULL,
+    order_id text NOT NULL, amount bigint NOT NULL, captured bigint NOT NULL, expires_at timestamptz NOT NULL,
+    state text NOT NULL, allocation_lots bigint[] NOT NULL, allocation_points bigint[] NOT NULL,
+    PRIMARY KEY (chain, program, member, hold),
+    CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount)
+);
+CREATE INDEX holds_open ON holds (chain, program, member) WHERE state = 'open';
+CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open';
+CREATE TABLE settlements (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
+    returned_lines integer[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, purchase)
+);
+CREATE TABLE identifiers (
+    chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
+    PRIMARY KEY (chain, program, hash)
+);
+CREATE TABLE programs (
+    chain smallint NOT NULL, program text NOT NULL, version text NOT NULL, clock_at timestamptz NOT NULL,
+    PRIMARY KEY (chain, program)
+);
+CREATE TABLE program_versions (
+    chain smallint NOT NULL, program text NOT NULL, version text NOT NULL, document bytea NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (chain, program, version)
+);
+"""
+APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
+MUTABLE = (
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "programs",
+    "program_versions",
+)  # fmt: skip
+
+
+def upgrade() -> None:
+    run_sql(schema_v1.MECHANISM)
+    run_sql(LEDGER)
+    run_sql(schema_v1.append_only(APPEND_ONLY))
+    run_sql(schema_v1.grants(context.config.attributes["app_role"], APPEND_ONLY, MUTABLE))

@@ -1,0 +1,150 @@
+"""The ledger's tables: the mechanism's, the postings, and the inline projections that replay rebuilds."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+from services.common.tables import mechanism_tables
+
+metadata = MetaData()
+mechanism_tables(metadata)
+
+journal = metadata.tables["journal"]
+inbox = metadata.tables["inbox"]
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, nullable=False),
+    Column("debit", Text, nullable=False),
+    Column("credit", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("lot", BigInteger),
+    CheckConstraint("amount > 0", name="posting_amount_is_positive"),
+    CheckConstraint("debit <> credit", name="posting_has_two_accounts"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("enrolled_at", DateTime(timezone=True), nullable=False),
+    Column("tier_since", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("tier_names", ARRAY(Text), nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("asset", Text, primary_key=True),
+    Column("posted", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("debt", BigInteger, nullable=False),
+    CheckConstraint("held >= 0", name="account_held_is_not_negative"),
+    CheckConstraint("debt >= 0", name="account_debt_is_not_negative"),
+    CheckConstraint("posted + debt >= held", name="account_holds_what_it_has"),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("lot", BigInteger, primary_key=True, autoincrement=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("earned_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("purchase", Text, nullable=False),
+    CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
+    Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("hold", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("captured", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("allocation_lots", ARRAY(BigInteger), nullable=False),
+    Column("allocation_points", ARRAY(BigInteger), nullable=False),
+    CheckConstraint("amount > 0 AND 0 <= captured AND captured <= amount", name="hold_adds_up"),
+    Index("holds_open", "chain", "program", "member", postgresql_where=text("state = 'open'")),
+    Index("holds_due", "chain", "program", "expires_at", postgresql_where=text("state = 'open'")),
+)
+
+settlements = Table(
+    "settlements",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("returned_lines", ARRAY(Integer), nullable=False),
+    Column("returned_units", ARRAY(BigInteger), nullable=False),
+    Column("adjusted", BigInteger, nullable=False),
+)
+
+identifiers = Table(
+    "identifiers",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("hash", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("member", Text, nullable=False),
+)
+
+programs = Table(
+    "programs",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("clock_at", DateTime(timezone=True), nullable=False),
+)
+
+program_versions = Table(
+    "program_versions",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("position", BigInteger, nullable=False),
+)
+
+APPEND_ONLY = ("postings",)
+PROJECTIONS = ("members", "accounts", "lots", "holds", "settlements", "identifiers", "programs", "program_versions")
+"""What replay throws away and rebuilds from the journal."""

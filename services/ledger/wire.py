@@ -1,0 +1,229 @@
+"""Between the wire and the core: activities become commands, events become payloads and back."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.message import Message
+from tallybook.activities.v1 import activities_pb2 as activities
+from tallybook.ledger.v1 import events_pb2 as pb
+from tallybook.tiering.v1 import events_pb2 as tiering
+
+from services.common.chain import micros
+from services.common.codec import time_of
+from services.common.errors import InvariantBroken, Undecodable
+from services.ledger.domain import events as e
+from services.ledger.domain.commands import Purchase, PurchaseLine, Return
+
+ACTIVITY_TYPES: dict[str, type[Message]] = {
+    "tallybook.activities.v1.Purchase": activities.Purchase,
+    "tallybook.activities.v1.Return": activities.Return,
+    "tallybook.activities.v1.Enrolment": activities.Enrolment,
+}
+TIER_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
+
+MEMBER_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+IDENTIFIER = re.compile(r"([a-z][a-z_]{0,31}):(.{1,200})", re.DOTALL)
+ID = re.compile(r"[!-~]{1,128}")
+"""Ids of purchases, returns, enrolments: printable ASCII without blanks."""
+TEXT_CHARS_MAX = 200
+
+
+class Identifiers:
+    """Turns identifiers into keyed hashes; the clear value goes no further than this."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def digest(self, kind: str, value: str) -> bytes:
+        """HMAC-SHA-256 of `kind:value`."""
+        return hmac.digest(self._key, f"{kind}:{value}".encode(), "sha256")
+
+    def reference(self, member: str) -> str:
+        """A member reference without clear identifiers: a member id, or `kind:<hex of the hash>`.
+
+        Raises:
+            Undecodable: it is neither.
+        """
+        if MEMBER_ID.fullmatch(member):
+            return member
+        match = IDENTIFIER.fullmatch(member)
+        if match is None:
+            raise Undecodable("member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value")
+        return f"{match[1]}:{self.digest(match[1], match[2]).hex()}"
+
+
+def required_id(value: str, field: str) -> str:
+    """An id that can be a key. Raises Undecodable."""
+    if not ID.fullmatch(value):
+        raise Undecodable(f"{field} must be 1 to 128 printable characters without blanks")
+    return value
+
+
+def bounded(value: str, field: str) -> str:
+    """A text that isn't too long and that PostgreSQL can hold. Raises Undecodable."""
+    if len(value) > TEXT_CHARS_MAX or "\x00" in value:
+        raise Undecodable(f"{field} must have at most {TEXT_CHARS_MAX} characters and no NUL")
+    return value
+
+
+def purchase_of(message: Any) -> Purchase:
+    """A `Purchase` message in the core's words. `message.member` must be a resolved reference by now."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    lines = [PurchaseLine(line.id, line.sku, line.category, line.quantity, line.amount) for line in message.lines]
+    return Purchase(
+        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, message.SerializeToString()
+    )
+
+
+def return_of(message: Any) -> Return:
+    """A `Return` message in the core's words."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    lines = [(line.line, line.quantity) for line in message.lines]
+    of = bounded(message.of, "of")
+    return Return(required_id(message.id, "id"), time_of(message.occurred_at), of, lines, message.SerializeToString())
+
+
+def digest_of(message: Any) -> bytes:
+    """SHA-256 of an activity's content, whoever it names: the member is compared by itself, after it was resolved."""
+    member = message.member
+    message.member = ""
+    content = message.SerializeToString()
+    message.member = member
+    return hashlib.sha256(content).digest()
+
+
+def encode(event: e.Event) -> tuple[str, bytes]:
+    """(type, payload) of an event, as the journal keeps them."""
+    match event:
+        case e.PurchaseRecorded():
+            # Field 1 of PurchaseRecorded is the activity itself: its bytes as they are, behind tag and length.
+            return "PurchaseRecorded", _embedded(event.purchase.content)
+        case e.PointsAccrued():
+            message: Any = pb.PointsAccrued(
+                purchase=event.purchase, reason=event.reason, points=event.points, tier=event.tier,
+                rules=[pb.AppliedRule(rule=r.rule, arithmetic=r.arithmetic) for r in event.rules],
+                debt_repaid=event.debt_repaid,
+            )  # fmt: skip
+            if event.expires_at is not None:
+                _set_time(message.expires_at, event.expires_at)
+        case e.ClockAdvanced():
+            message = pb.ClockAdvanced()
+            _set_time(message.to, event.to)
+        case e.MemberEnrolled():
+            message = pb.MemberEnrolled(by=event.by)
+        case e.IdentifiersLinked():
+            message = pb.IdentifiersLinked(
+                identifiers=[pb.HashedIdentifier(kind=kind, hash=digest) for kind, digest in event.identifiers]
+            )
+        case e.ReturnRecorded():
+            message = pb.ReturnRecorded(
+                activity=activities.Return.FromString(event.activity.content),
+                lines=[
+                    pb.ReturnedLine(line=x.line, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount)
+                    for x in event.lines
+                ],
+            )
+            _set_time(message.purchased_at, event.purchased_at)
+        case e.PointsClawedBack():
+            message = pb.PointsClawedBack(
+                purchase=event.purchase, reason=event.reason, points=event.points, tier=event.tier,
+                allocations=_allocations(event.allocations), debt=event.debt,
+            )  # fmt: skip
+        case e.HoldPlaced():
+            message = pb.HoldPlaced(
+                hold=event.hold, order=event.order, amount=event.amount, allocations=_allocations(event.allocations)
+            )
+            _set_time(message.expires_at, event.expires_at)
+        case e.HoldCaptured():
+            message = pb.HoldCaptured(
+                hold=event.hold, order=event.order, amount=event.amount,
+                allocations=_allocations(event.allocations), released=_allocations(event.released),
+            )  # fmt: skip
+        case e.HoldReleased():
+            message = pb.HoldReleased(
+                hold=event.hold, order=event.order, amount=event.amount, reason=event.reason,
+                allocations=_allocations(event.allocations),
+            )  # fmt: skip
+        case e.PointsExpired():
+            message = pb.PointsExpired(lot=event.lot, points=event.points)
+        case e.TierAssigned():
+            message = pb.TierAssigned(tier=event.tier, tiering_position=event.tiering_position)
+            _set_time(message.since, event.since)
+        case e.ProgramActivated():
+            message = pb.ProgramActivated(version=event.version, document=event.document)
+        case e.ActivityRejected():
+            message = pb.ActivityRejected(kind=event.kind, code=event.code, detail=event.detail)
+        case _:
+            raise InvariantBroken(f"no payload for {type(event).__name__}")
+    return type(event).__name__, message.SerializeToString()
+
+
+def decode(type_: str, payload: bytes) -> e.Event:
+    """The event in a journal row. Raises InvariantBroken for what no version of the ledger has written."""
+    m: Any = getattr(pb, type_, None)
+    if m is None:
+        raise InvariantBroken(f"no event type {type_!r}")
+    m = m.FromString(payload)
+    match type_:
+        case "PurchaseRecorded":
+            return e.PurchaseRecorded(purchase_of(m.activity))
+        case "PointsAccrued":
+            rules = [e.AppliedRule(r.rule, r.arithmetic) for r in m.rules]
+            expires_at = time_of(m.expires_at) if m.HasField("expires_at") else None
+            return e.PointsAccrued(m.purchase, m.reason, m.points, m.tier, rules, expires_at, m.debt_repaid)
+        case "ClockAdvanced":
+            return e.ClockAdvanced(time_of(m.to))
+        case "MemberEnrolled":
+            return e.MemberEnrolled(m.by)
+        case "IdentifiersLinked":
+            return e.IdentifiersLinked([(i.kind, i.hash) for i in m.identifiers])
+        case "ReturnRecorded":
+            lines = [e.ReturnedLine(x.line, x.sku, x.category, x.quantity, x.amount) for x in m.lines]
+            return e.ReturnRecorded(return_of(m.activity), lines, time_of(m.purchased_at))
+        case "PointsClawedBack":
+            return e.PointsClawedBack(m.purchase, m.reason, m.points, m.tier, _pairs(m.allocations), m.debt)
+        case "HoldPlaced":
+            return e.HoldPlaced(m.hold, m.order, m.amount, time_of(m.expires_at), _pairs(m.allocations))
+        case "HoldCaptured":
+            return e.HoldCaptured(m.hold, m.order, m.amount, _pairs(m.allocations), _pairs(m.released))
+        case "HoldReleased":
+            return e.HoldReleased(m.hold, m.order, m.amount, m.reason, _pairs(m.allocations))
+        case "PointsExpired":
+            return e.PointsExpired(m.lot, m.points)
+        case "TierAssigned":
+            return e.TierAssigned(m.tier, time_of(m.since), m.tiering_position)
+        case "ProgramActivated":
+            return e.ProgramActivated(m.version, m.document)
+        case "ActivityRejected":
+            return e.ActivityRejected(m.kind, m.code, m.detail)
+    raise InvariantBroken(f"no event type {type_!r}")
+
+
+def _embedded(content: bytes) -> bytes:
+    length, header = len(content), bytearray(b"\x0a")
+    while length > 0x7F:
+        header.append(length & 0x7F | 0x80)
+        length >>= 7
+    header.append(length)
+    return bytes(header) + content
+
+
+def _set_time(timestamp: Any, time: datetime) -> None:
+    seconds, rest = divmod(micros(time), 1_000_000)
+    timestamp.seconds = seconds
+    timestamp.nanos = rest * 1_000
+
+
+def _allocations(pairs: e.Allocations) -> list[pb.Allocation]:
+    return [pb.Allocation(lot=lot, amount=amount) for lot, amount in pairs]
+
+
+def _pairs(messages: Any) -> e.Allocations:
+    return [(m.lot, m.amount) for m in messages]
