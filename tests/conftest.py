@@ -10,12 +10,12 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
+from services.ops.install import on_server
 from services.ops.local.kafka import LocalKafka, local_kafka
 from services.ops.local.postgres import LocalPostgres, local_postgres
 
@@ -80,12 +80,7 @@ async def database(postgres: LocalPostgres) -> AsyncIterator[str]:
     owner = await asyncpg.connect(postgres.url)
     try:
         await owner.execute(f'CREATE DATABASE "{name}"')
-        yield url_of_database(postgres.url, name)
+        yield on_server(postgres.url, name)
         await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await owner.close()
-
-
-def url_of_database(url: str, name: str) -> str:
-    """The same server and login, another database."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

@@ -81,5 +81,3 @@ def test_removing_leaves_no_process_and_no_file(server_folder: Path, monkeypatch
     assert not folder.exists()
     assert not server.home.root.exists()
     assert not [p.pid for p in psutil.process_iter(["cmdline"]) if data in (p.info["cmdline"] or [])]
-
-

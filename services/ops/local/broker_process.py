@@ -94,7 +94,9 @@ class BrokerProcess(ABC):
             argv, env=env, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS, cwd=self.folder
         )
         if done.returncode != 0:
-            raise ServerFailed(f"{' '.join(argv[-6:])} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}")
+            raise ServerFailed(
+                f"{' '.join(argv[-6:])} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}"
+            )
 
     def _try_start(self) -> bool:
         argv, env = self.command()

@@ -10,6 +10,7 @@ import os
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from services.ops.local.broker_process import BrokerProcess
@@ -21,6 +22,7 @@ from services.ops.local.process import ServerFailed
 HEAP = ("-Xms256m", "-Xmx512m")
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+PROPERTIES_FILE = "server.properties"
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -77,6 +79,11 @@ class ApacheKafka(BrokerProcess):
         super().__init__(folder, START_SECONDS, STOP_SECONDS)
         self._programs = programs
 
+    @classmethod
+    def made(cls, folder: Path) -> bool:
+        """True when this folder already holds an Apache Kafka's data."""
+        return (folder / PROPERTIES_FILE).exists()
+
     @property
     def why(self) -> str:
         return f"Kafka: Apache Kafka ({self._programs().origin}); KAFKA_BOOTSTRAP_SERVERS is not set"
@@ -90,10 +97,19 @@ class ApacheKafka(BrokerProcess):
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(self.folder / "data"),
         }
-        self._properties.write_text("".join(f"{name}={value}\n" for name, value in (PROPERTIES | here).items()))
+        self._properties.write_text(
+            "".join(f"{name}={value}\n" for name, value in (PROPERTIES | here).items())
+        )
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self.run_tool(
-            self._java("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(self._properties)),
+            self._java(
+                "kafka.tools.StorageTool",
+                "format",
+                "--cluster-id",
+                cluster,
+                "--config",
+                str(self._properties),
+            ),
             self._environment(),
         )
 
@@ -102,7 +118,7 @@ class ApacheKafka(BrokerProcess):
 
     @property
     def _properties(self) -> Path:
-        return self.folder / "server.properties"
+        return self.folder / PROPERTIES_FILE
 
     def _java(self, *arguments: str) -> list[str]:
         programs = self._programs()
@@ -125,20 +141,25 @@ class ApacheKafka(BrokerProcess):
 LocalKafka = ExternalKafka | ApacheKafka | LightBroker
 
 
-def local_kafka(folder: Path) -> LocalKafka:
+def local_kafka(folder: Path, named: str | None = None) -> LocalKafka:
     """The broker for a stack whose state is in `folder`; `.why` says which one was taken and why.
 
-    Raises NoApacheKafka when TALLY_REQUIRE_KAFKA=apache and neither a broker is named nor Apache Kafka can be run,
-    and ServerFailed when not even the light broker is installed.
+    `named` is host:port of a broker; None asks KAFKA_BOOTSTRAP_SERVERS, "" means no broker. What a folder was made
+    with, it keeps. Raises NoApacheKafka when TALLY_REQUIRE_KAFKA=apache and neither a broker is named nor Apache Kafka
+    can be run, and ServerFailed when not even the light broker is installed.
     """
     required = os.environ.get("TALLY_REQUIRE_KAFKA", "")
     if required not in ("", "apache"):
-        raise ServerFailed(f"TALLY_REQUIRE_KAFKA is {required!r}; the only broker that can be required is 'apache'")
-    bootstrap = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        raise ServerFailed(
+            f"TALLY_REQUIRE_KAFKA is {required!r}; the only broker that can be required is 'apache'"
+        )
+    bootstrap = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "") if named is None else named
     if bootstrap:
         return ExternalKafka(bootstrap)
     if LightBroker.made(folder):
         return LightBroker(folder, "it is the one that this folder was made with")
+    if ApacheKafka.made(folder):
+        return ApacheKafka(folder, cache(find_kafka_programs))
     try:
         programs = find_kafka_programs()
     except NoApacheKafka as missing:

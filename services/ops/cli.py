@@ -1,0 +1,44 @@
+"""`tally`, the one command line. Each command lives in a module of its own, which registers it here."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from services.ops import keys, status, up
+from services.ops.install import InstallRefused
+from services.ops.key_store import UnknownScope
+from services.ops.local.process import ServerFailed
+from services.ops.local.state import NoStack
+from services.ops.screen import err
+
+# What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
+EXPECTED = (NoStack, ServerFailed, InstallRefused, UnknownScope)
+
+
+def create_cli() -> typer.Typer:
+    """The command line with every command registered."""
+    app = typer.Typer(
+        name="tally",
+        help="Tallybook: an event-sourced loyalty ledger.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for module in (up, status, keys):
+        module.register(app)
+    return app
+
+
+def main() -> None:
+    """Entry point of the script `tally`. Exit status 1 for an expected failure, 2 for wrong usage."""
+    try:
+        create_cli()()
+    except EXPECTED as failure:
+        err().print(f"tally: {failure}", markup=False, style="red")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
