@@ -11,6 +11,9 @@ READY  := $(VENV)/.from-lock
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	    "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
+COMPILE = $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
 .PHONY: help demo test lint types proto bench up down status lock clean
 
 help: ## What can be made
@@ -45,10 +48,9 @@ status: $(READY) ## What runs, and how far each service has got
 down: $(READY) ## Stop the stack and delete its folder
 	$(BIN)/tally down
 
-lock: $(READY) ## Resolve the newest versions that pyproject.toml allows into requirements.lock
-	$(BIN)/python -m piptools compile --quiet --upgrade --all-extras --generate-hashes --allow-unsafe \
-	  --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --output-file requirements.lock pyproject.toml
+lock: $(READY) ## Resolve the newest versions that pyproject.toml allows into the two lock files
+	$(COMPILE) --upgrade --all-extras --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## Stop the stack, delete the virtual environment and every cache
 	@if [ -x $(BIN)/tally ]; then $(BIN)/tally down; fi

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,8 +16,10 @@ import pytest
 import pytest_asyncio
 
 from services.ops.install import on_server
-from services.ops.local.kafka import LocalKafka, local_kafka
-from services.ops.local.postgres import LocalPostgres, local_postgres
+from services.ops.local.kafka import ApacheKafka, ExternalKafka, LocalKafka, local_kafka
+from services.ops.local.kafka_jars import NoApacheKafka, find_kafka_programs
+from services.ops.local.postgres import EmbeddedPostgres, ExternalPostgres, LocalPostgres, local_postgres
+from services.ops.local.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +86,66 @@ async def database(postgres: LocalPostgres) -> AsyncIterator[str]:
         await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await owner.close()
+
+
+@pytest.fixture(scope="session")
+def make_stack(
+    server_folder: Path, postgres: LocalPostgres, kafka: LocalKafka
+) -> Iterator[Callable[[], Stack]]:
+    """Makes whole stacks (three services) on this run's servers, each with databases and topics of its own.
+
+    Each is up when it is returned, and removed at the end of the run. A test that kills PostgreSQL or Kafka needs
+    `make_own_stack`.
+    """
+    made: list[Stack] = []
+
+    def make() -> Stack:
+        name = f"s{secrets.token_hex(4)}"
+        stack = Stack.at(
+            server_folder / name,
+            postgres=ExternalPostgres(postgres.url),
+            kafka=ExternalKafka(kafka.bootstrap),
+            topic_prefix=f"{name}.",
+            database_prefix=name,
+        )
+        made.append(stack)
+        stack.up()
+        return stack
+
+    yield make
+    for stack in made:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def stack(make_stack: Callable[[], Stack]) -> Stack:
+    """The run's shared stack. Tests on it use members of their own, and kill nothing."""
+    return make_stack()
+
+
+@pytest.fixture
+def make_own_stack(server_folder: Path) -> Iterator[Callable[[], Stack]]:
+    """Makes stacks with a PostgreSQL and an Apache Kafka of their own, which may be killed; removed after the test.
+
+    Skips the test where Apache Kafka can't be run.
+    """
+    made: list[Stack] = []
+
+    def make() -> Stack:
+        home = server_folder / f"own-{secrets.token_hex(4)}"
+        try:
+            programs = find_kafka_programs()
+        except NoApacheKafka as missing:
+            pytest.skip(f"needs an Apache Kafka that can be killed: {missing}")
+        stack = Stack.at(
+            home,
+            postgres=EmbeddedPostgres(home / "postgres"),
+            kafka=ApacheKafka(home / "kafka", lambda: programs),
+        )
+        made.append(stack)
+        stack.up()
+        return stack
+
+    yield make
+    for stack in made:
+        stack.down()

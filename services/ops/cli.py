@@ -6,15 +6,15 @@ import sys
 
 import typer
 
-from services.ops import keys, status, up
+from services.ops import install_command, keys, status, up
 from services.ops.install import InstallRefused
-from services.ops.key_store import UnknownScope
+from services.ops.key_store import BadToken, UnknownScope
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
 from services.ops.screen import err
 
 # What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
-EXPECTED = (NoStack, ServerFailed, InstallRefused, UnknownScope)
+EXPECTED = (NoStack, ServerFailed, InstallRefused, UnknownScope, BadToken)
 
 
 def create_cli() -> typer.Typer:
@@ -26,7 +26,7 @@ def create_cli() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (up, status, keys):
+    for module in (up, status, keys, install_command):
         module.register(app)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,13 @@ SELECT key_id, name, scopes, programs, stores, created_at, expires_at, revoked_a
 FROM api_keys ORDER BY created_at, key_id
 """
 REVOKE = "UPDATE api_keys SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL RETURNING key_id"
+
+
+SECRET_MIN_CHARACTERS = 32
+
+
+class BadToken(ValueError):
+    """A token that no service would take."""
 
 
 class UnknownScope(ValueError):
@@ -68,6 +76,28 @@ async def create_key(
         finally:
             await connection.close()
     return token
+
+
+async def adopt_key(owner_url: str, token: str, *, name: str, scopes: Sequence[str]) -> None:
+    """Let a token that was made elsewhere (a deployment's secret) open one service; nothing if it does already.
+
+    Raises BadToken when it is not of the form tb_<id>_<secret>, with a secret of at least 32 characters.
+    """
+    prefix, _, rest = token.partition("_")
+    key_id, _, secret = rest.partition("_")
+    if prefix != "tb" or not key_id or len(secret) < SECRET_MIN_CHARACTERS:
+        raise BadToken(
+            f"a key looks like tb_<id>_<secret>, the secret at least {SECRET_MIN_CHARACTERS} characters"
+        )
+    digest = hashlib.sha256(secret.encode()).digest()
+    connection = await asyncpg.connect(owner_url)
+    try:
+        await connection.execute(
+            f"{INSERT} ON CONFLICT (key_id) DO UPDATE SET secret_sha256 = excluded.secret_sha256",
+            *(key_id, digest, name, list(scopes), [], [], utc_now(), None),
+        )
+    finally:
+        await connection.close()
 
 
 async def list_keys(owner_url: str) -> list[KeyRow]:
