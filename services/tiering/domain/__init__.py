@@ -1,0 +1,1 @@
+"""The rules of tiers, without I/O, clock or randomness."""

@@ -1,0 +1,42 @@
+"""Calendar months in a program's time zone: what `12 months` before or after a moment is."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from zoneinfo import ZoneInfo
+
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def shift_months(time: datetime, months: int, zone: ZoneInfo) -> datetime:
+    """The same local date and time `months` later (earlier when negative), in UTC.
+
+    A day that the month does not have becomes its last day (31 January and one month: 28 or 29 February). A local time
+    that a change of the clocks leaves out, or has twice, is taken by the offset before the change.
+
+    Raises:
+        OverflowError: there is no such year.
+    """
+    local = time.astimezone(zone)
+    year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
+    if not MINYEAR <= year <= MAXYEAR:
+        raise OverflowError(f"{months} months from {time} is out of range")
+    day = min(local.day, monthrange(year, month + 1)[1])
+    return local.replace(year=year, month=month + 1, day=day, fold=0).astimezone(UTC)
+
+
+def window_start(time: datetime, months: int, zone: ZoneInfo) -> datetime:
+    """The moment after which a window of `months` that ends with `time` begins."""
+    try:
+        return shift_months(time, -months, zone)
+    except OverflowError:
+        return EARLIEST
+
+
+def next_review(time: datetime, months: int, zone: ZoneInfo) -> datetime | None:
+    """When a tier given at `time` is reviewed; None when that is after the last year there is."""
+    try:
+        return shift_months(time, months, zone)
+    except OverflowError:
+        return None

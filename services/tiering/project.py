@@ -1,0 +1,159 @@
+"""Rows of the ledger's book become members' windows, tiers and history, and rows of our own journal.
+
+The same code runs live and in `replay`: nothing in it reads a clock or depends on how the rows were cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import orjson
+
+from services.common.codec import StreamRow, unseen
+from services.common.db import Transaction
+from services.common.errors import InvariantBroken
+from services.common.journal import Journal
+from services.tiering import store
+from services.tiering.domain.decide import take, take_retired, take_reviews
+from services.tiering.domain.events import Decision, Fact, ProgramActivated, ProgramRefused, TierChanged
+from services.tiering.domain.program import ProgramError
+from services.tiering.domain.state import ProgramState, State
+from services.tiering.wire import fact_of, payload_of
+
+REVIEWS_MAX = 1_000
+"""Reviews that are loaded at once: a clock that moves on by a year can make a whole chain's members due."""
+LEDGER = "tallybook/ledger"
+
+
+async def apply_rows(
+    tx: Transaction, chain: int, topic: str, rows: Sequence[StreamRow], recorded_at: datetime
+) -> tuple[int, int]:
+    """Apply rows of the ledger's chain in the caller's transaction; rows applied before are passed over.
+
+    Args:
+        recorded_at: what our own journal rows say of when they were written; no decision depends on it.
+
+    Returns:
+        (rows applied, rows of our own written).
+
+    Raises:
+        InvariantBroken: a row is missing or is on the wrong chain.
+    """
+    if any(row.chain != chain for row in rows):
+        raise InvariantBroken(f"a row of another chain came on partition {chain}")
+    # The head's lock comes first: whoever else would work on this chain waits here, and then reads what was committed.
+    journal = await Journal.lock(tx, [chain])
+    applied = {chain: await store.position(tx, chain, topic)}
+    fresh = unseen(rows, applied)
+    if not fresh:
+        return 0, 0
+    batch = _Batch(tx, chain, journal, recorded_at)
+    facts = [fact for row in fresh if (fact := fact_of(row)) is not None]
+    for segment in _segments(facts):
+        await batch.take(segment)
+    await journal.write(tx)
+    await store.move_position(tx, chain, topic, applied[chain])
+    return len(fresh), len(journal.rows)
+
+
+def _segments(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
+    """Runs of facts under the same rules; an activation stands alone."""
+    run: list[Fact] = []
+    for fact in facts:
+        if isinstance(fact.event, ProgramActivated):
+            if run:
+                yield run
+            yield [fact]
+            run = []
+        else:
+            run.append(fact)
+    if run:
+        yield run
+
+
+class _Batch:
+    """One transaction's work on one chain."""
+
+    def __init__(self, tx: Transaction, chain: int, journal: Journal, recorded_at: datetime) -> None:
+        self._tx = tx
+        self._chain = chain
+        self._journal = journal
+        self._recorded_at = recorded_at
+        self._history: list[tuple[object, ...]] = []
+
+    async def take(self, facts: list[Fact]) -> None:
+        """Load, decide, write: facts under the same rules, or one activation."""
+        if isinstance(facts[0].event, ProgramActivated):
+            await self._activate(facts[0], facts[0].event)
+            return
+        loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
+        if loaded.more_due and len(facts) > 1:
+            # Reviews come before the fact that makes them due, so the facts are parted until one of them is alone.
+            middle = len(facts) // 2
+            await self.take(facts[:middle])
+            await self.take(facts[middle:])
+            return
+        while loaded.more_due:
+            program_id, bound = loaded.more_due.popitem()
+            self._record(
+                loaded.state, take_reviews(loaded.state[program_id], bound, facts[0].position), facts[0]
+            )
+            await self._save(loaded.state)
+            loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
+        for fact in facts:
+            self._record(loaded.state, take(loaded.state, fact), fact)
+        await self._save(loaded.state)
+
+    async def _activate(self, fact: Fact, event: ProgramActivated) -> None:
+        """A new version; members whose tier it does not have are reviewed. A version that can't be used is refused."""
+        try:
+            rules = store.rules_of(event.document, event.version)
+        except (ProgramError, orjson.JSONDecodeError) as error:
+            refusal = ProgramRefused(fact.program, event.version, str(error), fact.occurred_at)
+            self._append(refusal, None, fact)
+            await self._save_program(fact, event, str(error))
+            return
+        await self._save_program(fact, event, None)
+        if rules is None:
+            return
+        if rules.program != fact.program:
+            raise InvariantBroken(f"the document of program {fact.program} says that it is {rules.program}")
+        while True:
+            program = (await store.load_programs(self._tx, self._chain, [fact.program]))[fact.program]
+            at = program.clock or fact.occurred_at
+            members = await store.load_retired(self._tx, self._chain, program, at, REVIEWS_MAX)
+            if not members:
+                return
+            state = {fact.program: program}
+            for member in members:
+                self._record(state, [take_retired(program, member, at, fact.position)], fact)
+            await self._save(state)
+
+    async def _save_program(self, fact: Fact, event: ProgramActivated, refusal: str | None) -> None:
+        await store.save_program(
+            self._tx, self._chain, fact.program, fact.position, event.version, event.document, refusal
+        )
+
+    async def _save(self, state: State) -> None:
+        await store.save(self._tx, self._chain, state, self._history)
+        self._history = []
+
+    def _record(self, state: State, decided: Sequence[TierChanged], fact: Fact) -> None:
+        """Our journal's rows, and what the projections keep of them."""
+        for event in decided:
+            position = self._append(event, event.member, fact)
+            program: ProgramState = state[event.program]
+            program.members[event.member].changed_position = position
+            self._history.append(
+                (self._chain, event.program, event.member, position, event.ledger_position, event.from_tier,
+                 event.to_tier, event.since, event.until, event.reason, event.rule, event.metric, event.threshold)
+            )  # fmt: skip
+
+    def _append(self, event: Decision, member: str | None, fact: Fact) -> int:
+        type_, payload = payload_of(event)
+        occurred_at = event.since if isinstance(event, TierChanged) else event.occurred_at
+        return self._journal.append(
+            self._chain, event.program, member, type_, occurred_at, self._recorded_at,
+            (LEDGER, f"{self._chain}-{fact.position}", None), event.version, payload,
+        )  # fmt: skip
