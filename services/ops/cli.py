@@ -5,16 +5,36 @@ from __future__ import annotations
 import sys
 
 import typer
+from aiokafka.errors import KafkaError
 
-from services.ops import install_command, keys, status, up
+from services.ops import import_, install_command, keys, status, up
+from services.ops.api import ApiError, UnreachableError
+from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
 from services.ops.install import InstallRefused
 from services.ops.key_store import BadToken, UnknownScope
+from services.ops.level import NotLevelError
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
+from services.ops.scenario import command as scenario
 from services.ops.screen import err
+from services.ops.yaml_document import DocumentError
 
 # What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
-EXPECTED = (NoStack, ServerFailed, InstallRefused, UnknownScope, BadToken)
+EXPECTED = (
+    NoStack,
+    ServerFailed,
+    InstallRefused,
+    UnknownScope,
+    BadToken,
+    ApiError,
+    UnreachableError,
+    NotLevelError,
+    DocumentError,
+    UnknownSourceError,
+    DataMissingError,
+    AccountError,
+    KafkaError,
+)
 
 
 def create_cli() -> typer.Typer:
@@ -26,7 +46,7 @@ def create_cli() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (up, status, keys, install_command):
+    for module in (up, status, keys, install_command, import_, scenario):
         module.register(app)
     return app
 

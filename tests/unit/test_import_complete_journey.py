@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.ops.importing import complete_journey
-from services.ops.importing.account import AccountError, RowAccount
+from services.ops.importing.account import RowAccount
+from services.ops.importing.errors import AccountError, DataMissingError
 from tallybook.activities.v1.activities_pb2 import Purchase
 
 NOON = datetime(2017, 3, 1, 12)  # noqa: DTZ001  the file's times carry no zone
@@ -90,7 +91,7 @@ def test_an_account_that_does_not_add_up_is_an_error() -> None:
 def test_the_whole_year_gives_155848_baskets_of_2469_households() -> None:
     try:
         file = complete_journey.packaged_transactions()
-    except complete_journey.DataMissingError as missing:
+    except DataMissingError as missing:
         pytest.skip(str(missing))
     account = RowAccount()
     households: set[str] = set()

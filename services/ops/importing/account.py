@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-
-class AccountError(Exception):
-    """The fates of the rows do not add up to the rows of the source: some were lost or counted twice."""
+from services.ops.importing.errors import AccountError
 
 
 @dataclass(slots=True)

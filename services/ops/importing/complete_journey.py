@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.ops.importing.account import RowAccount
+from services.ops.importing.errors import DataMissingError
 from services.ops.importing.money import minor_units
 from tallybook.activities.v1.activities_pb2 import Purchase
 
@@ -48,10 +49,6 @@ _ROWS_AT_ONCE = 20_000
 """Rows turned into Python values at a time, so that memory does not grow with the file."""
 
 _NANOSECONDS = 1_000_000_000
-
-
-class DataMissingError(Exception):
-    """The package with the data is not installed."""
 
 
 def packaged_transactions() -> Path:

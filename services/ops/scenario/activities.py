@@ -1,0 +1,104 @@
+"""Scenario steps as activities: the messages that Kafka takes and the bodies that HTTP takes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.codec import JSON
+from services.ops.scenario import model
+from tallybook.activities.v1.activities_pb2 import Enrolment, Purchase, Return
+
+
+def enrolment(step: model.Enroll, program: str, at: datetime, number: int) -> Enrolment:
+    """`number` is the step's; an enrolment in a scenario needs no id of its own."""
+    message = Enrolment(
+        id=f"enrolment-{number}", program=program, member=step.member, occurred_at=_timestamp(at)
+    )
+    for kind, value in step.identifiers.items():
+        message.identifiers.add(kind=kind, value=value)
+    return message
+
+
+def purchase(step: model.Purchase, program: str, at: datetime, currency: str) -> Purchase:
+    """`currency` is the program's, for a step that names none."""
+    message = Purchase(
+        id=step.id,
+        program=program,
+        member=step.member,
+        occurred_at=_timestamp(at),
+        store=step.store,
+        channel=step.channel,
+        currency=step.currency or currency,
+    )
+    for line in step.lines:
+        message.lines.add(
+            id=line.id, sku=line.sku, category=line.category, quantity=line.quantity, amount=line.amount
+        )
+    return message
+
+
+def return_(step: model.Return, program: str, at: datetime, member: str) -> Return:
+    """`member` is who brings the units back."""
+    message = Return(
+        id=step.id,
+        program=program,
+        member=member,
+        occurred_at=_timestamp(at),
+        of=step.of,
+        store=step.store,
+        channel=step.channel,
+    )
+    for line in step.lines:
+        message.lines.add(line=line.line, quantity=line.quantity)
+    return message
+
+
+def encoded(activity: Enrolment | Purchase | Return, content_type: str) -> bytes:
+    """The value of a Kafka record, in protobuf or in proto3 JSON."""
+    if content_type == JSON:
+        return json_format.MessageToJson(activity).encode()
+    return activity.SerializeToString()
+
+
+def http_request(activity: Enrolment | Purchase | Return) -> tuple[str, dict[str, Any]]:
+    """Path (from the ledger's base URL) and body that say the same as the message."""
+    program = f"/v1/programs/{activity.program}"
+    at = activity.occurred_at.ToJsonString()
+    if isinstance(activity, Enrolment):
+        identifiers = [{"kind": known.kind, "value": known.value} for known in activity.identifiers]
+        return f"{program}/members", {
+            "member": activity.member,
+            "identifiers": identifiers,
+            "occurred_at": at,
+        }
+    common = {
+        "id": activity.id,
+        "member": activity.member,
+        "occurred_at": at,
+        "store": activity.store,
+        "channel": activity.channel,
+    }
+    if isinstance(activity, Return):
+        lines = [{"line": line.line, "quantity": line.quantity} for line in activity.lines]
+        return f"{program}/returns", {**common, "of": activity.of, "lines": lines}
+    bought = [
+        {
+            "id": line.id,
+            "sku": line.sku,
+            "category": line.category,
+            "quantity": line.quantity,
+            "amount": line.amount,
+        }
+        for line in activity.lines
+    ]
+    return f"{program}/purchases", {**common, "currency": activity.currency, "lines": bought}
+
+
+def _timestamp(at: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(at.astimezone(UTC))
+    return stamp

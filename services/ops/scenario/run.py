@@ -1,0 +1,238 @@
+"""Runs a scenario through the real services, step by step, and compares what it expects with what is.
+
+Every scenario runs a program of its own (the document's, under another id), so scenarios don't see each other.
+After each step the services are given time to become level: what a step shows does not depend on who was faster.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiokafka import AIOKafkaProducer
+
+from services.common.chain import chain_of
+from services.common.codec import JSON, PROTOBUF, activity_headers
+from services.ops import programs
+from services.ops.api import Api, ApiError
+from services.ops.importing.publish import Activity, topic_of
+from services.ops.level import LevelGauge
+from services.ops.scenario import activities, model
+from services.ops.scenario.actual import look
+from services.ops.scenario.compare import Difference, differences
+from services.ops.scenario.load import LoadedScenario
+from services.ops.yaml_document import DocumentError
+
+LEVEL_SECONDS = 30.0
+"""How long the services may take to become level after one step."""
+
+SOURCE = "tallybook/scenario"
+SUFFIX_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step showed: no differences when all is as expected."""
+
+    index: int
+    differences: list[Difference]
+
+
+@dataclass(slots=True)
+class _Now:
+    """Where a run is: the business time of its steps, the program's clock, and what it has named so far."""
+
+    at: datetime | None = None
+    clock: datetime | None = None
+    member: str | None = None
+    members_of_purchases: dict[str, str] = field(default_factory=dict)
+    reserved: set[str] = field(default_factory=set)
+    rejections: dict[str, int] = field(default_factory=dict)
+
+
+class ScenarioRun:
+    """One run of one scenario: `await run(...)` once."""
+
+    def __init__(
+        self, loaded: LoadedScenario, api: Api, producer: AIOKafkaProducer, gauge: LevelGauge
+    ) -> None:
+        self._loaded = loaded
+        self._api = api
+        self._producer = producer
+        self._gauge = gauge
+        self._now = _Now()
+        self._document = _program_document(loaded)
+        self._program = str(self._document["program"])
+        self._zone = _zone(self._document)
+
+    async def run(self, on_step: Callable[[int], None] = lambda _: None) -> list[StepResult]:
+        """Take every step. A step that is not as expected does not end the run: the next ones may say why.
+
+        Raises:
+            DocumentError: the ledger refuses the program.
+            NotLevelError, UnreachableError: the services don't do their work.
+        """
+        await self._activate()
+        results = []
+        for index, step in enumerate(self._loaded.scenario.steps):
+            on_step(index)
+            results.append(StepResult(index, await self._take(index, step)))
+        return results
+
+    async def _activate(self) -> None:
+        try:
+            await programs.activate(self._api, self._document)
+        except ApiError as error:
+            if isinstance(self._loaded.scenario.program, str):
+                raise DocumentError(self._loaded.file, 1, "program", error.detail) from error
+            # The detail begins with the field, such as `ledger.earning.rounding: must be ...`.
+            place = ("program", *error.detail.partition(":")[0].split("."))
+            raise self._loaded.document.error(place, error.detail) from error
+        await self._gauge.wait(LEVEL_SECONDS)
+
+    async def _take(self, index: int, step: model.Step) -> list[Difference]:
+        error: str | None = None
+        try:
+            await self._move_to(step.at)
+            await self._move_to(step.advance_to)
+            await self._do(index, step)
+        except ApiError as refused:
+            error = refused.code
+        await self._gauge.wait(LEVEL_SECONDS)
+        error = await self._new_rejection() or error
+        expected = step.expect.model_dump(exclude_unset=True) if step.expect else {}
+        wanted_error = expected.pop("error", None)
+        found = [] if error == wanted_error else [Difference("error", wanted_error, error)]
+        member = expected.pop("member", None) or self._now.member
+        if expected:
+            if member is None:
+                return [*found, Difference("member", "a step that names one, or expect.member", None)]
+            actual = await look(self._api, self._program, member, expected)
+            found += differences(expected, actual)
+        return found
+
+    async def _move_to(self, moment: datetime | date | None) -> None:
+        """The steps from here on happen at `moment`; the program's clock follows, but never goes back."""
+        if moment is None:
+            return
+        at = self._time(moment)
+        self._now.at = at
+        if self._now.clock is None or at > self._now.clock:
+            stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            await self._api.post("ledger", f"/v1/programs/{self._program}/clock", {"to": stamp})
+            self._now.clock = at
+            await self._gauge.wait(LEVEL_SECONDS)
+
+    def _time(self, moment: datetime | date) -> datetime:
+        if isinstance(moment, datetime):
+            return moment
+        return datetime.combine(moment, time.min, tzinfo=self._zone)
+
+    async def _do(self, index: int, step: model.Step) -> None:
+        if step.hold is not None:
+            self._now.member = step.hold.member
+            await self._hold(step.hold)
+        elif step.redeem is not None:
+            self._now.member = step.redeem.member
+            await self._redeem(step.redeem)
+        else:
+            activity = self._activity(index, step)
+            if activity is not None:
+                self._now.member = activity.member
+                await self._send(activity, step.via)
+
+    def _activity(self, index: int, step: model.Step) -> Activity | None:
+        happens = step.enroll or step.purchase or step.return_
+        if happens is None:
+            return None
+        at = self._now.at
+        if at is None:
+            raise self._error(index, "has no time: name `at` here or in a step before it")
+        if step.enroll is not None:
+            return activities.enrolment(step.enroll, self._program, at, index + 1)
+        if step.purchase is not None:
+            self._now.members_of_purchases[step.purchase.id] = step.purchase.member
+            currency = str(self._document.get("ledger", {}).get("currency", ""))
+            return activities.purchase(step.purchase, self._program, at, currency)
+        assert step.return_ is not None  # noqa: S101  the only one left
+        member = step.return_.member or self._now.members_of_purchases.get(step.return_.of)
+        if member is None:
+            raise self._error(index, f"no step before has purchase {step.return_.of!r}: name the member")
+        return activities.return_(step.return_, self._program, at, member)
+
+    def _error(self, index: int, message: str) -> DocumentError:
+        return self._loaded.document.error(("steps", index), message)
+
+    async def _send(self, activity: Activity, via: str) -> None:
+        if via == "http":
+            path, body = activities.http_request(activity)
+            await self._api.post("ledger", path, body, idempotency_key=activity.id)
+            return
+        endpoints = self._api.endpoints
+        kind = JSON if via == "kafka_json" else PROTOBUF
+        await self._producer.send_and_wait(
+            endpoints.topic_prefix + topic_of(activity),
+            activities.encoded(activity, kind),
+            key=activity.member.encode(),
+            partition=chain_of(activity.member, endpoints.chains),
+            headers=activity_headers(activity.DESCRIPTOR.full_name, SOURCE, activity.id, kind),
+        )
+
+    async def _hold(self, hold: model.Hold) -> None:
+        holds = f"/v1/programs/{self._program}/members/{hold.member}/holds"
+        if hold.step == "place":
+            body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
+            await self._api.post("ledger", holds, body, idempotency_key=hold.id)
+        else:
+            body = _given(amount=hold.amount) if hold.step == "capture" else {}
+            key = f"{hold.id}-{hold.step}"
+            await self._api.post("ledger", f"{holds}/{hold.id}/{hold.step}", body, idempotency_key=key)
+
+    async def _redeem(self, redeem: model.Redeem) -> None:
+        redemptions = f"/v1/programs/{self._program}/members/{redeem.member}/redemptions"
+        if redeem.step == "reserve" or (redeem.step == "capture" and redeem.id not in self._now.reserved):
+            body = _given(
+                reward=redeem.reward, order=redeem.order or redeem.id, ttl_seconds=redeem.ttl_seconds
+            )
+            await self._api.post("rewards", redemptions, body, idempotency_key=redeem.id)
+            self._now.reserved.add(redeem.id)
+        if redeem.step != "reserve":
+            path = f"{redemptions}/{redeem.id}/{redeem.step}"
+            await self._api.post("rewards", path, {}, idempotency_key=f"{redeem.id}-{redeem.step}")
+
+    async def _new_rejection(self) -> str | None:
+        """The code of an activity that the ledger has refused since the last look, if it has."""
+        answer = await self._api.get("ledger", f"/v1/programs/{self._program}/rejections", by="code")
+        counts: dict[str, int] = answer["counts"]
+        before, self._now.rejections = self._now.rejections, counts
+        return next((code for code, count in counts.items() if count > before.get(code, 0)), None)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _program_document(loaded: LoadedScenario) -> dict[str, Any]:
+    """The scenario's program under an id of its own, on a clock that the steps move."""
+    named = loaded.scenario.program
+    if isinstance(named, str):
+        try:
+            document = programs.load_program(programs.find_program(named, Path(loaded.file).parent)).data
+        except DocumentError as error:
+            raise loaded.document.error(("program",), str(error)) from error
+    else:
+        document = named
+    program = f"{document.get('program', 'scenario')}-{secrets.token_hex(SUFFIX_BYTES)}"
+    return {**document, "program": program, "clock": "events"}
+
+
+def _zone(document: dict[str, Any]) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(document.get("time_zone", "UTC")))
+    except (KeyError, ValueError):
+        return ZoneInfo("UTC")  # the ledger refuses the document and says why
