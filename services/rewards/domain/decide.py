@@ -1,0 +1,198 @@
+"""Decides redemptions: what a checkout asks, and what the ledger answers, against where a redemption stands.
+
+The checks of each command are in order, each with its own code; the first that fails is the refusal.
+Whoever calls has answered a repeated request before (`same_request`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from services.common.errors import Refusal
+from services.rewards.domain.events import (
+    CancellationRequested,
+    CaptureRequested,
+    RedemptionCancelled,
+    RedemptionCaptured,
+    RedemptionEvent,
+    RedemptionRefused,
+    RedemptionRequested,
+    RedemptionReserved,
+)
+from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased
+from services.rewards.domain.program import Program
+from services.rewards.domain.redemption import ENDED, Redemption, State
+
+Step = Literal["capture", "cancel"]
+
+
+@dataclass(slots=True, frozen=True)
+class Reserve:
+    """Set the points of a reward aside for an order. `ttl_seconds` None: the program's own."""
+
+    redemption: str
+    member: str
+    reward: str
+    order: str
+    ttl_seconds: int | None
+
+
+HoldState = Literal["open", "captured", "released", "expired"]
+
+
+@dataclass(slots=True, frozen=True)
+class HoldStands:
+    """How the hold of a redemption stands in the ledger, by its answer or by its stream."""
+
+    state: HoldState
+    expires_at: datetime | None = None
+    """Always given with an answer to our own request for the hold."""
+
+
+@dataclass(slots=True, frozen=True)
+class LedgerRefused:
+    """The ledger refused a step, and would again."""
+
+    code: str
+    detail: str
+
+
+LedgerAnswer = HoldStands | LedgerRefused
+
+HOLD_ENDED: dict[str, HoldState] = {
+    "hold_already_captured": "captured",
+    "hold_already_released": "released",
+    "hold_expired": "expired",
+}
+"""Refusals of the ledger that tell how the hold ended, though not by this step."""
+
+WHERE_IT_STANDS: dict[State, tuple[str, str]] = {
+    State.RESERVING: (
+        "redemption_not_reserved",
+        "the ledger has not confirmed the points yet: send the reservation again, or try again in a moment",
+    ),
+    State.CAPTURING: ("redemption_being_captured", "another request is capturing it: read it again in a moment"),
+    State.CANCELLING: ("redemption_being_cancelled", "another request is cancelling it: read it again in a moment"),
+    State.CAPTURED: ("already_captured", "its points are spent"),
+    State.CANCELLED: ("already_cancelled", "its points are free again: make a new redemption"),
+    State.TIMED_OUT: ("redemption_timed_out", "its time was over and its points are free again: make a new redemption"),
+    State.REFUSED: ("redemption_refused", "it was refused and holds no points: make a new redemption"),
+}
+"""Why a redemption that is not `reserved` can be neither captured nor cancelled."""
+
+
+def same_request(seen: bytes, digest: bytes, key: str) -> None:
+    """A repeated key must come with the same content. Raises Refusal("id_reused")."""
+    if seen != digest:
+        raise Refusal(
+            "id_reused", f"Idempotency-Key {key!r} was used for another request: take a new key for new content"
+        )
+
+
+def reserve(program: Program | None, redemption: Redemption | None, command: Reserve) -> list[RedemptionEvent]:
+    """Begin a redemption. Refusals, in order: id_reused, unknown_program, unknown_reward.
+
+    Whether the member exists and has the points is the ledger's to say: this service hears of both later.
+    """
+    if redemption is not None:
+        raise Refusal("id_reused", f"there is already a redemption {command.redemption!r}: take a new Idempotency-Key")
+    if program is None:
+        raise Refusal("unknown_program", "no such program is active; programs are activated at the ledger")
+    reward = program.catalogue.get(command.reward)
+    if reward is None:
+        raise Refusal("unknown_reward", f"the catalogue of {program.id!r} has no reward {command.reward!r}")
+    ttl_seconds = program.ttl_seconds if command.ttl_seconds is None else command.ttl_seconds
+    return [
+        RedemptionRequested(
+            redemption=command.redemption,
+            reward=reward.id,
+            order=command.order,
+            points=reward.points,
+            ttl_seconds=ttl_seconds,
+            kind=reward.kind,
+            name=reward.name,
+            value=reward.value,
+        )
+    ]
+
+
+def take_step(redemption: Redemption | None, redemption_id: str, step: Step) -> list[RedemptionEvent]:
+    """Begin a capture or a cancellation. Refusals: unknown_redemption, then `WHERE_IT_STANDS`."""
+    if redemption is None:
+        raise Refusal("unknown_redemption", f"the member has no redemption {redemption_id!r}")
+    if redemption.state is not State.RESERVED:
+        code, detail = WHERE_IT_STANDS[redemption.state]
+        raise Refusal(code, detail)
+    return [CaptureRequested(redemption.id)] if step == "capture" else [CancellationRequested(redemption.id)]
+
+
+def settle(redemption: Redemption, answer: LedgerAnswer) -> list[RedemptionEvent]:
+    """What follows from the ledger's answer. Empty when it tells nothing new: answers and stream say it twice."""
+    if redemption.state in ENDED:
+        return []
+    if isinstance(answer, LedgerRefused):
+        return _refused(redemption, answer)
+    events: list[RedemptionEvent] = []
+    if redemption.state is State.RESERVING:
+        if answer.expires_at is None:
+            return []
+        events.append(RedemptionReserved(redemption.id, answer.expires_at))
+    if answer.state == "captured":
+        events.append(RedemptionCaptured(redemption.id))
+    elif answer.state == "released":
+        events.append(RedemptionCancelled(redemption.id, "cancelled"))
+    elif answer.state == "expired":
+        events.append(RedemptionCancelled(redemption.id, "timed_out"))
+    return events
+
+
+def _refused(redemption: Redemption, answer: LedgerRefused) -> list[RedemptionEvent]:
+    if redemption.state is State.RESERVED:
+        return []
+    if redemption.state is not State.RESERVING and (ended := HOLD_ENDED.get(answer.code)) is not None:
+        return settle(redemption, HoldStands(ended))
+    return [RedemptionRefused(redemption.id, answer.code, answer.detail)]
+
+
+def hear(redemption: Redemption, fact: HoldFact) -> list[RedemptionEvent]:
+    """What follows from a hold on the ledger's stream: it finishes what a crash left open, and times out.
+
+    A hold of the same name for another order or amount was not placed for this redemption and changes nothing.
+    """
+    if fact.order != redemption.order:
+        return []
+    match fact:
+        case HoldPlaced():
+            if fact.amount != redemption.points:
+                return []
+            return settle(redemption, HoldStands("open", fact.expires_at))
+        case HoldCaptured():
+            return settle(redemption, HoldStands("captured"))
+        case HoldReleased():
+            return settle(redemption, HoldStands("expired" if fact.expired else "released"))
+
+
+def outcome(asked: Literal["reserve", "capture", "cancel"], redemption: Redemption) -> Redemption:
+    """What to tell whoever asked, once and again: the redemption, or the refusal that it came to.
+
+    Raises:
+        Refusal: the ledger's own code for a refused reservation or step; `temporarily_unavailable` while the
+            ledger has not answered; else why the redemption is not what was asked for.
+    """
+    state = redemption.state
+    if state is State.REFUSED:
+        raise Refusal(redemption.code or "redemption_refused", redemption.detail or WHERE_IT_STANDS[state][1])
+    waited_for = {"reserve": State.RESERVING, "capture": State.CAPTURING, "cancel": State.CANCELLING}[asked]
+    if state is waited_for:
+        raise Refusal(
+            "temporarily_unavailable",
+            f"the ledger has not answered; the redemption is {state} and will be driven on: "
+            "send the same request again, with the same Idempotency-Key",
+        )
+    wanted = {"capture": State.CAPTURED, "cancel": State.CANCELLED}.get(asked)
+    if wanted is None or state is wanted:
+        return redemption
+    code, detail = WHERE_IT_STANDS[state]
+    raise Refusal(code, detail)

@@ -1,0 +1,69 @@
+"""What rewards learns from the ledger and from tiering, reduced to what a wallet and a redemption need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(slots=True, frozen=True)
+class MemberEnrolled:
+    """The member belongs to the program."""
+
+
+@dataclass(slots=True, frozen=True)
+class PointsMoved:
+    """The posted balance changed by `points`: above zero given, below taken back or expired."""
+
+    points: int
+
+
+@dataclass(slots=True, frozen=True)
+class HoldPlaced:
+    hold: str
+    order: str
+    amount: int
+    expires_at: datetime
+
+
+@dataclass(slots=True, frozen=True)
+class HoldCaptured:
+    """`spent` points are gone; `held`, the whole of the hold, is no longer held."""
+
+    hold: str
+    order: str
+    spent: int
+    held: int
+
+
+@dataclass(slots=True, frozen=True)
+class HoldReleased:
+    """`expired`: by the clock, not by anybody's wish."""
+
+    hold: str
+    order: str
+    amount: int
+    expired: bool
+
+
+@dataclass(slots=True, frozen=True)
+class TierChanged:
+    tier: str
+    since: datetime
+
+
+@dataclass(slots=True, frozen=True)
+class ProgramActivated:
+    """From here on the chain decides under this version; `document` is the whole document, canonical JSON."""
+
+    version: str
+    document: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class ClockAdvanced:
+    to: datetime
+
+
+HoldFact = HoldPlaced | HoldCaptured | HoldReleased
+Fact = MemberEnrolled | PointsMoved | HoldFact | TierChanged | ProgramActivated | ClockAdvanced

@@ -1,0 +1,56 @@
+"""What a member can spend, as far as the ledger's stream has told. The ledger decides; this is for looking at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.common.errors import InvariantBroken
+from services.rewards.domain.facts import (
+    Fact,
+    HoldCaptured,
+    HoldPlaced,
+    HoldReleased,
+    PointsMoved,
+    TierChanged,
+)
+
+
+@dataclass(slots=True)
+class Wallet:
+    """Points of one member. `posted` is below zero for a member in debt; `tier` None: the program's lowest."""
+
+    posted: int = 0
+    held: int = 0
+    tier: str | None = None
+    tier_since: datetime | None = None
+
+    @property
+    def available(self) -> int:
+        """What a redemption can take."""
+        return self.posted - self.held
+
+
+def evolve(wallet: Wallet, fact: Fact) -> None:
+    """Bring the wallet to the moment after `fact`.
+
+    Raises:
+        InvariantBroken: more was released than was held, which the ledger can't have said.
+    """
+    match fact:
+        case PointsMoved(points):
+            wallet.posted += points
+        case HoldPlaced(amount=amount):
+            wallet.held += amount
+        case HoldCaptured(spent=spent, held=held):
+            wallet.posted -= spent
+            wallet.held -= held
+        case HoldReleased(amount=amount):
+            wallet.held -= amount
+        case TierChanged(tier, since):
+            wallet.tier = tier
+            wallet.tier_since = since
+        case _:
+            pass
+    if wallet.held < 0:
+        raise InvariantBroken(f"the ledger's stream frees more points than it held: {fact}")

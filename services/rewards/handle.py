@@ -1,0 +1,233 @@
+"""Redeems: record the request, ask the ledger, record its answer. No transaction is open while the ledger is asked.
+
+Each of the three parts may be the last before a crash. What was recorded says what to ask next, asking twice counts
+once, and answers that tell nothing new change nothing; so `drive` may be called at any time, by anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import structlog
+
+from services.common.chain import chain_of
+from services.common.clock import utc_now
+from services.common.db import PASSING_FAULTS, Transaction, Writer
+from services.common.errors import InvariantBroken, Refusal
+from services.rewards.domain.decide import (
+    LedgerAnswer,
+    LedgerRefused,
+    Reserve,
+    Step,
+    outcome,
+    reserve,
+    same_request,
+    settle,
+    take_step,
+)
+from services.rewards.domain.program import Program
+from services.rewards.domain.redemption import Redemption, State
+from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
+from services.rewards.store import LEASE_SECONDS, Book, Cause, Key, find_program, remember, seen
+
+log = structlog.get_logger("redeem")
+
+TRIES_MAX = 5
+TRY_AGAIN_SECONDS = 0.05
+
+T = TypeVar("T")
+
+WAITS_FOR = {"reserve": State.RESERVING, "capture": State.CAPTURING, "cancel": State.CANCELLING}
+
+
+@dataclass(slots=True, frozen=True)
+class Answer:
+    """What a request came to. `duplicate`: the same request had been taken before."""
+
+    redemption: Redemption
+    duplicate: bool
+
+
+class Redeemer:
+    """Takes requests about redemptions, one transaction a part."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        ledger: LedgerClient,
+        wake_relay: Callable[[], None],
+        chains: int,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._writer = writer
+        self._ledger = ledger
+        self._wake_relay = wake_relay
+        self._chains = chains
+        self._lease_seconds = lease_seconds
+        self._broken: Exception | None = None
+        self._is_broken = asyncio.Event()
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """A side task: raises when a request found an invariant broken, so that the process stops."""
+        waits = [asyncio.create_task(event.wait()) for event in (stop, self._is_broken)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self._broken is not None:
+            raise self._broken
+
+    async def reserve(self, program: str, command: Reserve) -> Answer:
+        """Begin a redemption and have the ledger hold its points. Raises Refusal."""
+        key = (program, command.member, command.redemption)
+        digest = _digest("reserve", *key, command.reward, command.order, command.ttl_seconds)
+        cause = (f"{program}/redemption", command.redemption, digest)
+        redemption, duplicate = await self._patiently(lambda: self._begin_redemption(key, command, cause))
+        return await self._finish("reserve", redemption, duplicate)
+
+    async def step(self, program: str, member: str, redemption_id: str, step: Step, request_key: str) -> Answer:
+        """Capture or cancel a reserved redemption. Raises Refusal."""
+        key = (program, member, redemption_id)
+        cause = (f"{program}/redemption_step", request_key, _digest(step, *key))
+        redemption, duplicate = await self._patiently(lambda: self._begin_step(key, step, cause))
+        return await self._finish(step, redemption, duplicate)
+
+    async def drive(self, redemption: Redemption) -> Redemption:
+        """Ask the ledger for what the redemption waits for, and record what follows.
+
+        Raises:
+            LedgerUnavailable: there was no answer; the redemption still waits.
+        """
+        answer = await self._ledger.ask(redemption)
+        return await self._settle(redemption, answer)
+
+    async def waiting(self, key: Key) -> Redemption | None:
+        """The redemption of `key`, when it waits for the ledger."""
+        async with self._writer.transaction() as tx:
+            book = await Book.load(tx, self._chain(key), [key])
+        redemption = book.redemptions.get(key)
+        return redemption if redemption is not None and redemption.state in WAITS_FOR.values() else None
+
+    async def _begin_redemption(self, key: Key, command: Reserve, cause: Cause) -> tuple[Redemption, bool]:
+        """First part: the request is on record before anything is asked of the ledger."""
+        program_id, member, _ = key
+        now, chain = utc_now(), self._chain(key)
+        async with self._writer.transaction() as tx:
+            book = await Book.load(tx, chain, [key])
+            if await self._was_taken(tx, cause):
+                return book.redemptions[key], True
+            found = await find_program(tx, chain, program_id)
+            for event in reserve(found[0] if found else None, book.redemptions.get(key), command):
+                version, at = (found[0].version, _present(*found, now)) if found else ("", now)
+                position = book.record(program_id, member, version, event, at, now, cause)
+                await remember(tx, cause, self._chains, member, chain, position)
+            await book.write(tx, now, self._lease_seconds)
+        self._wake_relay()
+        return book.redemptions[key], False
+
+    async def _begin_step(self, key: Key, step: Step, cause: Cause) -> tuple[Redemption, bool]:
+        program_id, member, redemption_id = key
+        now, chain = utc_now(), self._chain(key)
+        async with self._writer.transaction() as tx:
+            book = await Book.load(tx, chain, [key])
+            if await self._was_taken(tx, cause):
+                return book.redemptions[key], True
+            before = book.redemptions.get(key)
+            for event in take_step(before, redemption_id, step):
+                redemption = book.redemptions[key]
+                at = await self._at(tx, redemption, now)
+                position = book.record(program_id, member, redemption.version, event, at, now, cause)
+                await remember(tx, cause, self._chains, member, chain, position)
+            await book.write(tx, now, self._lease_seconds)
+        self._wake_relay()
+        return book.redemptions[key], False
+
+    async def _was_taken(self, tx: Transaction, cause: Cause) -> bool:
+        """Idempotency is the first check. Raises Refusal("id_reused")."""
+        _, id_, digest = cause
+        before = await seen(tx, cause, self._chains)
+        if before is not None:
+            same_request(before, digest or b"", id_)
+        return before is not None
+
+    async def _finish(
+        self, asked: Literal["reserve", "capture", "cancel"], redemption: Redemption, duplicate: bool
+    ) -> Answer:
+        """Second and third part, unless they were done before."""
+        if redemption.state is WAITS_FOR[asked]:
+            try:
+                said = await self._ledger.ask(redemption)
+            except LedgerUnavailable as error:
+                log.warning("ledger unavailable", state=str(redemption.state), why=str(error))
+            else:
+                waiting = redemption
+                redemption = await self._patiently(lambda: self._settle(waiting, said))
+        return Answer(outcome(asked, redemption), duplicate)
+
+    async def _settle(self, asked: Redemption, answer: LedgerAnswer) -> Redemption:
+        """Third part: what the ledger said is on record. The stream may have told it before."""
+        key = (asked.program, asked.member, asked.id)
+        now = utc_now()
+        async with self._writer.transaction() as tx:
+            book = await Book.load(tx, self._chain(key), [key])
+            redemption = book.redemptions[key]
+            if isinstance(answer, LedgerRefused) and redemption.state is not asked.state:
+                return redemption  # The refusal was of a step that is over.
+            events = settle(redemption, answer)
+            cause = ("tallybook/ledger", f"{asked.state}/{asked.id}", None)
+            for event in events:
+                at = await self._at(tx, redemption, now)
+                book.record(asked.program, asked.member, redemption.version, event, at, now, cause)
+            await book.write(tx, now, self._lease_seconds)
+        if events:
+            self._wake_relay()
+        return book.redemptions[key]
+
+    async def _patiently(self, transaction: Callable[[], Awaitable[T]]) -> T:
+        """Run a transaction for somebody who waits: a passing fault is tried again, a few times.
+
+        One such fault is two requests with the same id at the same moment, for members on different chains: the
+        second sees the first on its next try.
+
+        Raises:
+            Refusal: "temporarily_unavailable" when the database can't be had.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await transaction()
+            except PASSING_FAULTS as error:
+                log.warning("passing fault", attempt=tries, error=repr(error))
+                if tries == TRIES_MAX:
+                    detail = "the database did not answer: send the same request again"
+                    raise Refusal("temporarily_unavailable", detail) from error
+                await asyncio.sleep(TRY_AGAIN_SECONDS)
+            except InvariantBroken as error:
+                self._broken = error
+                self._is_broken.set()
+                raise
+
+    async def _at(self, tx: Transaction, redemption: Redemption, now: datetime) -> datetime:
+        """The program's present, never before the redemption's last change."""
+        found = await find_program(tx, self._chain((redemption.program, redemption.member, "")), redemption.program)
+        present = _present(*found, now) if found else now
+        return max(present, redemption.changed_at)
+
+    def _chain(self, key: Key) -> int:
+        return chain_of(key[1], self._chains)
+
+
+def _present(program: Program, clock: datetime | None, now: datetime) -> datetime:
+    """A program that runs on events lives at its own clock."""
+    return clock if program.runs_on_events and clock is not None else now
+
+
+def _digest(*content: object) -> bytes:
+    """What a request asks for, so that a reused key with other content is told apart."""
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).digest()

@@ -1,0 +1,84 @@
+"""Runs the rewards service: HTTP, consumer, relay and recovery loop in one process."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import uvloop
+
+from services.common import relay as relay_module
+from services.common.auth import Keys
+from services.common.consumer import Consumer
+from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
+from services.common.dead_letter import TOPIC as DEAD_LETTERS
+from services.common.dead_letter import DeadLetters
+from services.common.relay import Relay
+from services.common.service import SideTask, kafka_producer, run_service
+from services.common.telemetry import configure_log
+from services.rewards.api import create_app
+from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
+from services.rewards.handle import Redeemer
+from services.rewards.ledger_client import LedgerClient
+from services.rewards.recover import Recovery
+from services.rewards.settings import RewardsSettings
+from services.rewards.views import Views
+
+NAME = "rewards"
+TOPIC = "rewards.v1"
+
+
+async def serve(settings: RewardsSettings) -> int:
+    """Assemble the service and run it until it is told to stop. Returns the exit status."""
+    url = settings.database_url.get_secret_value()
+    writer, reader = await Writer.connect(url), Reader.connect(url)
+    producer = kafka_producer(settings)
+    ledger = LedgerClient(settings.ledger_url, settings.ledger_key)
+    try:
+        await ensure_installation(writer, settings.chains)
+        await producer.start()
+        relay = Relay(NAME, settings.topic(TOPIC), writer, producer, settings.chains)
+        redeemer = Redeemer(writer, ledger, relay.wake, settings.chains, settings.lease_seconds)
+        consumer = Consumer(
+            NAME,
+            settings.kafka_bootstrap_servers,
+            {settings.topic(topic): StreamHandler(topic, relay.wake) for topic in (LEDGER_TOPIC, TIERS_TOPIC)},
+            writer,
+            DeadLetters(producer, settings.topic(DEAD_LETTERS)),
+            group_id=settings.topic(NAME),
+            batch_records=settings.batch_records,
+            batches_in_flight=settings.batches_in_flight,
+        )
+
+        async def ready() -> dict[str, Any]:
+            facts: dict[str, Any] = {"service": NAME, "ready": True, "consumer": consumer.lag()}
+            try:
+                async with writer.session() as session:
+                    facts["relay_behind"] = await relay_module.behind(session, NAME)
+                    facts["steps_waiting"] = await session.fetchval("SELECT count(*) FROM redemption_steps")
+            except PASSING_FAULTS as error:
+                facts |= {"ready": False, "database": type(error).__name__}
+            return facts
+
+        app = create_app(Keys(writer), redeemer, Views(reader, settings.chains), ready)
+        tasks: dict[str, SideTask] = {"invariants": redeemer.watch}
+        if settings.consume:
+            recovery = Recovery(writer, redeemer, settings.lease_seconds)
+            tasks |= {"consumer": consumer.run, "relay": relay.run, "recovery": recovery.run}
+        return await run_service(NAME, app, settings, tasks)
+    finally:
+        await ledger.close()
+        await producer.stop()
+        await reader.close()
+        await writer.close()
+
+
+def main() -> None:
+    """The entry of `python -m services.rewards.main`."""
+    settings = RewardsSettings()
+    configure_log(NAME, settings.log_level)
+    sys.exit(uvloop.run(serve(settings)))
+
+
+if __name__ == "__main__":
+    main()

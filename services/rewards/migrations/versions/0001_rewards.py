@@ -1,0 +1,66 @@
+"""The rewards database: the mechanism, wallets, redemptions."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from services.common.migration_env import run_sql
+from services.common.schema_v1 import (
+    MECHANISM,
+    MECHANISM_APPEND_ONLY,
+    MECHANISM_MUTABLE,
+    append_only,
+    grants,
+)
+
+revision = "0001"
+down_revision = None
+
+MUTABLE = ("programs", "program_clocks", "wallets", "redemptions", "redemption_steps")
+
+TABLES = """
+CREATE TABLE programs (
+    chain smallint NOT NULL, program text NOT NULL, version text NOT NULL,
+    runs_on_events boolean NOT NULL, document text NOT NULL,
+    activated_at timestamptz NOT NULL, position bigint NOT NULL,
+    PRIMARY KEY (chain, program)
+);
+CREATE TABLE program_clocks (
+    chain smallint NOT NULL, program text NOT NULL, clock timestamptz NOT NULL,
+    PRIMARY KEY (chain, program)
+);
+CREATE TABLE wallets (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL,
+    posted bigint NOT NULL, held bigint NOT NULL CONSTRAINT wallets_held_is_not_negative CHECK (held >= 0),
+    tier text, tier_since timestamptz,
+    PRIMARY KEY (chain, program, member)
+) WITH (fillfactor = 80);
+CREATE TABLE redemptions (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, redemption text NOT NULL,
+    reward text NOT NULL, name text NOT NULL, kind text NOT NULL, value bigint NOT NULL, order_id text NOT NULL,
+    points bigint NOT NULL CONSTRAINT redemptions_points_are_positive CHECK (points > 0),
+    ttl_seconds integer NOT NULL, version text NOT NULL,
+    state text NOT NULL CONSTRAINT redemptions_state_is_known CHECK (state IN
+        ('reserving', 'reserved', 'capturing', 'captured', 'cancelling', 'cancelled', 'timed_out', 'refused')),
+    requested_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, expires_at timestamptz,
+    code text, detail text, first_position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, redemption),
+    CONSTRAINT redemptions_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
+);
+CREATE INDEX redemptions_newest_first ON redemptions (chain, program, member, first_position);
+CREATE TABLE redemption_steps (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, redemption text NOT NULL,
+    due_at timestamptz NOT NULL, attempts integer NOT NULL,
+    PRIMARY KEY (chain, program, member, redemption)
+);
+CREATE INDEX redemption_steps_due ON redemption_steps (due_at);
+"""
+
+
+def upgrade() -> None:
+    run_sql(
+        MECHANISM
+        + TABLES
+        + append_only(MECHANISM_APPEND_ONLY)
+        + grants(context.config.attributes["app_role"], MECHANISM_APPEND_ONLY, MECHANISM_MUTABLE + MUTABLE)
+    )

@@ -1,0 +1,137 @@
+"""Brings the projections up to facts and events: in the live transaction, and again by `replay`.
+
+Nothing here knows a schema's name: tables are found by the connection's search_path, so that a replay fills tables
+beside the live ones with the same code. The three inputs touch different columns (points by ledger.v1, tier by
+tiers.v1, redemptions by our own journal), so the order between them does not matter; within one it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.common.codec import StreamRow
+from services.common.db import Transaction
+from services.common.errors import InvariantBroken
+from services.rewards.domain.events import RedemptionEvent, RedemptionRequested
+from services.rewards.domain.facts import ClockAdvanced, Fact, ProgramActivated, TierChanged
+from services.rewards.domain.program import Program, ProgramError
+from services.rewards.domain.redemption import Redemption, begin
+from services.rewards.domain.redemption import evolve as evolve_redemption
+from services.rewards.domain.wallet import Wallet, evolve
+from services.rewards.wire import program_of
+
+Told = tuple[StreamRow, Fact | None]
+"""A row of another service's stream, and what it tells us."""
+
+FIND_WALLETS = """
+SELECT program, member, posted, held, tier, tier_since FROM wallets
+WHERE chain = $1 AND (program, member) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+"""
+SAVE_WALLETS = """
+INSERT INTO wallets (chain, program, member, posted, held, tier, tier_since)
+SELECT $1::smallint, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[])
+ON CONFLICT (chain, program, member) DO UPDATE
+SET posted = EXCLUDED.posted, held = EXCLUDED.held, tier = EXCLUDED.tier, tier_since = EXCLUDED.tier_since
+"""
+SAVE_PROGRAM = """
+INSERT INTO programs (chain, program, version, runs_on_events, document, activated_at, position)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (chain, program) DO UPDATE
+SET version = EXCLUDED.version, runs_on_events = EXCLUDED.runs_on_events, document = EXCLUDED.document,
+    activated_at = EXCLUDED.activated_at, position = EXCLUDED.position
+"""
+SAVE_CLOCKS = """
+INSERT INTO program_clocks (chain, program, clock)
+SELECT $1::smallint, * FROM unnest($2::text[], $3::timestamptz[])
+ON CONFLICT (chain, program) DO UPDATE SET clock = greatest(program_clocks.clock, EXCLUDED.clock)
+"""
+
+
+async def apply_told(tx: Transaction, chain: int, told: Sequence[Told]) -> list[tuple[StreamRow, ProgramError]]:
+    """Bring wallets, programs and clocks up to a batch of rows. Returns the program versions that can't be used."""
+    await _apply_wallets(tx, chain, told)
+    await _apply_clocks(tx, chain, told)
+    refused: list[tuple[StreamRow, ProgramError]] = []
+    for row, fact in told:
+        if isinstance(fact, ProgramActivated):
+            document = fact.document.decode()
+            try:
+                program = program_of(document, fact.version)
+            except ProgramError as error:
+                refused.append((row, error))
+                continue
+            await _save_program(tx, chain, row, program, document)
+    return refused
+
+
+def project(
+    redemptions: dict[tuple[str, str, str], Redemption],
+    key: tuple[str, str, str],
+    version: str,
+    event: RedemptionEvent,
+    occurred_at: datetime,
+    position: int,
+) -> Redemption:
+    """Bring the redemption of `key` up to an event of our own journal, in `redemptions`, and return it.
+
+    Raises:
+        InvariantBroken: the event can't come where the redemption stands.
+    """
+    if isinstance(event, RedemptionRequested):
+        if key in redemptions:
+            raise InvariantBroken(f"redemption {key} begins twice")
+        redemptions[key] = begin(key[0], key[1], version, event, occurred_at, position)
+    elif key not in redemptions:
+        raise InvariantBroken(f"{type(event).__name__} of a redemption that never began: {key}")
+    else:
+        redemptions[key] = evolve_redemption(redemptions[key], event, occurred_at)
+    return redemptions[key]
+
+
+async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> None:
+    mine = [(row, fact) for row, fact in told if fact is not None and row.member is not None]
+    if not mine:
+        return
+    keys = sorted({(row.program, row.member or "") for row, _ in mine})
+    found = await tx.fetch(FIND_WALLETS, chain, [k[0] for k in keys], [k[1] for k in keys])
+    wallets = {key: Wallet() for key in keys}
+    for r in found:
+        wallets[r["program"], r["member"]] = Wallet(r["posted"], r["held"], r["tier"], r["tier_since"])
+    for row, fact in mine:
+        evolve(wallets[row.program, row.member or ""], fact)
+    await tx.execute(
+        SAVE_WALLETS,
+        chain,
+        [k[0] for k in keys],
+        [k[1] for k in keys],
+        [wallets[k].posted for k in keys],
+        [wallets[k].held for k in keys],
+        [wallets[k].tier for k in keys],
+        [wallets[k].tier_since for k in keys],
+    )
+
+
+async def _apply_clocks(tx: Transaction, chain: int, told: Sequence[Told]) -> None:
+    """A program's clock is the latest time of its members' rows in the ledger, or where ops moved it."""
+    clocks: dict[str, datetime] = {}
+    for row, fact in told:
+        if isinstance(fact, ClockAdvanced):
+            time = fact.to
+        elif row.member is not None and not isinstance(fact, TierChanged):
+            time = row.occurred_at
+        else:
+            continue
+        if row.program not in clocks or clocks[row.program] < time:
+            clocks[row.program] = time
+    if clocks:
+        names = sorted(clocks)
+        await tx.execute(SAVE_CLOCKS, chain, names, [clocks[name] for name in names])
+
+
+async def _save_program(tx: Transaction, chain: int, row: StreamRow, program: Program, document: str) -> None:
+    """One statement a new version, which is rare."""
+    await tx.execute(
+        SAVE_PROGRAM, chain, row.program, program.version, program.runs_on_events, document,
+        row.occurred_at, row.position,
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Between the domain and the messages on Kafka: facts out of rows that we read, rows for events that we decide."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.codec import StreamRow, time_of
+from services.common.errors import InvariantBroken
+from services.common.program_document import load_json
+from services.rewards.domain import events, facts
+from services.rewards.domain.program import Program, ProgramError, parse_program
+from tallybook.ledger.v1 import events_pb2 as ledger
+from tallybook.rewards.v1 import events_pb2 as rewards
+from tallybook.tiering.v1 import events_pb2 as tiering
+
+PROGRAMS_REMEMBERED = 64
+
+LEDGER_TYPES: dict[str, type[Message]] = {
+    cls.DESCRIPTOR.name: cls
+    for cls in (
+        ledger.ProgramActivated,
+        ledger.ClockAdvanced,
+        ledger.MemberEnrolled,
+        ledger.PointsAccrued,
+        ledger.PointsClawedBack,
+        ledger.PointsExpired,
+        ledger.HoldPlaced,
+        ledger.HoldCaptured,
+        ledger.HoldReleased,
+    )
+}
+"""Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
+TIERS_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
+
+
+def fact_of(row: StreamRow) -> facts.Fact | None:
+    """What a row tells a wallet or a redemption; None when nothing."""
+    message: Any = row.message
+    match row.type:
+        case _ if message is None:
+            return None
+        case "PointsAccrued":
+            return facts.PointsMoved(message.points)
+        case "PointsClawedBack" | "PointsExpired":
+            return facts.PointsMoved(-message.points)
+        case "MemberEnrolled":
+            return facts.MemberEnrolled()
+        case "HoldPlaced":
+            return facts.HoldPlaced(message.hold, message.order, message.amount, time_of(message.expires_at))
+        case "HoldCaptured":
+            held = message.amount + sum(part.amount for part in message.released)
+            return facts.HoldCaptured(message.hold, message.order, message.amount, held)
+        case "HoldReleased":
+            return facts.HoldReleased(message.hold, message.order, message.amount, message.reason == "expired")
+        case "TierChanged":
+            return facts.TierChanged(message.to_tier, time_of(message.since))
+        case "ProgramActivated":
+            return facts.ProgramActivated(message.version, message.document)
+        case "ClockAdvanced":
+            return facts.ClockAdvanced(time_of(message.to))
+    raise InvariantBroken(f"no fact for {row.type}")
+
+
+@lru_cache(maxsize=PROGRAMS_REMEMBERED)
+def program_of(document: str, version: str) -> Program:
+    """The program in a document of the ledger's stream. Raises ProgramError."""
+    try:
+        return parse_program(load_json(document), version)
+    except ProgramError:
+        raise
+    except ValueError as error:
+        raise ProgramError("document", str(error)) from error
+
+
+def payload_of(event: events.Event) -> bytes:
+    """The exact bytes that go into the journal and onto rewards.v1; the type is the class's name."""
+    message: Message
+    match event:
+        case events.RedemptionRequested():
+            message = rewards.RedemptionRequested(
+                redemption=event.redemption, reward=event.reward, order=event.order, points=event.points,
+                ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
+            )  # fmt: skip
+        case events.RedemptionReserved():
+            message = rewards.RedemptionReserved(redemption=event.redemption, expires_at=_timestamp(event.expires_at))
+        case events.RedemptionRefused():
+            message = rewards.RedemptionRefused(redemption=event.redemption, code=event.code, detail=event.detail)
+        case events.CaptureRequested():
+            message = rewards.CaptureRequested(redemption=event.redemption)
+        case events.RedemptionCaptured():
+            message = rewards.RedemptionCaptured(redemption=event.redemption)
+        case events.CancellationRequested():
+            message = rewards.CancellationRequested(redemption=event.redemption)
+        case events.RedemptionCancelled():
+            message = rewards.RedemptionCancelled(redemption=event.redemption, reason=event.reason)
+        case events.ProgramRefused():
+            message = rewards.ProgramRefused(version=event.version, reason=event.reason)
+    return message.SerializeToString(deterministic=True)
+
+
+def event_of(type_: str, payload: bytes) -> events.Event:
+    """The event in a row of our own journal.
+
+    Raises:
+        InvariantBroken: our own journal holds what we can't have written.
+    """
+    try:
+        message: Any = getattr(rewards, type_).FromString(payload)
+    except (AttributeError, DecodeError) as error:
+        raise InvariantBroken(f"a row of our own journal can't be read: {type_}") from error
+    match type_:
+        case "RedemptionRequested":
+            return events.RedemptionRequested(
+                message.redemption, message.reward, message.order, message.points,
+                message.ttl_seconds, message.kind, message.name, message.value,
+            )  # fmt: skip
+        case "RedemptionReserved":
+            return events.RedemptionReserved(message.redemption, time_of(message.expires_at))
+        case "RedemptionRefused":
+            return events.RedemptionRefused(message.redemption, message.code, message.detail)
+        case "CaptureRequested":
+            return events.CaptureRequested(message.redemption)
+        case "RedemptionCaptured":
+            return events.RedemptionCaptured(message.redemption)
+        case "CancellationRequested":
+            return events.CancellationRequested(message.redemption)
+        case "RedemptionCancelled":
+            return events.RedemptionCancelled(message.redemption, message.reason)
+        case "ProgramRefused":
+            return events.ProgramRefused(message.version, message.reason)
+    raise InvariantBroken(f"no event for {type_}")
+
+
+def _timestamp(time: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(time.astimezone(UTC))
+    return stamp
