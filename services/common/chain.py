@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -17,6 +18,11 @@ _NUMBERS = struct.Struct("<Hqqq8I")
 def chain_of(key: str, chains: int) -> int:
     """The chain, and Kafka partition, of `key`: Kafka's own default partitioner, so producers agree."""
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % chains)
+
+
+def spread(key: bytes, chains: int) -> int:
+    """The chain of a row that is not keyed by member (inbox, identifiers): any cheap hash will do, and crc32 is one."""
+    return zlib.crc32(key) % chains
 
 
 def micros(time: datetime) -> int:

@@ -175,6 +175,11 @@ class Consumer:
         kafka = self._kafka
         assert kafka is not None  # the group calls back only after start()
         partitions = list(partitions)
+        for tp in partitions:
+            # Before the first await: until the database has said where to go on, nothing is fetched, and the client
+            # does not look for an offset committed to Kafka (there is none at first, and that would be an error).
+            kafka.seek(tp, 0)
+            kafka.pause(tp)
         first = await kafka.beginning_offsets(partitions)
         for tp in partitions:
             async with self._writer.transaction() as tx:
@@ -183,6 +188,7 @@ class Consumer:
                 )
             worker = _Worker(tp, self._handlers[tp.topic], row["next_offset"], row["epoch"])
             kafka.seek(tp, worker.next_offset)
+            kafka.resume(tp)
             self._workers[tp] = worker
             worker.task = asyncio.create_task(self._work(worker), name=f"{self.name} {tp.topic}/{tp.partition}")
 

@@ -17,7 +17,7 @@ from services.common.chain import micros
 from services.common.codec import time_of
 from services.common.errors import InvariantBroken, Undecodable
 from services.ledger.domain import events as e
-from services.ledger.domain.commands import Purchase, PurchaseLine, Return
+from services.ledger.domain.commands import Command, Purchase, PurchaseLine, RecordPurchase, RecordReturn, Return
 
 ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Purchase": activities.Purchase,
@@ -90,6 +90,20 @@ def return_of(message: Any) -> Return:
     return Return(required_id(message.id, "id"), time_of(message.occurred_at), of, lines, message.SerializeToString())
 
 
+def rename(command: Command, member: str) -> None:
+    """Give a command the member id behind the identifier that it came with, in its content too."""
+    command.member = member
+    activity: Any = None
+    if isinstance(command, RecordPurchase):
+        activity, cls = command.purchase, activities.Purchase
+    elif isinstance(command, RecordReturn):
+        activity, cls = command.activity, activities.Return
+    if activity is not None:
+        message = cls.FromString(activity.content)
+        message.member = member
+        activity.content = message.SerializeToString()
+
+
 def digest_of(message: Any) -> bytes:
     """SHA-256 of an activity's content, whoever it names: the member is compared by itself, after it was resolved."""
     member = message.member
@@ -97,6 +111,12 @@ def digest_of(message: Any) -> bytes:
     content = message.SerializeToString()
     message.member = member
     return hashlib.sha256(content).digest()
+
+
+def enrolment_digest(identifiers: list[tuple[str, bytes]], occurred_at: datetime | None) -> bytes:
+    """SHA-256 of an enrolment's content; identifiers only as keyed hashes, since a phone number is soon guessed."""
+    time = b"" if occurred_at is None else b"%d" % micros(occurred_at)
+    return hashlib.sha256(b"|".join([time, *(digest for _, digest in sorted(identifiers))])).digest()
 
 
 def encode(event: e.Event) -> tuple[str, bytes]:

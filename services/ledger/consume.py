@@ -1,0 +1,135 @@
+"""What the ledger takes from Kafka: activities from the outside, tiers from tiering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiokafka.structs import ConsumerRecord
+
+from services.common.chain import chain_of
+from services.common.clock import utc_now
+from services.common.codec import StreamRow, decode_activity, decode_row, time_of, unseen
+from services.common.consumer import Applied
+from services.common.db import Transaction
+from services.common.errors import Undecodable
+from services.ledger import wire
+from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, RecordPurchase, RecordReturn
+from services.ledger.domain.program import PROGRAM_ID
+from services.ledger.handle import Outcome, handle
+from services.ledger.store import Programs, purchase_source
+
+TIERS = "tiers.v1"
+
+FIND_STREAM_POSITION = "SELECT chain, position FROM stream_positions WHERE topic = $1 AND chain = ANY($2::smallint[])"
+MOVE_STREAM_POSITION = """
+INSERT INTO stream_positions (chain, topic, position) SELECT chain, $1, position FROM unnest($2::smallint[], $3::bigint[]) AS k (chain, position)
+ON CONFLICT (chain, topic) DO UPDATE SET position = EXCLUDED.position
+"""
+
+
+def command_of(message: Any, identifiers: wire.Identifiers, chains: int) -> Command:
+    """The command in an activity, whichever road it came by. Raises Undecodable."""
+    if not PROGRAM_ID.fullmatch(message.program):
+        raise Undecodable("program must be 1 to 64 of a-z, 0-9, _ and -")
+    member = message.member = identifiers.reference(message.member)
+    chain = chain_of(member, chains)
+    now = utc_now()
+    name = message.DESCRIPTOR.name
+    if name == "Purchase":
+        cause = Cause(purchase_source(message.program), message.id, wire.digest_of(message))
+        return RecordPurchase(message.program, member, chain, cause, now, wire.purchase_of(message))
+    if name == "Return":
+        cause = Cause(f"{message.program}/return", message.id, wire.digest_of(message))
+        return RecordReturn(message.program, member, chain, cause, now, wire.return_of(message))
+    return _enrolment(message, member, chain, identifiers)
+
+
+def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifiers) -> Enrol:
+    now = utc_now()
+    hashed = []
+    for identifier in message.identifiers:
+        if not wire.IDENTIFIER.fullmatch(f"{identifier.kind}:{identifier.value}"):
+            raise Undecodable("an identifier has a kind of a-z and _ (32 at most) and a value of 1 to 200 characters")
+        hashed.append((identifier.kind, identifiers.digest(identifier.kind, identifier.value)))
+    occurred_at = time_of(message.occurred_at) if message.HasField("occurred_at") else None
+    id_ = wire.required_id(message.id or member, "id")
+    cause = Cause(f"{message.program}/enrolment", id_, wire.enrolment_digest(hashed, occurred_at))
+    return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed)
+
+
+def count(outcomes: Sequence[Outcome]) -> Applied:
+    """What became of a batch, in numbers."""
+    applied = Applied()
+    for outcome in outcomes:
+        if outcome.duplicate:
+            applied.duplicates += 1
+        elif outcome.refusal is not None:
+            applied.rejected += 1
+        else:
+            applied.recorded += 1
+    return applied
+
+
+class Activities:
+    """purchases.v1 and members.v1: written by anybody, so anything may be in them."""
+
+    own_stream = False
+
+    def __init__(self, identifiers: wire.Identifiers, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
+        self._identifiers = identifiers
+        self._programs = programs
+        self._chains = chains
+        self._wake = wake
+
+    def decode(self, record: ConsumerRecord) -> Command:
+        """The command in a record. Raises Undecodable."""
+        message = decode_activity(record.headers, record.value, wire.ACTIVITY_TYPES)
+        return command_of(message, self._identifiers, self._chains)
+
+    async def apply(self, tx: Transaction, partition: int, items: Sequence[Command]) -> Applied:
+        """Decide and write a batch."""
+        return count(await handle(tx, items, self._programs, self._chains, utc_now()))
+
+    def committed(self) -> None:
+        """There are new rows to relay."""
+        self._wake()
+
+
+class Tiers:
+    """tiers.v1: our own stream, gapless by chain."""
+
+    own_stream = True
+
+    def __init__(self, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
+        self._programs = programs
+        self._chains = chains
+        self._wake = wake
+
+    def decode(self, record: ConsumerRecord) -> StreamRow:
+        """The row of tiering's journal in a record."""
+        return decode_row(record.headers, record.value, wire.TIER_TYPES)
+
+    async def apply(self, tx: Transaction, partition: int, items: Sequence[StreamRow]) -> Applied:
+        """Note which tier who has since when."""
+        rows = await tx.fetch(FIND_STREAM_POSITION, TIERS, [partition])
+        applied = {row["chain"]: row["position"] for row in rows}
+        fresh = unseen(items, applied)
+        commands = [self._command(row) for row in fresh if row.message is not None and row.message.from_tier != row.message.to_tier]  # type: ignore[attr-defined]
+        if commands:
+            await handle(tx, commands, self._programs, self._chains, utc_now())
+        if fresh:
+            await tx.execute(MOVE_STREAM_POSITION, TIERS, list(applied), list(applied.values()))
+        return Applied(recorded=len(fresh), duplicates=len(items) - len(fresh))
+
+    def _command(self, row: StreamRow) -> AssignTier:
+        message: Any = row.message
+        member = row.member or ""
+        cause = Cause("tallybook/tiering", f"{row.chain}-{row.position}")
+        return AssignTier(
+            row.program, member, chain_of(member, self._chains), cause, utc_now(), message.to_tier, time_of(message.since), row.position
+        )
+
+    def committed(self) -> None:
+        """There are new rows to relay."""
+        self._wake()

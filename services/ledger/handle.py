@@ -1,0 +1,149 @@
+"""Takes a batch of commands: idempotency first, then the decision, then the rows. One batch, one transaction.
+
+Kafka's batches and HTTP's commands come through here alike, so they can't count differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.common.chain import chain_of
+from services.common.db import Transaction
+from services.common.errors import Refusal
+from services.ledger import store, wire
+from services.ledger.domain.commands import ActivateProgram, Command, Enrol
+from services.ledger.domain.decide import run, tick_before
+from services.ledger.domain.events import ActivityRejected, Decided
+
+KINDS = {
+    "RecordPurchase": "purchase",
+    "RecordReturn": "return",
+    "Enrol": "enrolment",
+    "PlaceHold": "hold",
+    "CaptureHold": "capture",
+    "ReleaseHold": "release",
+    "AssignTier": "tier",
+    "AdvanceClock": "clock",
+    "ActivateProgram": "program",
+}
+DETAIL_CHARS_MAX = 500
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a command: its events with their positions, a refusal, or the first outcome of the same request."""
+
+    command: Command
+    chain: int
+    position: int
+    """The first row that it led to; 0 when it led to none."""
+    events: list[tuple[int, Decided]]
+    refusal: tuple[str, str] | None = None
+    """(code, detail)"""
+    duplicate: bool = False
+    balance: tuple[int, int, int] | None = None
+    """The member's posted, held and debt right after it."""
+
+
+async def handle(
+    tx: Transaction, commands: Sequence[Command], programs: store.Programs, chains: int, recorded_at: datetime
+) -> list[Outcome]:
+    """Decide every command in order and write what follows, in the caller's transaction."""
+    await _resolve(tx, commands, chains)
+    for command in commands:
+        if isinstance(command, ActivateProgram):
+            programs.parsed(command.version, command.document)
+    loaded = await store.load(tx, commands, programs, chains)
+    outcomes = []
+    for command in commands:
+        seen = loaded.seen.get((command.cause.source, command.cause.id)) if command.cause.digest is not None else None
+        if seen is not None:
+            outcomes.append(_again(loaded, command, seen, recorded_at))
+            continue
+        tick = tick_before(loaded.book, command)
+        if tick is not None:
+            _take(loaded, tick, recorded_at)
+        outcomes.append(_take(loaded, command, recorded_at))
+    await store.save(tx, loaded)
+    return outcomes
+
+
+async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) -> None:
+    """Members named by an identifier get their member id and chain; those whom nobody knows keep the identifier's hash."""
+    named = [c for c in commands if ":" in c.member and not isinstance(c, Enrol)]
+    if not named:
+        return
+    wanted = [(c.program, bytes.fromhex(c.member.partition(":")[2])) for c in named]
+    found = await store.find_identifiers(tx, wanted, chains)
+    for command, key in zip(named, wanted, strict=True):
+        if key in found:
+            wire.rename(command, found[key])
+            command.chain = chain_of(command.member, chains)
+
+
+def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outcome:
+    """A command for the first time."""
+    cause = (command.cause.source, command.cause.id, command.cause.digest)
+
+    def append(decided: Decided) -> int:
+        nonlocal cause
+        state = loaded.book.programs.get((command.chain, command.program))
+        version = "" if state is None else state.version
+        type_, payload = wire.encode(decided.event)
+        position = loaded.journal.append(
+            command.chain, command.program, decided.member, type_, decided.occurred_at, recorded_at, cause, version, payload
+        )
+        loaded.changes.note(command.chain, command.program, decided, position)
+        # The digest stands on the first row of a command only; it marks where the rows of a command begin.
+        cause = (cause[0], cause[1], None)
+        return position
+
+    refusal = None
+    try:
+        events = run(loaded.book, command, append)
+    except Refusal as refused:
+        refusal = (refused.code, refused.detail)
+        events = _refuse(loaded, command, refused.code, refused.detail, append)
+    position = events[0][0] if events else 0
+    if command.cause.digest is not None:
+        _remember(loaded, command, position, refusal)
+    member = loaded.book.members.get((command.program, command.member))
+    balance = None if member is None else (member.posted, member.held, member.debt)
+    return Outcome(command, command.chain, position, events, refusal, balance=balance)
+
+
+def _refuse(loaded: store.Loaded, command: Command, code: str, detail: str, append: Callable[[Decided], int]) -> list[tuple[int, Decided]]:
+    known = (command.program, command.member) in loaded.book.members
+    rejected = ActivityRejected(KINDS[type(command).__name__], code, detail[:DETAIL_CHARS_MAX])
+    decided = Decided(rejected, command.member if known else None, command.now)
+    return [(append(decided), decided)]
+
+
+def _remember(loaded: store.Loaded, command: Command, position: int, refusal: tuple[str, str] | None) -> None:
+    cause, code = command.cause, None if refusal is None else refusal[0]
+    assert cause.digest is not None
+    loaded.seen[cause.source, cause.id] = store.Seen(cause.digest, command.member, command.chain, position, code)
+    place = store.inbox_chain(cause.source, cause.id, loaded.chains)
+    loaded.inbox_rows.append((place, cause.source, cause.id, cause.digest, command.chain, position, command.member, code))
+
+
+def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at: datetime) -> Outcome:
+    """The same request again changes nothing; another one under its id is refused, and that is recorded."""
+    # A request refused for want of its member is the same request when the identifier is known by now.
+    same_member = seen.member == command.member or seen.rejection == "unknown_member"
+    if seen.digest == command.cause.digest and same_member:
+        refusal = None if seen.rejection is None else (seen.rejection, "")
+        return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
+    kind = KINDS[type(command).__name__]
+    detail = f"{kind} {command.cause.id!r} was sent before with other content: give the new one an id of its own"
+    cause = command.cause
+    rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
+    type_, payload = wire.encode(rejected.event)
+    state = loaded.book.programs.get((command.chain, command.program))
+    position = loaded.journal.append(
+        command.chain, command.program, None, type_, command.now, recorded_at,
+        (cause.source, cause.id, cause.digest), "" if state is None else state.version, payload,
+    )  # fmt: skip
+    return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))

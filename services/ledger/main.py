@@ -1,0 +1,109 @@
+"""Assembles the ledger and runs it: `python -m services.ledger.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvloop
+from aiokafka import AIOKafkaProducer
+from fastapi import FastAPI
+
+from services.common import dead_letter
+from services.common.auth import Keys
+from services.common.consumer import Consumer
+from services.common.db import Reader, Writer, ensure_installation
+from services.common.problem import install_problems
+from services.common.relay import Relay, behind
+from services.common.service import SideTask, health_router, kafka_producer, run_service
+from services.common.settings import Settings
+from services.common.telemetry import configure_log
+from services.ledger import api, consume, wire
+from services.ledger.command_queue import CommandQueue
+from services.ledger.store import Programs
+from services.ledger.ticker import Ticker
+
+SERVICE = "ledger"
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
+    """The HTTP application and the side tasks, with everything they need open."""
+    writer = await Writer.connect(settings.database_url.get_secret_value())
+    reader = Reader.connect(settings.database_url.get_secret_value())
+    producer: AIOKafkaProducer = kafka_producer(settings)
+    try:
+        await ensure_installation(writer, settings.chains)
+        await producer.start()
+        programs = Programs()
+        identifiers = wire.Identifiers(settings.identifier_key.get_secret_value())
+        relay = Relay(SERVICE, settings.topic("ledger.v1"), writer, producer, settings.chains)
+        activities = consume.Activities(identifiers, programs, settings.chains, relay.wake)
+        consumer = Consumer(
+            SERVICE,
+            settings.kafka_bootstrap_servers,
+            {
+                settings.topic("purchases.v1"): activities,
+                settings.topic("members.v1"): activities,
+                settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, relay.wake),
+            },
+            writer,
+            dead_letter.DeadLetters(producer, settings.topic(dead_letter.TOPIC)),
+            group_id=settings.topic("tallybook-ledger"),
+            batch_records=settings.batch_records,
+            batches_in_flight=settings.batches_in_flight,
+        )
+        queue = CommandQueue(writer, programs, settings.chains, relay.wake)
+        ticker = Ticker(writer, queue, programs)
+
+        async def watch_invariants(stop: asyncio.Event) -> None:
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({stopping, queue.broken}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if queue.broken.done():
+                queue.broken.result()
+
+        async def ready() -> dict[str, Any]:
+            async with writer.session() as session:
+                return {"ready": True, "consumers": consumer.lag(), "relay": {"behind": await behind(session, SERVICE)}}
+
+        app = create_app(api.Ledger(queue, reader, identifiers, settings.chains), Keys(writer))
+        app.include_router(health_router(ready))
+        tasks: dict[str, SideTask] = {"invariants": watch_invariants}
+        if settings.consume:
+            tasks |= {"consumer": consumer.run, "relay": relay.run, "ticker": ticker.run}
+        yield app, tasks
+    finally:
+        await producer.stop()
+        await reader.close()
+        await writer.close()
+
+
+def create_app(ledger: api.Ledger, keys: Keys) -> FastAPI:
+    """The HTTP application."""
+    app = FastAPI(title="Tallybook ledger", version="1", description="The book of points: activities in, balances and holds out.")
+    app.state.ledger = ledger
+    app.state.keys = keys
+    install_problems(app, api.STATUS_OF)
+    app.include_router(api.router)
+    return app
+
+
+async def serve(settings: Settings) -> int:
+    """Run until told to stop. Returns the exit status."""
+    async with assembled(settings) as (app, tasks):
+        return await run_service(SERVICE, app, settings, tasks)
+
+
+def main() -> None:
+    """Entry point."""
+    settings = Settings()
+    configure_log(SERVICE, settings.log_level)
+    sys.exit(uvloop.run(serve(settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""The inline projections: which rows a batch's events touched, and their writing, in the batch's own transaction.
+
+Replay uses the same `Changes` and `rows_of_*`, so that what it rebuilds has no second definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.common.chain import spread
+from services.common.db import Transaction
+from services.common.errors import InvariantBroken
+from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS, Book
+from services.ledger.domain.postings import postings_of
+
+MemberKey = tuple[str, str]
+
+POSTING_COLUMNS = ("chain", "position", "seq", "program", "debit", "credit", "asset", "amount", "lot")
+LOT_COLUMNS = ("chain", "program", "member", "lot", "amount", "remaining", "held", "earned_at", "expires_at", "purchase")
+
+DELETE_MEMBERS = """
+DELETE FROM members AS m USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+WHERE m.chain = k.chain AND m.program = k.program AND m.member = k.member
+"""
+UPSERT_ACCOUNTS = """
+INSERT INTO accounts SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+ON CONFLICT (chain, program, member, asset)
+DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt
+"""
+UPDATE_LOTS = """
+UPDATE lots AS l SET remaining = k.remaining, held = k.held
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+    AS k (chain, program, member, lot, remaining, held)
+WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
+"""
+CLOSE_HOLDS = """
+UPDATE holds AS h SET state = k.state, captured = k.captured, allocation_lots = '{}', allocation_points = '{}'
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+    AS k (chain, program, member, hold, state, captured)
+WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
+"""
+MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
+DELETE_SETTLEMENTS = """
+DELETE FROM settlements AS s USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
+WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
+"""
+UPSERT_PROGRAMS = """
+INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
+ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
+"""
+HOLD_COLUMNS = (
+    "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
+    "allocation_lots", "allocation_points",
+)  # fmt: skip
+SETTLEMENT_COLUMNS = ("chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted")
+
+
+class Changes:
+    """What the events of a batch touched. Sets are dicts, so that rows are written in the order of the events."""
+
+    def __init__(self) -> None:
+        self.postings: list[tuple[Any, ...]] = []
+        self.new_lots: dict[tuple[str, str, int], None] = {}
+        self.lots: dict[tuple[str, str, int], None] = {}
+        self.accounts: dict[MemberKey, None] = {}
+        self.members: dict[MemberKey, bool] = {}
+        """True: the member is in the table already."""
+        self.holds: dict[tuple[str, str, str], bool] = {}
+        """True: the hold is in the table already."""
+        self.settlements: dict[tuple[str, str, str], None] = {}
+        self.programs: dict[tuple[int, str], None] = {}
+        self.versions: list[tuple[Any, ...]] = []
+        self.identifiers: list[tuple[str, bytes, str, str]] = []
+
+    def note(self, chain: int, program: str, decided: e.Decided, position: int) -> None:
+        """One event was appended at `position`."""
+        event, member = decided.event, decided.member or ""
+        key = (program, member)
+        for seq, (debit, credit, asset, amount, lot) in enumerate(postings_of(event, member, position)):
+            self.postings.append((chain, position, seq, program, debit, credit, asset, amount, lot))
+        match event:
+            case e.PointsAccrued():
+                self.accounts[key] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                if event.reason != "purchase":
+                    self.settlements[program, member, event.purchase] = None
+            case e.MemberEnrolled():
+                self.members[key] = False
+                self.accounts[key] = None
+            case e.ClockAdvanced():
+                self.programs[chain, program] = None
+            case e.TierAssigned():
+                self.members.setdefault(key, True)
+            case e.ReturnRecorded():
+                self.settlements[program, member, event.activity.of] = None
+            case e.PointsClawedBack():
+                self.accounts[key] = None
+                self.settlements[program, member, event.purchase] = None
+                self._touch(program, member, event.allocations)
+            case e.PointsExpired():
+                self.accounts[key] = None
+                self._touch(program, member, [(event.lot, event.points)])
+            case e.HoldPlaced():
+                self.accounts[key] = None
+                self.holds[program, member, event.hold] = False
+                self._touch(program, member, event.allocations)
+            case e.HoldCaptured():
+                self.accounts[key] = None
+                self.holds.setdefault((program, member, event.hold), True)
+                self._touch(program, member, event.allocations)
+                self._touch(program, member, event.released)
+            case e.HoldReleased():
+                self.accounts[key] = None
+                self.holds.setdefault((program, member, event.hold), True)
+                self._touch(program, member, event.allocations)
+            case e.ProgramActivated():
+                self.programs[chain, program] = None
+                self.versions.append((chain, program, event.version, event.document, position))
+            case e.IdentifiersLinked():
+                self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+
+    def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+        for lot, _ in allocations:
+            if (program, member, lot) not in self.new_lots:
+                self.lots[program, member, lot] = None
+
+
+async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> None:
+    """Write what changed, a statement a table."""
+    if changes.postings:
+        await tx.copy_records_to_table("postings", records=changes.postings, columns=POSTING_COLUMNS)
+    if changes.new_lots:
+        await tx.copy_records_to_table("lots", records=lot_rows(book, changes.new_lots), columns=LOT_COLUMNS)
+    if changes.lots:
+        rows = lot_rows(book, changes.lots)
+        await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6)))
+    if changes.members:
+        there = [key for key, is_there in changes.members.items() if is_there]
+        if there:
+            await tx.execute(DELETE_MEMBERS, *_transposed([row[:3] for row in member_rows(book, there)]))
+        await tx.copy_records_to_table("members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS)
+    if changes.accounts:
+        await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
+    if changes.holds:
+        closed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
+        if closed:
+            await tx.execute(CLOSE_HOLDS, *([row[i] for row in closed] for i in (0, 1, 2, 3, 8, 6)))
+        placed = hold_rows(book, [key for key, is_there in changes.holds.items() if not is_there])
+        if placed:
+            await tx.copy_records_to_table("holds", records=placed, columns=HOLD_COLUMNS)
+    if changes.settlements:
+        settled = settlement_rows(book, changes.settlements)
+        await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
+        await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    if changes.identifiers:
+        await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
+    if changes.versions:
+        await tx.executemany(
+            "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", changes.versions
+        )
+    if changes.programs:
+        await tx.execute(UPSERT_PROGRAMS, *_transposed(program_rows(book, changes.programs)))
+
+
+def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any, ...]]:
+    """Rows of `lots` as they are now."""
+    rows = []
+    for program, member_id, lot_id in keys:
+        member = book.members[program, member_id]
+        lot = member.lots[lot_id]
+        rows.append(
+            (member.chain, program, member_id, lot.id, lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase)
+        )
+    return rows
+
+
+def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
+    """Rows of `accounts` as they are now; L2 is checked where all lots are at hand."""
+    rows = []
+    for key in keys:
+        member = book.members[key]
+        if member.complete and member.posted != sum([lot.remaining for lot in member.lots.values()]) - member.debt:
+            raise InvariantBroken(f"L2: {member.id} of {member.program}: posted {member.posted} is not lots less debt {member.debt}")
+        rows.append((member.chain, *key, POINTS, member.posted, member.held, member.debt))
+    # In one order everywhere, so that two transactions never wait for each other in a ring.
+    rows.sort(key=lambda row: row[:3])
+    return rows
+
+
+def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
+    """Rows of `members` as they are now."""
+    return [
+        (m.chain, m.program, m.id, m.enrolled_at, [since for since, _ in m.tiers], [name for _, name in m.tiers])
+        for m in (book.members[key] for key in keys)
+    ]
+
+
+def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `holds` as they are now."""
+    rows = []
+    for program, member_id, hold_id in keys:
+        member = book.members[program, member_id]
+        hold = member.holds[hold_id]
+        rows.append(
+            (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
+             [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations])
+        )  # fmt: skip
+    return rows
+
+
+def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `settlements` as they are now."""
+    rows = []
+    for program, member_id, purchase in keys:
+        member = book.members[program, member_id]
+        settlement = member.settlements[purchase]
+        lines = sorted(settlement.returned)
+        units = [settlement.returned[line] for line in lines]
+        rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
+
+
+def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: int) -> list[tuple[Any, ...]]:
+    """Rows of `identifiers` from (program, hash, kind, member)."""
+    return [(spread(digest, chains), program, digest, kind, member) for program, digest, kind, member in identifiers]
+
+
+def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `programs` as they are now."""
+    return [(*key, book.programs[key].version, book.programs[key].clock) for key in keys]
+
+
+def _transposed(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,193 @@
+"""What the ledger's HTTP takes and gives. Strict: no number is made from text, no time without a zone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+MemberRef = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")]
+MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+LineId = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are mistakes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class IdentifierBody(Body):
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")]
+    value: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class EnrolmentBody(Body):
+    member: MemberId
+    id: Id | None = None
+    identifiers: list[IdentifierBody] = Field(default=[], max_length=20)
+    occurred_at: AwareDatetime | None = None
+
+
+class PurchaseLineBody(Body):
+    id: LineId
+    sku: ShortText = ""
+    category: ShortText = ""
+    quantity: Int64 = 1
+    amount: Int64 = Field(description="What the member paid for the whole line, in minor units.")
+
+
+class PurchaseBody(Body):
+    id: Id = Field(description="Unique in the program; the same purchase by Kafka and by HTTP counts once.")
+    member: MemberRef
+    occurred_at: AwareDatetime
+    store: ShortText = ""
+    channel: ShortText = ""
+    currency: ShortText
+    lines: list[PurchaseLineBody] = Field(max_length=2_000)
+
+
+class ReturnLineBody(Body):
+    line: LineId
+    quantity: Int64
+
+
+class ReturnBody(Body):
+    id: Id
+    member: MemberRef
+    occurred_at: AwareDatetime
+    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    lines: list[ReturnLineBody] = Field(max_length=2_000)
+    store: ShortText = ""
+    channel: ShortText = ""
+
+
+class HoldBody(Body):
+    order: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+    amount: Int64 = Field(description="Points.")
+    ttl_seconds: Int64 | None = None
+
+
+class CaptureBody(Body):
+    amount: Int64 | None = Field(default=None, description="Points; all of the hold when absent. The rest is released.")
+
+
+class ReleaseBody(Body):
+    pass
+
+
+class ClockBody(Body):
+    to: AwareDatetime
+
+
+class Rule(BaseModel):
+    rule: str
+    arithmetic: str
+
+
+class Balance(BaseModel):
+    available: int
+    posted: int
+    held: int
+    debt: int
+
+
+class EnrolmentAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+
+
+class PurchaseAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    purchase: str
+    member: str
+    points: int
+    tier: str
+    rules: list[Rule]
+    expires_at: str | None
+    balance: Balance
+
+
+class ReturnAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    purchase: str
+    member: str
+    points: int = Field(description="Points taken back.")
+    debt: int = Field(description="How many of them no lot could pay.")
+    balance: Balance
+
+
+class HoldAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    hold: str
+    order: str
+    amount: int
+    captured: int
+    state: str
+    expires_at: str
+    balance: Balance
+
+
+class MemberAnswer(BaseModel):
+    program: str
+    member: str
+    enrolled_at: str
+    tier: str
+    points: Balance
+    clock: str
+
+
+class StatementEntry(BaseModel):
+    position: int
+    type: str
+    occurred_at: str
+    recorded_at: str
+    points: int = Field(description="Change of the posted balance.")
+    text: str
+    rules: list[Rule]
+    details: dict[str, Any]
+
+
+class StatementPage(BaseModel):
+    entries: list[StatementEntry]
+    next: str | None = Field(description="Send it as `after` for the next page; null at the end.")
+
+
+class ProgramAnswer(BaseModel):
+    program: str
+    version: str
+    document: dict[str, Any]
+
+
+class ActivationAnswer(BaseModel):
+    program: str
+    version: str
+    activated: bool = Field(description="False when this version was in force already.")
+
+
+class ClockAnswer(BaseModel):
+    program: str
+    clock: str
+
+
+class TotalsAnswer(BaseModel):
+    program: str
+    members: int
+    issued: int
+    spent: int
+    expired: int
+    clawed_back: int
+    outstanding: int
+
+
+class RejectionsAnswer(BaseModel):
+    counts: dict[str, int]

@@ -1,0 +1,293 @@
+"""Loads the book for a batch of commands, one query a table, and writes what the batch did to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+
+from services.common.chain import spread
+from services.common.db import Transaction
+from services.common.journal import Journal
+from services.common.program_document import load_json
+from services.ledger import project, wire
+from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.commands import (
+    AdvanceClock,
+    AssignTier,
+    CaptureHold,
+    Command,
+    Enrol,
+    PlaceHold,
+    RecordPurchase,
+    RecordReturn,
+    ReleaseHold,
+)
+from services.ledger.domain.decide import tick_before
+from services.ledger.domain.program import Program, parse_program
+
+Key = tuple[int, str, str]
+"""(chain, program, member)"""
+
+SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier)
+"""Commands that need every lot of their member."""
+
+FIND_INBOX = """
+SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.rejection
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id) JOIN inbox AS i USING (chain, source, event_id)
+"""
+FIND_PROGRAMS = "SELECT chain, program, version, clock_at FROM programs WHERE chain = ANY($1::smallint[])"
+FIND_VERSIONS = """
+SELECT DISTINCT ON (version) version, document FROM program_versions
+WHERE chain = ANY($1::smallint[]) AND NOT version = ANY($2::text[])
+"""
+FIND_DUE_LOTS = """
+SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+JOIN lots AS l ON l.chain = k.chain AND l.program = k.program AND l.expires_at <= k.until AND l.remaining > l.held
+"""
+FIND_DUE_HOLDS = """
+SELECT h.chain, h.program, h.member FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+JOIN holds AS h ON h.chain = k.chain AND h.program = k.program AND h.state = 'open' AND h.expires_at <= k.until
+"""
+FIND_MEMBERS = """
+SELECT m.chain, m.program, m.member, m.enrolled_at, m.tier_since, m.tier_names, a.posted, a.held, a.debt
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN members AS m USING (chain, program, member)
+JOIN accounts AS a ON a.chain = k.chain AND a.program = k.program AND a.member = k.member AND a.asset = 'points'
+"""
+FIND_LOTS = """
+SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN lots AS l USING (chain, program, member) WHERE l.remaining > 0
+"""
+FIND_HOLDS = """
+SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN holds AS h USING (chain, program, member) WHERE h.state = 'open'
+UNION ALL
+SELECT h.* FROM unnest($4::smallint[], $5::text[], $6::text[], $7::text[]) AS k (chain, program, member, hold)
+JOIN holds AS h USING (chain, program, member, hold) WHERE h.state <> 'open'
+"""
+FIND_SETTLEMENTS = """
+SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN settlements AS s USING (chain, program, member)
+"""
+FIND_PURCHASES = """
+-- A purchase's rows stand together: perhaps the enrolment it caused, the fact, the accrual.
+SELECT j.chain, j.position, j.program, j.member, j.type, j.program_version, j.payload
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
+JOIN inbox AS i USING (chain, source, event_id)
+JOIN journal AS j ON j.chain = i.journal_chain AND j.position BETWEEN i.position AND i.position + 2
+    AND j.cause_source = k.source AND j.cause_id = k.event_id
+WHERE i.rejection IS NULL
+"""
+FIND_PURCHASES_SINCE = """
+SELECT j.chain, j.position, j.program, j.member, j.type, j.program_version, j.payload
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[]) AS k (chain, program, member, since)
+JOIN journal AS j USING (chain, program, member)
+WHERE j.type IN ('PurchaseRecorded', 'PointsAccrued') AND j.occurred_at > k.since
+"""
+FIND_IDENTIFIERS = """
+SELECT i.program, i.hash, i.member FROM unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
+JOIN identifiers AS i USING (chain, program, hash)
+"""
+INBOX_COLUMNS = ("chain", "source", "event_id", "digest", "journal_chain", "position", "member", "rejection")
+
+
+@dataclass(slots=True)
+class Seen:
+    """The first outcome of a request."""
+
+    digest: bytes
+    member: str | None
+    chain: int
+    position: int
+    rejection: str | None
+
+
+@dataclass(slots=True)
+class Loaded:
+    """All that one batch of commands is decided on."""
+
+    book: Book
+    journal: Journal
+    seen: dict[tuple[str, str], Seen]
+    chains: int
+    changes: project.Changes = field(default_factory=project.Changes)
+    inbox_rows: list[tuple[object, ...]] = field(default_factory=list)
+
+
+class Programs:
+    """Parsed program versions. They never change, so a process keeps them."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, Program] = {}
+
+    def parsed(self, version: str, document: bytes) -> Program:
+        """The version's program, parsed once."""
+        program = self.versions.get(version)
+        if program is None:
+            program = self.versions[version] = parse_program(load_json(document), version)
+        return program
+
+
+def inbox_chain(source: str, event_id: str, chains: int) -> int:
+    """Where the inbox keeps a request: by its own key, so that the same id from another member is seen too."""
+    return spread(f"{source}/{event_id}".encode(), chains)
+
+
+async def find_identifiers(tx: Transaction, wanted: Iterable[tuple[str, bytes]], chains: int) -> dict[tuple[str, bytes], str]:
+    """Member ids by (program, hash)."""
+    keys = sorted(set(wanted))
+    if not keys:
+        return {}
+    places = [spread(digest, chains) for _, digest in keys]
+    rows = await tx.fetch(FIND_IDENTIFIERS, places, [k[0] for k in keys], [k[1] for k in keys])
+    return {(row["program"], row["hash"]): row["member"] for row in rows}
+
+
+async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:
+    """Lock the chains of `commands` and read what they need."""
+    journal = await Journal.lock(tx, (command.chain for command in commands))
+    book = Book()
+    book.versions = programs.versions
+    seen = await _load_inbox(tx, commands, chains)
+    await _load_programs(tx, book, programs, list(journal.heads))
+    due = _due_until(book, commands)
+    keys: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if c.member}
+    spenders: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if isinstance(c, SPENDING)}
+    due_lots = []
+    if due:
+        places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
+        due_lots = await tx.fetch(FIND_DUE_LOTS, *places)
+        keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
+        timing_out = {(r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)}
+        keys.update(timing_out)
+        spenders.update(timing_out)
+    for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
+        tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
+        book.members[row["program"], row["member"]] = Member(
+            row["member"], row["program"], row["chain"], row["enrolled_at"], row["posted"], row["held"], row["debt"], tiers
+        )
+    if spenders:
+        await _load_spenders(tx, book, commands, spenders, chains)
+    for row in due_lots:
+        member = book.members[row["program"], row["member"]]
+        if row["lot"] not in member.lots:
+            _add_lot(book, member, row)
+    enrolments = [(c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers]
+    book.identifiers = await find_identifiers(tx, enrolments, chains)
+    return Loaded(book, journal, seen, chains)
+
+
+async def save(tx: Transaction, loaded: Loaded) -> None:
+    """Write the journal, postings, inbox and projections of a batch. The commit is the caller's."""
+    await loaded.journal.write(tx)
+    if loaded.inbox_rows:
+        await tx.copy_records_to_table("inbox", records=loaded.inbox_rows, columns=INBOX_COLUMNS)
+    await project.write(tx, loaded.book, loaded.changes, loaded.chains)
+
+
+async def _load_inbox(tx: Transaction, commands: Sequence[Command], chains: int) -> dict[tuple[str, str], Seen]:
+    causes = [command.cause for command in commands if command.cause.digest is not None]
+    if not causes:
+        return {}
+    places = [inbox_chain(cause.source, cause.id, chains) for cause in causes]
+    rows = await tx.fetch(FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes])
+    return {
+        (row["source"], row["event_id"]): Seen(
+            row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
+        )
+        for row in rows
+    }
+
+
+async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
+    rows = await tx.fetch(FIND_PROGRAMS, chains)
+    if any(row["version"] not in programs.versions for row in rows):
+        for row in await tx.fetch(FIND_VERSIONS, chains, list(programs.versions)):
+            programs.parsed(row["version"], row["document"])
+    for row in rows:
+        book.programs[row["chain"], row["program"]] = ProgramState(row["version"], row["clock_at"])
+
+
+def _due_until(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], datetime]:
+    """How far this batch will move which clocks."""
+    until: dict[tuple[int, str], datetime] = {}
+    for command in commands:
+        tick = command if isinstance(command, AdvanceClock) else tick_before(book, command)
+        if tick is not None:
+            key = (command.chain, command.program)
+            until[key] = max(tick.to, until.get(key, tick.to))
+    return until
+
+
+async def _load_spenders(
+    tx: Transaction, book: Book, commands: Sequence[Command], spenders: dict[Key, None], chains: int
+) -> None:
+    columns = _columns(spenders)
+    for row in await tx.fetch(FIND_LOTS, *columns):
+        _add_lot(book, book.members[row["program"], row["member"]], row)
+    named = {
+        (c.chain, c.program, c.member, c.hold): None for c in commands if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
+    }
+    named_columns = [[key[i] for key in named] for i in range(4)]
+    for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
+        member = book.members[row["program"], row["member"]]
+        hold = Hold(
+            row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
+            list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
+        )  # fmt: skip
+        member.holds[hold.id] = hold
+        if hold.state == "open":
+            book.expect_hold(member, hold)
+    for _, program, member_id in spenders:
+        if (program, member_id) in book.members:
+            book.members[program, member_id].complete = True
+    if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
+        for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
+            returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
+            book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(returned, row["adjusted"])
+        await _load_purchases(tx, book, commands, chains)
+
+
+async def _load_purchases(tx: Transaction, book: Book, commands: Sequence[Command], chains: int) -> None:
+    """The facts of purchases that are returned, or whose tier turns out to be another."""
+    rows = []
+    returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
+    if returns:
+        places = [inbox_chain(source, id_, chains) for source, id_ in returns]
+        rows += await tx.fetch(FIND_PURCHASES, places, [r[0] for r in returns], [r[1] for r in returns])
+    tiers = [(c.chain, c.program, c.member, c.since) for c in commands if isinstance(c, AssignTier)]
+    if tiers:
+        rows += await tx.fetch(FIND_PURCHASES_SINCE, *([t[i] for t in tiers] for i in range(4)))
+    rows.sort(key=lambda row: (row["chain"], row["position"]))
+    for row in rows:
+        member = book.members.get((row["program"], row["member"]))
+        if member is None:
+            continue
+        event = wire.decode(row["type"], row["payload"])
+        if isinstance(event, wire.e.PurchaseRecorded):
+            p = event.purchase
+            if p.id not in member.purchases:
+                member.purchases[p.id] = PurchaseFact(p.id, row["position"], p.occurred_at, row["program_version"], p.lines)
+        elif isinstance(event, wire.e.PointsAccrued) and event.reason == "purchase" and event.purchase in member.purchases:
+            member.purchases[event.purchase].accrued = event.points
+
+
+def purchase_source(program: str) -> str:
+    """The inbox source of a program's purchases: the same for every road a purchase can come by."""
+    return f"{program}/purchase"
+
+
+def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+    lot = Lot(
+        row["lot"], row["amount"], row["remaining"], row["held"], row["earned_at"], row["expires_at"], row["purchase"]
+    )
+    member.lots[lot.id] = lot
+    book.expect_lot(member, lot)
+
+
+def _columns(keys: Iterable[Key]) -> tuple[list[int], list[str], list[str]]:
+    keys = list(keys)
+    return [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]

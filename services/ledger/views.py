@@ -1,0 +1,231 @@
+"""What can be read of the ledger: balances, statements, holds, totals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.chain import spread
+from services.common.errors import Refusal
+from services.common.program_document import load_json
+from services.ledger import wire
+from services.ledger.domain import events as e
+from services.ledger.tables import accounts, holds, identifiers, inbox, journal, members, postings, program_versions, programs
+
+STATEMENT_TYPES = (
+    "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
+    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked",
+)  # fmt: skip
+GROUP_ROWS_MAX = 10
+
+
+def balance(posted: int, held: int, debt: int) -> dict[str, int]:
+    """A balance as it is shown; `available` is what can be spent, never below zero."""
+    return {"available": max(0, posted - held), "posted": posted, "held": held, "debt": debt}
+
+
+async def member(connection: AsyncConnection, chain: int, program: str, member_id: str) -> dict[str, Any]:
+    """A member's balance, tier and clock. Raises Refusal("unknown_member")."""
+    key = and_(
+        members.c.chain == accounts.c.chain, members.c.program == accounts.c.program, members.c.member == accounts.c.member
+    )
+    query = (
+        select(members, accounts.c.posted, accounts.c.held, accounts.c.debt, programs.c.clock_at)
+        .join(accounts, key)
+        .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
+        .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
+    )
+    row = (await connection.execute(query)).mappings().first()
+    if row is None:
+        raise Refusal("unknown_member", f"member {member_id!r} is not enrolled in {program!r}")
+    return {
+        "program": program,
+        "member": member_id,
+        "enrolled_at": row["enrolled_at"].isoformat(),
+        "tier": row["tier_names"][-1] if row["tier_names"] else "",
+        "points": balance(row["posted"], row["held"], row["debt"]),
+        "clock": row["clock_at"].isoformat(),
+    }
+
+
+async def by_identifier(connection: AsyncConnection, program_id: str, digest: bytes, chains: int) -> str | None:
+    """The member id behind an identifier's hash."""
+    query = select(identifiers.c.member).where(
+        identifiers.c.chain == spread(digest, chains), identifiers.c.program == program_id, identifiers.c.hash == digest
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def hold(connection: AsyncConnection, chain: int, program: str, member_id: str, hold_id: str) -> dict[str, Any]:
+    """A hold as it is now. Raises Refusal("hold_unknown")."""
+    query = select(holds).where(
+        holds.c.chain == chain, holds.c.program == program, holds.c.member == member_id, holds.c.hold == hold_id
+    )
+    row = (await connection.execute(query)).mappings().first()
+    if row is None:
+        raise Refusal("hold_unknown", f"member {member_id!r} has no hold {hold_id!r}")
+    return {
+        "hold": hold_id,
+        "order": row["order_id"],
+        "amount": row["amount"],
+        "captured": row["captured"],
+        "state": row["state"],
+        "expires_at": row["expires_at"].isoformat(),
+    }
+
+
+async def statement(
+    connection: AsyncConnection, chain: int, program: str, member_id: str, after: int, limit: int
+) -> dict[str, Any]:
+    """A member's rows after a position, oldest first, a page at a time."""
+    query = (
+        select(journal.c.position, journal.c.type, journal.c.occurred_at, journal.c.recorded_at, journal.c.payload)
+        .where(
+            journal.c.chain == chain,
+            journal.c.program == program,
+            journal.c.member == member_id,
+            journal.c.position > after,
+            journal.c.type.in_(STATEMENT_TYPES),
+        )
+        .order_by(journal.c.position)
+        .limit(limit + 1)
+    )
+    rows = (await connection.execute(query)).all()
+    entries = []
+    for row in rows[:limit]:
+        event = wire.decode(row.type, row.payload)
+        points, text, details = describe(event)
+        rules = [{"rule": r.rule, "arithmetic": r.arithmetic} for r in event.rules] if isinstance(event, e.PointsAccrued) else []
+        entries.append(
+            {
+                "position": row.position,
+                "type": row.type,
+                "occurred_at": row.occurred_at.isoformat(),
+                "recorded_at": row.recorded_at.isoformat(),
+                "points": points,
+                "text": text,
+                "rules": rules,
+                "details": details,
+            }
+        )
+    return {"entries": entries, "next": str(entries[-1]["position"]) if len(rows) > limit else None}
+
+
+def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
+    """(change of the posted balance, a sentence, what a program may want to know) of an event."""
+    match event:
+        case e.PurchaseRecorded():
+            p = event.purchase
+            amount = sum(line.amount for line in p.lines)
+            return 0, f"purchase {p.id} of {amount} {p.currency} minor units", {"purchase": p.id, "amount": amount}
+        case e.PointsAccrued():
+            why = "earned by" if event.reason == "purchase" else "added by the tier for"
+            debt = f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
+            expires_at = event.expires_at.isoformat() if event.expires_at else None
+            details = {"purchase": event.purchase, "tier": event.tier, "expires_at": expires_at, "debt_repaid": event.debt_repaid}
+            return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
+        case e.ReturnRecorded():
+            amount = sum(line.amount for line in event.lines)
+            a = event.activity
+            return 0, f"return {a.id} of purchase {a.of}, {amount} minor units", {"return": a.id, "purchase": a.of, "amount": amount}
+        case e.PointsClawedBack():
+            why = "return" if event.reason == "return" else "tier"
+            text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
+            text += f", {event.debt} of them as debt" if event.debt else ""
+            return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
+        case e.HoldPlaced():
+            return 0, f"{event.amount} points held for order {event.order}", {"hold": event.hold, "order": event.order}
+        case e.HoldCaptured():
+            return -event.amount, f"{event.amount} points spent on order {event.order}", {"hold": event.hold, "order": event.order}
+        case e.HoldReleased():
+            text = f"hold of {event.amount} points for order {event.order} {event.reason}"
+            return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
+        case e.PointsExpired():
+            return -event.points, f"{event.points} points expired", {"lot": event.lot}
+        case e.TierAssigned():
+            return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
+        case e.MemberEnrolled():
+            return 0, f"enrolled by {event.by.replace('_', ' ')}", {"by": event.by}
+        case e.IdentifiersLinked():
+            kinds = [kind for kind, _ in event.identifiers]
+            return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
+    return 0, type(event).__name__, {}
+
+
+async def group(connection: AsyncConnection, chain: int, position: int, source: str, cause_id: str) -> list[e.Event]:
+    """The events of the request whose first row stands at `position`: its first outcome, told again."""
+    query = (
+        select(journal.c.type, journal.c.payload)
+        .where(
+            journal.c.chain == chain,
+            journal.c.position >= position,
+            journal.c.position < position + GROUP_ROWS_MAX,
+            journal.c.cause_source == source,
+            journal.c.cause_id == cause_id,
+        )
+        .order_by(journal.c.position)
+    )
+    return [wire.decode(row.type, row.payload) for row in await connection.execute(query)]
+
+
+async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any]:
+    """The version in force and its document. Raises Refusal("unknown_program")."""
+    query = (
+        select(programs.c.version, program_versions.c.document)
+        .join(
+            program_versions,
+            and_(
+                program_versions.c.chain == programs.c.chain,
+                program_versions.c.program == programs.c.program,
+                program_versions.c.version == programs.c.version,
+            ),
+        )
+        .where(programs.c.program == program_id)
+        .order_by(programs.c.chain)
+        .limit(1)
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise Refusal("unknown_program", f"no program {program_id!r} is active here")
+    return {"program": program_id, "version": row.version, "document": load_json(row.document)}
+
+
+async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]:
+    """A program's points, summed over its postings."""
+    by_account = {
+        account: (
+            select(func.coalesce(func.sum(postings.c.amount), 0))
+            .where(postings.c.program == program_id, column == account)
+            .scalar_subquery()
+        )
+        for account, column in (
+            ("issued", postings.c.debit),
+            ("redeemed", postings.c.credit),
+            ("breakage", postings.c.credit),
+            ("clawed_back", postings.c.credit),
+        )
+    }
+    count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
+    row = (await connection.execute(select(count, *by_account.values()))).one()
+    enrolled, issued, spent, expired, clawed_back = (int(value) for value in row)
+    return {
+        "program": program_id,
+        "members": enrolled,
+        "issued": issued,
+        "spent": spent,
+        "expired": expired,
+        "clawed_back": clawed_back,
+        "outstanding": issued - spent - expired - clawed_back,
+    }
+
+
+async def rejections(connection: AsyncConnection, program_id: str) -> dict[str, int]:
+    """How many requests of a program were refused, by code."""
+    query = (
+        select(inbox.c.rejection, func.count())
+        .where(inbox.c.rejection.is_not(None), inbox.c.source.startswith(f"{program_id}/", autoescape=True))
+        .group_by(inbox.c.rejection)
+    )
+    return {code: count for code, count in (await connection.execute(query)).all()}
