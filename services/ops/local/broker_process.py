@@ -56,7 +56,7 @@ class BrokerProcess(ABC):
         for _ in range(PORT_TRIES if fresh else 1):
             if fresh:
                 shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True)
+                self.folder.mkdir(mode=0o700, parents=True)
                 self.prepare()
             if self._try_start():
                 (self.folder / "prepared").touch()

@@ -137,7 +137,7 @@ class Stack:
         self.home.mkdir(parents=True, exist_ok=True)
         # PostgreSQL may run as another user who has to pass through; the secrets are in files of mode 600.
         self.home.chmod(0o711)
-        (self.home / "logs").mkdir(exist_ok=True)
+        (self.home / "logs").mkdir(mode=0o700, exist_ok=True)
         if self._state is None:
             self._state = self._new_state
             self._state.passwords = {service: secrets.token_urlsafe(24) for service in SERVICES}
