@@ -9,9 +9,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.db import PASSING_FAULTS
 from services.common.errors import Refusal
 
 log = structlog.get_logger("http")
@@ -74,6 +76,17 @@ def install_problems(app: FastAPI, status_of: Mapping[str, int]) -> None:
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not_found", 405: "method_not_allowed", 400: "invalid_request"}.get(error.status_code, "invalid_request")
         return problem(error.status_code, code, str(error.detail))
+
+    async def database_away(request: Request, error: Exception) -> JSONResponse:
+        log.warning("passing fault", path=request.url.path, error=repr(error))
+        return problem(503, "temporarily_unavailable", "the database did not answer: send the same request again")
+
+    for fault in (*PASSING_FAULTS, OperationalError, InterfaceError):
+        app.add_exception_handler(fault, database_away)
+
+    @app.exception_handler(DBAPIError)
+    async def database_error(request: Request, error: DBAPIError) -> JSONResponse:
+        return await (database_away if error.connection_invalidated else unexpected)(request, error)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
