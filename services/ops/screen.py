@@ -7,7 +7,6 @@ from functools import cache
 
 from rich.console import Console
 
-
 # A table that goes to a file or a pipe is not folded to the width of a terminal that is not there.
 PIPE_WIDTH = 160
 

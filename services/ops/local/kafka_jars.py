@@ -101,8 +101,10 @@ def _resolved_jars(pom: Path) -> Path:
             timeout=RESOLVE_SECONDS,
         )
         if done.returncode != 0:
+            # Maven's first line says what, the other forty how to ask again.
+            said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
             raise NoApacheKafka(
-                f"Maven could not resolve {pom}:\n{(done.stdout + done.stderr).strip()[-2000:]}"
+                f"Maven could not resolve {pom.name}: {said[0] if said else 'it does not say why'}"
             )
         try:
             (Path(work) / "jars").rename(jars)
