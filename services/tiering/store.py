@@ -44,14 +44,14 @@ SELECT {_SELECTED}
 FROM unnest($2::text[], $3::timestamptz[]) AS w (program, clock)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = $1 AND program = w.program AND until <= w.clock
-    ORDER BY until, member COLLATE "C" LIMIT $4
+    ORDER BY until, member LIMIT $4
 ) AS m
 """  # noqa: S608 - made of constants
 RETIRED = f"""
 -- Members of a tier that the version in force does not have ($3: the names above the lowest).
 SELECT {_SELECTED} FROM members AS m
 WHERE m.chain = $1 AND m.program = $2 AND m.tier <> ALL($3::text[])
-ORDER BY m.member COLLATE "C" LIMIT $4
+ORDER BY m.member LIMIT $4
 """  # noqa: S608 - made of constants
 ENTRIES = """
 -- What may leave the windows (or come back, after a change of rules). LIMIT keeps it to one index scan a member.
@@ -127,11 +127,9 @@ async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: 
     found = {(row["program"], row["member"]): _member(row) for row in rows}
     ends: dict[tuple[str, str], datetime] = {}
     for (program, name), member in found.items():
+        # Up to the clock, even if no review is due yet: a late purchase may give a tier whose review is due at once.
         end = max(member.as_of, latest.get((program, name), member.as_of))
-        clock = clocks.get(program)
-        if clock is not None and member.until is not None and member.until <= clock:
-            end = max(end, clock)
-        ends[program, name] = end
+        ends[program, name] = max(end, clocks.get(program, end))
     await load_entries(tx, chain, state, found, ends)
     members: dict[str, dict[str, Member]] = defaultdict(dict)
     for (program, name), member in found.items():

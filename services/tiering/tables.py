@@ -50,7 +50,7 @@ members = Table(
     metadata,
     _chain(),
     Column("program", Text, primary_key=True),
-    Column("member", Text, primary_key=True),
+    Column("member", Text(collation="C"), primary_key=True),  # reviews at one moment go in code point order
     Column("enrolled_at", TIME, nullable=False),
     Column("tier", Text, comment="NULL: the lowest tier of the version in force."),
     Column("since", TIME, nullable=False),
@@ -60,7 +60,7 @@ members = Table(
     Column("window_total", BigInteger, nullable=False, comment="Spend after window_start, minor units."),
     Column("changed_position", BigInteger, comment="The journal row of the last TierChanged."),
     Index(
-        "members_by_review", "chain", "program", "until", text('member COLLATE "C"'),
+        "members_by_review", "chain", "program", "until", "member",
         postgresql_where=text("until IS NOT NULL"),
     ),
 )  # fmt: skip

@@ -29,7 +29,7 @@ CREATE TABLE program_clocks (
     PRIMARY KEY (chain, program)
 );
 CREATE TABLE members (
-    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL,
+    chain smallint NOT NULL, program text NOT NULL, member text COLLATE "C" NOT NULL,
     enrolled_at timestamptz NOT NULL, tier text, since timestamptz NOT NULL, until timestamptz,
     as_of timestamptz NOT NULL, window_start timestamptz NOT NULL, window_total bigint NOT NULL,
     changed_position bigint,
@@ -38,7 +38,7 @@ CREATE TABLE members (
 COMMENT ON COLUMN members.tier IS 'NULL: the lowest tier of the version in force.';
 COMMENT ON COLUMN members.window_total IS 'Spend after window_start, minor units.';
 COMMENT ON COLUMN members.changed_position IS 'The journal row of the last TierChanged.';
-CREATE INDEX members_by_review ON members (chain, program, until, member COLLATE "C") WHERE until IS NOT NULL;
+CREATE INDEX members_by_review ON members (chain, program, until, member) WHERE until IS NOT NULL;
 CREATE TABLE spend (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL,
     occurred_at timestamptz NOT NULL, position bigint NOT NULL, amount bigint NOT NULL,

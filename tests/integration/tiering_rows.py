@@ -1,0 +1,113 @@
+"""A tiering database, and the ledger's rows as its stream brings them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import orjson
+from google.protobuf.message import Message
+
+from services.common.codec import StreamRow
+from services.common.migrate import upgrade
+from tallybook.ledger.v1 import events_pb2 as pb
+
+DOCUMENT: dict[str, Any] = {
+    "program": "grocer",
+    "time_zone": "UTC",
+    "clock": "events",
+    "tiering": {
+        "metric": "spend",
+        "window": {"months": 12},
+        "exclude_categories": ["FUEL"],
+        "review": {"months": 12},
+        "tiers": [
+            {"name": "member", "from": 0},
+            {"name": "silver", "from": 100_00},
+            {"name": "gold", "from": 250_00},
+        ],
+    },
+}
+
+
+def day(text: str) -> datetime:
+    """An ISO date or time as UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def document(**tiering: Any) -> dict[str, Any]:
+    """DOCUMENT with parts of its section `tiering` replaced."""
+    return {**DOCUMENT, "tiering": {**DOCUMENT["tiering"], **tiering}}
+
+
+@dataclass
+class LedgerChain:
+    """Makes the rows of one chain of the ledger's book, positions gapless."""
+
+    chain: int
+    position: int = 0
+    recorded_at: datetime = field(default_factory=lambda: day("2030-01-01"))
+
+    def row(self, message: Message, at: datetime, member: str | None, program: str = "grocer") -> StreamRow:
+        """The next row."""
+        self.position += 1
+        type_ = type(message).__name__
+        return StreamRow(self.chain, self.position, program, member, type_, at, self.recorded_at, message)
+
+    def activated(self, at: datetime, program_document: Any = DOCUMENT, version: str = "v1") -> StreamRow:
+        """A version of the program."""
+        content = program_document if isinstance(program_document, bytes) else orjson.dumps(program_document)
+        return self.row(pb.ProgramActivated(version=version, document=content), at, None)
+
+    def enrolled(self, at: datetime, member: str) -> StreamRow:
+        """A member joins."""
+        return self.row(pb.MemberEnrolled(by="enrolment"), at, member)
+
+    def bought(self, at: datetime, member: str, amount: int, category: str = "food") -> StreamRow:
+        """A purchase of one line."""
+        message = pb.PurchaseRecorded()
+        message.activity.lines.add(id=1, category=category, quantity=1, amount=amount)
+        return self.row(message, at, member)
+
+    def returned(self, at: datetime, member: str, amount: int, bought_at: datetime) -> StreamRow:
+        """Units brought back."""
+        message = pb.ReturnRecorded()
+        message.lines.add(line=1, category="food", quantity=1, amount=amount)
+        message.purchased_at.FromDatetime(bought_at)
+        return self.row(message, at, member)
+
+    def clock(self, to: datetime) -> StreamRow:
+        """The program's clock moves."""
+        message = pb.ClockAdvanced()
+        message.to.FromDatetime(to)
+        return self.row(message, to, None)
+
+    def other(self, at: datetime, member: str) -> StreamRow:
+        """A row of a type that tiering has no use for: decoded without its message."""
+        self.position += 1
+        return StreamRow(
+            self.chain, self.position, "grocer", member, "PointsAccrued", at, self.recorded_at, None
+        )
+
+
+@asynccontextmanager
+async def tiering_database(owner_url: str) -> AsyncIterator[str]:
+    """The URL of the service's own least-grants role in a migrated database; the role is dropped after."""
+    role, password = f"tiering_{secrets.token_hex(4)}", secrets.token_hex(8)
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
+        await asyncio.to_thread(upgrade, "tiering", owner_url, role)
+        parts = urlsplit(owner_url)
+        yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
+        await owner.execute(f'DROP OWNED BY "{role}"')
+        await owner.execute(f'DROP ROLE "{role}"')
+    finally:
+        await owner.close()
