@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -21,7 +20,6 @@ ANSWER_SECONDS = 5.0
 """Both together, with the wait for a connection, stay well below a step's lease (store.LEASE_SECONDS)."""
 POOL_SECONDS = 2.0
 CONNECTIONS_MAX = 50
-KEY_MAX = 100
 DETAIL_MAX = 500
 
 HOLD_STATES: Mapping[str, HoldState] = {
@@ -71,9 +69,9 @@ class LedgerClient:
                 }
                 return await self._post(path, redemption.id, body)
             case State.CAPTURING:
-                return await self._post(f"{path}/{redemption.id}/capture", _step_key(redemption.id, "capture"), {})
+                return await self._post(f"{path}/{redemption.id}/capture", f"{redemption.id}:capture", {})
             case State.CANCELLING:
-                return await self._post(f"{path}/{redemption.id}/release", _step_key(redemption.id, "release"), {})
+                return await self._post(f"{path}/{redemption.id}/release", f"{redemption.id}:release", {})
         raise ValueError(f"a redemption that is {redemption.state} waits for nothing")
 
     async def _post(self, path: str, key: str, body: Mapping[str, object]) -> LedgerAnswer:
@@ -94,7 +92,9 @@ class LedgerClient:
 
 
 def _stands(answer: Any) -> HoldStands:
-    return HoldStands(HOLD_STATES[answer["state"]], datetime.fromisoformat(answer["expires_at"]))
+    """The ledger says when a hold expires as long as it is open."""
+    expires_at = answer["expires_at"]
+    return HoldStands(HOLD_STATES[answer["state"]], datetime.fromisoformat(expires_at) if expires_at else None)
 
 
 def _refused(problem: Any) -> LedgerRefused:
@@ -102,9 +102,3 @@ def _refused(problem: Any) -> LedgerRefused:
     if code in ("not_found", "method_not_allowed"):
         raise ValueError("there is no such path at this URL")
     return LedgerRefused(str(code), str(problem["detail"])[:DETAIL_MAX])
-
-
-def _step_key(redemption_id: str, step: str) -> str:
-    """The Idempotency-Key of a step: the id with the step's name, hashed where that would be too long for a key."""
-    key = f"{redemption_id}:{step}"
-    return key if len(key) <= KEY_MAX else f"{hashlib.sha256(redemption_id.encode()).hexdigest()}:{step}"

@@ -7,13 +7,12 @@ from typing import Any
 
 import uvloop
 
-from services.common import relay as relay_module
 from services.common.auth import Keys
 from services.common.consumer import Consumer
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
 from services.common.dead_letter import DeadLetters
-from services.common.relay import Relay
+from services.common.relay import Relay, behind
 from services.common.service import SideTask, kafka_producer, run_service
 from services.common.telemetry import configure_log
 from services.rewards.api import create_app
@@ -26,6 +25,7 @@ from services.rewards.views import Views
 
 NAME = "rewards"
 TOPIC = "rewards.v1"
+STEPS_WAITING = "SELECT count(*) FROM redemption_steps"
 
 
 async def serve(settings: RewardsSettings) -> int:
@@ -51,14 +51,14 @@ async def serve(settings: RewardsSettings) -> int:
         )
 
         async def ready() -> dict[str, Any]:
-            facts: dict[str, Any] = {"service": NAME, "ready": True, "consumer": consumer.lag()}
+            facts: dict[str, Any] = {"service": NAME, "consumers": consumer.lag() if settings.consume else {}}
             try:
                 async with writer.session() as session:
-                    facts["relay_behind"] = await relay_module.behind(session, NAME)
-                    facts["steps_waiting"] = await session.fetchval("SELECT count(*) FROM redemption_steps")
-            except PASSING_FAULTS as error:
-                facts |= {"ready": False, "database": type(error).__name__}
-            return facts
+                    facts["relay"] = {"behind": await behind(session, NAME)}
+                    facts["steps_waiting"] = await session.fetchval(STEPS_WAITING)
+            except PASSING_FAULTS:
+                return {"ready": False, **facts, "database": "unreachable"}
+            return {"ready": True, **facts}
 
         app = create_app(Keys(writer), redeemer, Views(reader, settings.chains), ready)
         tasks: dict[str, SideTask] = {"invariants": redeemer.watch}

@@ -12,7 +12,7 @@ from services.rewards.domain.program import REWARD_ID, TTL_MAX_SECONDS
 KEY = r"^[A-Za-z0-9_.:-]{1,100}$"
 PROGRAM = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 MEMBER = r"^[A-Za-z0-9_.-]{1,64}$"
-ORDER = r"^[A-Za-z0-9_.:/#-]{1,100}$"
+ORDER = r"^[ -~]{1,128}$"
 
 
 class RedemptionRequest(BaseModel):
@@ -82,6 +82,7 @@ class PointsView(BaseModel):
     """Points as far as the ledger's stream has told; the ledger itself has the last word."""
 
     available: int
+    """What can be spent, never below zero."""
     posted: int
     held: int
 
@@ -92,6 +93,7 @@ class WalletView(BaseModel):
     program: str
     member: str
     points: PointsView
-    tier: str | None
+    tier: str
+    """As tiering last said; empty until it has moved the member out of the program's lowest tier."""
     redemptions: list[RedemptionView]
     """The newest 20, newest first."""

@@ -8,6 +8,7 @@ from services.common.chain import chain_of
 from services.common.db import Reader
 from services.common.errors import Refusal
 from services.rewards.domain.redemption import Redemption, State
+from services.rewards.domain.wallet import Wallet
 from services.rewards.schemas import (
     CatalogueView,
     PointsView,
@@ -92,8 +93,10 @@ class Views:
         return WalletView(
             program=program,
             member=member,
-            points=PointsView(available=row.posted - row.held, posted=row.posted, held=row.held),
-            tier=row.tier,
+            points=PointsView(
+                available=Wallet(row.posted, row.held).available, posted=row.posted, held=row.held
+            ),
+            tier=row.tier or "",
             redemptions=[redemption_view(_redemption(r)) for r in found],
         )
 

@@ -48,7 +48,7 @@ class HoldStands:
 
     state: HoldState
     expires_at: datetime | None = None
-    """Always given with an answer to our own request for the hold."""
+    """Given with an open hold."""
 
 
 @dataclass(slots=True, frozen=True)

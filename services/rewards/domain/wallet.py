@@ -27,8 +27,8 @@ class Wallet:
 
     @property
     def available(self) -> int:
-        """What a redemption can take."""
-        return self.posted - self.held
+        """What a redemption can take: never below zero, though the posted balance of a debtor is."""
+        return max(0, self.posted - self.held)
 
 
 def evolve(wallet: Wallet, fact: Fact) -> None:

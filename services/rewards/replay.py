@@ -1,0 +1,80 @@
+"""Rebuilds the projections of rewards in whatever schema the search_path names (L7).
+
+There are three inputs: ledger.v1 (points, programs, clocks), tiers.v1 (tiers), and our own journal (redemptions). The
+journal is an input and not decided again: half of it is what the ledger answered. `redemption_steps` is work and no
+projection, so it is not rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from services.common.codec import StreamRow, unseen
+from services.common.db import Transaction
+from services.common.errors import InvariantBroken
+from services.rewards.consume import TYPES
+from services.rewards.domain.events import ProgramRefused
+from services.rewards.project import apply_told, project
+from services.rewards.store import find_redemptions, save_redemptions
+from services.rewards.wire import event_of, fact_of
+
+PROJECTIONS: dict[str, tuple[str, ...]] = {
+    "programs": ("chain", "program"),
+    "program_clocks": ("chain", "program"),
+    "wallets": ("chain", "program", "member"),
+    "redemptions": ("chain", "program", "member", "redemption"),
+}
+"""What a rebuild fills, and the key of each: rows in this order give the digest."""
+
+
+def stream_row(topic: str, record: Mapping[str, Any]) -> StreamRow:
+    """A row of another service's journal table, as its stream (`ledger.v1`, `tiers.v1`) would bring it.
+
+    `record` has the journal's columns by name.
+    """
+    cls = TYPES[topic].get(record["type"])
+    try:
+        message = None if cls is None else cls.FromString(record["payload"])
+    except DecodeError as error:
+        raise InvariantBroken(f"{topic} row {record['chain']}-{record['position']} can't be read") from error
+    return StreamRow(
+        record["chain"], record["position"], record["program"], record["member"], record["type"],
+        record["occurred_at"], record["recorded_at"], message,
+    )  # fmt: skip
+
+
+async def rebuild_stream(tx: Transaction, chain: int, batches: AsyncIterable[Sequence[StreamRow]]) -> int:
+    """Apply one stream's chain from its first row up to what the live `stream_positions` say. Returns the rows.
+
+    Once for ledger.v1 and once for tiers.v1, in either order, on tables that are empty at the start.
+    """
+    applied: dict[int, int] = {}
+    count = 0
+    async for batch in batches:
+        fresh = unseen(batch, applied)
+        await apply_told(tx, chain, [(row, fact_of(row)) for row in fresh])
+        count += len(fresh)
+    return count
+
+
+async def rebuild_redemptions(
+    tx: Transaction, chain: int, batches: AsyncIterable[Sequence[Mapping[str, Any]]]
+) -> int:
+    """Apply our own journal's chain from its first row on; `batches` have the journal's columns. Returns the rows."""
+    count = 0
+    async for batch in batches:
+        events = [(row, event_of(row["type"], row["payload"])) for row in batch]
+        steps = [
+            (row, event, (row["program"], row["member"], event.redemption))
+            for row, event in events
+            if not isinstance(event, ProgramRefused)
+        ]
+        redemptions = await find_redemptions(tx, chain, [key for _, _, key in steps])
+        for row, event, key in steps:
+            project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        await save_redemptions(tx, chain, redemptions.values())
+        count += len(batch)
+    return count
