@@ -14,7 +14,7 @@ import orjson
 
 from services.common.db import Transaction
 from services.tiering.domain.decide import time_after
-from services.tiering.domain.events import Fact, PurchaseRecorded, ReturnRecorded
+from services.tiering.domain.events import Fact, ReturnRecorded
 from services.tiering.domain.program import Rules, parse_rules
 from services.tiering.domain.state import Member, ProgramState, State, Window
 
@@ -248,10 +248,9 @@ def _times(
         key, at = (fact.program, fact.member), fact.occurred_at
         if isinstance(fact.event, ReturnRecorded):
             at = fact.event.purchased_at
-        if isinstance(fact.event, PurchaseRecorded | ReturnRecorded):
-            latest[key] = max(at, latest.get(key, at))
-        else:
-            latest.setdefault(key, at)
+        before = latest.get(key)
+        if before is None or at > before:
+            latest[key] = at
     return clocks, latest
 
 

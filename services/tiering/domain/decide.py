@@ -33,6 +33,7 @@ from services.tiering.domain.events import (
 from services.tiering.domain.program import Rules
 from services.tiering.domain.state import Member, ProgramState, State
 
+MEMBER_FACTS = (MemberEnrolled, PurchaseRecorded, ReturnRecorded)
 LAST_NAME = "\U0010ffff"
 """Sorts after every member id."""
 
@@ -88,9 +89,7 @@ def time_after(program: ProgramState, fact: Fact) -> datetime | None:
     told = None
     if isinstance(event, ClockAdvanced):
         told = event.to
-    elif program.rules.runs_on_events and isinstance(
-        event, MemberEnrolled | PurchaseRecorded | ReturnRecorded
-    ):
+    elif program.rules.runs_on_events and isinstance(event, MEMBER_FACTS):
         told = fact.occurred_at
     if told is None or (program.clock is not None and told < program.clock):
         return program.clock

@@ -7,6 +7,7 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from zoneinfo import ZoneInfo
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+SHORTEST_MONTH = 28
 
 
 def shift_months(time: datetime, months: int, zone: ZoneInfo) -> datetime:
@@ -22,7 +23,9 @@ def shift_months(time: datetime, months: int, zone: ZoneInfo) -> datetime:
     year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
     if not MINYEAR <= year <= MAXYEAR:
         raise OverflowError(f"{months} months from {time} is out of range")
-    day = min(local.day, monthrange(year, month + 1)[1])
+    day = local.day
+    if day > SHORTEST_MONTH:
+        day = min(day, monthrange(year, month + 1)[1])
     return local.replace(year=year, month=month + 1, day=day, fold=0).astimezone(UTC)
 
 
