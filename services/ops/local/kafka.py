@@ -20,7 +20,7 @@ from services.ops.local.ports import free_port
 from services.ops.local.process import ServerFailed
 
 HEAP = ("-Xms256m", "-Xmx512m")
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 PROPERTIES_FILE = "server.properties"
 PROPERTIES = {

@@ -14,7 +14,7 @@ from services.ops.local.ports import free_port
 from services.ops.local.process import POLL_SECONDS, ServerFailed, log_tail, start_detached
 from services.ops.local.state import ServiceState, checkout
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 # A little more than the time that a service gives itself to stop (services/common/service.py).
 STOP_SECONDS = 30.0
 # Settings of the caller that a service may see; what the stack decides goes over them.

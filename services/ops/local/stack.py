@@ -161,8 +161,10 @@ class Stack:
 
     def down(self, report: Report = lambda _: None) -> None:
         """Stop everything that this stack started, remove what it made, delete the folder. Nothing if not made."""
-        if self._state is None:
+        if not StackState.is_in(self.home):
             return
+        # Read again: another command may have started more of it, or removed it.
+        self._state = StackState.load(self.home)
         self.stop_services(report)
         self._down_external()
         self.kafka.remove()
