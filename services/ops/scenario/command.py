@@ -19,6 +19,7 @@ from services.ops.api import Api, Endpoints, endpoints_of
 from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
 from services.ops.scenario.load import LoadedScenario, load_scenario
+from services.ops.scenario.refusals import Refusals
 from services.ops.scenario.run import ScenarioRun, StepResult
 from services.ops.screen import err, out
 
@@ -68,9 +69,9 @@ async def run_scenarios(
     """
     producer = AIOKafkaProducer(bootstrap_servers=endpoints.bootstrap, enable_idempotence=True)
     results = []
-    async with Api(endpoints) as api, LevelGauge(api) as gauge, producer:
+    async with Api(endpoints) as api, LevelGauge(api) as gauge, Refusals(endpoints) as refusals, producer:
         for loaded in scenarios:
-            run = ScenarioRun(loaded, api, producer, gauge)
+            run = ScenarioRun(loaded, api, producer, gauge, refusals)
             results.append(
                 await run.run(
                     lambda index, loaded=loaded: on_step(f"{loaded.file}: {loaded.step_name(index)}")  # type: ignore[misc]

@@ -204,9 +204,16 @@ class Step(_Words):
         happens = [name for name in KINDS if getattr(self, name) is not None]
         if len(happens) > 1:
             raise ValueError(f"a step is one thing, this one is {' and '.join(happens)}")
+        if self.advance_to is not None and self.at is not None:
+            raise ValueError("`advance_to` is itself a time: leave `at` out")
         if not happens and self.at is None and self.expect is None:
             raise ValueError(f"nothing happens: name one of {', '.join(k.rstrip('_') for k in KINDS)}")
         return self
+
+    @property
+    def acts(self) -> bool:
+        """True when something is done, not only time passed or looked at."""
+        return any(getattr(self, name) is not None for name in KINDS if name != "advance_to")
 
 
 KINDS = ("enroll", "purchase", "return_", "hold", "redeem", "advance_to")

@@ -26,6 +26,7 @@ from services.ops.scenario import activities, model
 from services.ops.scenario.actual import look
 from services.ops.scenario.compare import Difference, differences
 from services.ops.scenario.load import LoadedScenario
+from services.ops.scenario.refusals import Refusals, Refused
 from services.ops.yaml_document import DocumentError
 
 LEVEL_SECONDS = 30.0
@@ -52,19 +53,24 @@ class _Now:
     member: str | None = None
     members_of_purchases: dict[str, str] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
-    rejections: dict[str, int] = field(default_factory=dict)
 
 
 class ScenarioRun:
     """One run of one scenario: `await run(...)` once."""
 
     def __init__(
-        self, loaded: LoadedScenario, api: Api, producer: AIOKafkaProducer, gauge: LevelGauge
+        self,
+        loaded: LoadedScenario,
+        api: Api,
+        producer: AIOKafkaProducer,
+        gauge: LevelGauge,
+        refusals: Refusals,
     ) -> None:
         self._loaded = loaded
         self._api = api
         self._producer = producer
         self._gauge = gauge
+        self._refusals = refusals
         self._now = _Now()
         self._document = _program_document(loaded)
         self._program = str(self._document["program"])
@@ -96,18 +102,23 @@ class ScenarioRun:
         await self._gauge.wait(LEVEL_SECONDS)
 
     async def _take(self, index: int, step: model.Step) -> list[Difference]:
-        error: str | None = None
+        refused: ApiError | Refused | None = None
         try:
-            await self._move_to(step.at)
-            await self._move_to(step.advance_to)
+            if await self._move_to(step.advance_to or step.at) and step.acts:
+                # What falls due by then is over before the step begins.
+                await self._gauge.wait(LEVEL_SECONDS)
             await self._do(index, step)
-        except ApiError as refused:
-            error = refused.code
+        except ApiError as error:
+            refused = error
         await self._gauge.wait(LEVEL_SECONDS)
-        error = await self._new_rejection() or error
+        told = await self._refusals.new(self._program)
+        refused = refused or next(iter(told), None)
         expected = step.expect.model_dump(exclude_unset=True) if step.expect else {}
-        wanted_error = expected.pop("error", None)
-        found = [] if error == wanted_error else [Difference("error", wanted_error, error)]
+        wanted = expected.pop("error", None)
+        found = []
+        if wanted != (refused and refused.code):
+            actual_error = refused and f"{refused.code} ({refused.detail})"
+            found.append(Difference("error", wanted, actual_error))
         member = expected.pop("member", None) or self._now.member
         if expected:
             if member is None:
@@ -116,17 +127,18 @@ class ScenarioRun:
             found += differences(expected, actual)
         return found
 
-    async def _move_to(self, moment: datetime | date | None) -> None:
-        """The steps from here on happen at `moment`; the program's clock follows, but never goes back."""
+    async def _move_to(self, moment: datetime | date | None) -> bool:
+        """The steps from here on happen at `moment`; the program's clock follows (True), but never goes back."""
         if moment is None:
-            return
+            return False
         at = self._time(moment)
         self._now.at = at
-        if self._now.clock is None or at > self._now.clock:
-            stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            await self._api.post("ledger", f"/v1/programs/{self._program}/clock", {"to": stamp})
-            self._now.clock = at
-            await self._gauge.wait(LEVEL_SECONDS)
+        if self._now.clock is not None and at <= self._now.clock:
+            return False
+        stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        await self._api.post("ledger", f"/v1/programs/{self._program}/clock", {"to": stamp})
+        self._now.clock = at
+        return True
 
     def _time(self, moment: datetime | date) -> datetime:
         if isinstance(moment, datetime):
@@ -134,12 +146,13 @@ class ScenarioRun:
         return datetime.combine(moment, time.min, tzinfo=self._zone)
 
     async def _do(self, index: int, step: model.Step) -> None:
+        request = f"step-{index + 1}"
         if step.hold is not None:
             self._now.member = step.hold.member
-            await self._hold(step.hold)
+            await self._hold(step.hold, request)
         elif step.redeem is not None:
             self._now.member = step.redeem.member
-            await self._redeem(step.redeem)
+            await self._redeem(step.redeem, request)
         else:
             activity = self._activity(index, step)
             if activity is not None:
@@ -183,17 +196,17 @@ class ScenarioRun:
             headers=activity_headers(activity.DESCRIPTOR.full_name, SOURCE, activity.id, kind),
         )
 
-    async def _hold(self, hold: model.Hold) -> None:
+    async def _hold(self, hold: model.Hold, request: str) -> None:
         holds = f"/v1/programs/{self._program}/members/{hold.member}/holds"
         if hold.step == "place":
             body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
             await self._api.post("ledger", holds, body, idempotency_key=hold.id)
         else:
             body = _given(amount=hold.amount) if hold.step == "capture" else {}
-            key = f"{hold.id}-{hold.step}"
-            await self._api.post("ledger", f"{holds}/{hold.id}/{hold.step}", body, idempotency_key=key)
+            path = f"{holds}/{hold.id}/{hold.step}"
+            await self._api.post("ledger", path, body, idempotency_key=request)
 
-    async def _redeem(self, redeem: model.Redeem) -> None:
+    async def _redeem(self, redeem: model.Redeem, request: str) -> None:
         redemptions = f"/v1/programs/{self._program}/members/{redeem.member}/redemptions"
         if redeem.step == "reserve" or (redeem.step == "capture" and redeem.id not in self._now.reserved):
             body = _given(
@@ -203,14 +216,7 @@ class ScenarioRun:
             self._now.reserved.add(redeem.id)
         if redeem.step != "reserve":
             path = f"{redemptions}/{redeem.id}/{redeem.step}"
-            await self._api.post("rewards", path, {}, idempotency_key=f"{redeem.id}-{redeem.step}")
-
-    async def _new_rejection(self) -> str | None:
-        """The code of an activity that the ledger has refused since the last look, if it has."""
-        answer = await self._api.get("ledger", f"/v1/programs/{self._program}/rejections", by="code")
-        counts: dict[str, int] = answer["counts"]
-        before, self._now.rejections = self._now.rejections, counts
-        return next((code for code, count in counts.items() if count > before.get(code, 0)), None)
+            await self._api.post("rewards", path, {}, idempotency_key=request)
 
 
 def _given(**values: Any) -> dict[str, Any]:
