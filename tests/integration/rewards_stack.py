@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -40,9 +40,8 @@ from services.rewards.replay import stream_row
 from services.rewards.views import Views
 
 CHAINS = 4
-PROGRAM = "grocer"
 DOCUMENT: dict[str, Any] = {
-    "program": PROGRAM,
+    "program": "grocer",
     "clock": "events",
     "ledger": {
         "currency": "USD",
@@ -102,6 +101,13 @@ class RewardsStack:
     ledger_transport: httpx.AsyncBaseTransport
     ledger_key: str
     redeemer: Redeemer
+    program: str = "grocer"
+
+    async def with_program(self) -> RewardsStack:
+        """The same servers with a program of a test's own, so that no test sees another's members."""
+        own = replace(self, program=f"p{secrets.token_hex(4)}")
+        await own.activate()
+        return own
 
     def redeemer_over(self, transport: httpx.AsyncBaseTransport) -> Redeemer:
         """One more rewards process, whose requests to the ledger go over `transport`."""
@@ -114,23 +120,24 @@ class RewardsStack:
 
     async def activate(self, document: dict[str, Any] = DOCUMENT) -> None:
         """Put a document in force in the ledger, and let rewards hear of it."""
-        (await self.ledger.put(f"/v1/programs/{document['program']}", json=document)).raise_for_status()
+        mine = {**document, "program": self.program}
+        (await self.ledger.put(f"/v1/programs/{self.program}", json=mine)).raise_for_status()
         await self.carry()
 
     async def buy(self, member: str, points: int, at: str = "2026-01-05T12:00:00Z") -> None:
         """A purchase that gives `points` (one a dollar)."""
         line = {"id": 1, "sku": "A1", "category": "food", "quantity": 1, "amount": points * 100}
         body = {"id": secrets.token_hex(6), "member": member, "occurred_at": at, "currency": "USD", "lines": [line]}
-        (await self.ledger.post(f"/v1/programs/{PROGRAM}/purchases", json=body)).raise_for_status()
+        (await self.ledger.post(f"/v1/programs/{self.program}/purchases", json=body)).raise_for_status()
 
     async def advance(self, to: datetime) -> None:
         """Move the program's clock in the ledger."""
-        answer = await self.ledger.post(f"/v1/programs/{PROGRAM}/clock", json={"to": to.isoformat()})
+        answer = await self.ledger.post(f"/v1/programs/{self.program}/clock", json={"to": to.isoformat()})
         answer.raise_for_status()
 
     async def points(self, member: str) -> dict[str, int]:
         """The balance as the ledger has it."""
-        answer = await self.ledger.get(f"/v1/programs/{PROGRAM}/members/{member}")
+        answer = await self.ledger.get(f"/v1/programs/{self.program}/members/{member}")
         answer.raise_for_status()
         points: dict[str, int] = answer.json()["points"]
         return points
@@ -163,11 +170,11 @@ class RewardsStack:
 
     async def state(self, member: str, redemption: str) -> State:
         """Where a redemption stands."""
-        return State((await self.views.redemption(PROGRAM, member, redemption)).state)
+        return State((await self.views.redemption(self.program, member, redemption)).state)
 
     async def step(self, redeemer: Redeemer, member: str, redemption: str, step: Step) -> Any:
         """Capture or cancel with a key that says so."""
-        return await redeemer.step(PROGRAM, member, redemption, step, f"{redemption}:{step}")
+        return await redeemer.step(self.program, member, redemption, step, f"{redemption}:{step}")
 
     async def key(self, *scopes: str, programs: Sequence[str] = (), ledger: bool = False) -> str:
         """A new API key of rewards, or of the ledger."""
