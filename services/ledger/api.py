@@ -139,7 +139,9 @@ async def advance_clock(program: ProgramPath, body: schemas.ClockBody, key: Key,
     cause = Cause("clock", body.to.isoformat())
     now = utc_now()
     for chain in range(ledger.chains):
-        await ledger.queue.submit(AdvanceClock(program, "", chain, cause, now, body.to))
+        outcome = await ledger.queue.submit(AdvanceClock(program, "", chain, cause, now, body.to))
+        if outcome.refusal is not None:
+            raise Refusal(*outcome.refusal)
     return JSONResponse({"program": program, "clock": body.to.isoformat()})
 
 
@@ -173,6 +175,7 @@ async def enrol(
     )
     _set_time(message.occurred_at, body.occurred_at)
     outcome = await _submit(ledger, message)
+    await _told(ledger, outcome)
     return _answer(outcome, {"member": body.member})
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")]
@@ -12,6 +13,18 @@ MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+YEARS = range(2, 9999)
+"""Years whose every time is a time in UTC too, whatever its zone."""
+
+
+def _in_utc(time: datetime) -> datetime:
+    if time.year not in YEARS:
+        raise ValueError(f"the year must be from {YEARS[0]} to {YEARS[-1]}")
+    return time.astimezone(UTC)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""RFC 3339 with a zone; UTC from here on."""
 LineId = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 
 
@@ -30,7 +43,7 @@ class EnrolmentBody(Body):
     member: MemberId
     id: Id | None = None
     identifiers: list[IdentifierBody] = Field(default=[], max_length=20)
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Time | None = None
 
 
 class PurchaseLineBody(Body):
@@ -44,7 +57,7 @@ class PurchaseLineBody(Body):
 class PurchaseBody(Body):
     id: Id = Field(description="Unique in the program; the same purchase by Kafka and by HTTP counts once.")
     member: MemberRef
-    occurred_at: AwareDatetime
+    occurred_at: Time
     store: ShortText = ""
     channel: ShortText = ""
     currency: ShortText
@@ -59,7 +72,7 @@ class ReturnLineBody(Body):
 class ReturnBody(Body):
     id: Id
     member: MemberRef
-    occurred_at: AwareDatetime
+    occurred_at: Time
     of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
     lines: list[ReturnLineBody] = Field(max_length=2_000)
     store: ShortText = ""
@@ -81,7 +94,7 @@ class ReleaseBody(Body):
 
 
 class ClockBody(Body):
-    to: AwareDatetime
+    to: Time
 
 
 class Rule(BaseModel):

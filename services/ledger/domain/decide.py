@@ -27,6 +27,7 @@ from services.ledger.domain.commands import (
     ReleaseHold,
 )
 from services.ledger.domain.events import (
+    AppliedRule,
     ClockAdvanced,
     Decided,
     HoldCaptured,
@@ -48,6 +49,8 @@ from services.ledger.domain.program import Program
 
 FUTURE_TOLERANCE = timedelta(hours=24)
 """A till's clock may be ahead by this much."""
+CLOCK_MAX = datetime(9000, 1, 1, tzinfo=UTC)
+"""No clock goes further: what expires a hundred years on must still be a date."""
 LINES_MAX = 2_000
 QUANTITY_MAX = 1_000_000_000
 AMOUNT_MAX = 1_000_000_000_000
@@ -126,11 +129,11 @@ def _record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         raise Refusal("currency_mismatch", f"the purchase is in {purchase.currency!r}, the program counts in {program.currency}")
     if not 1 <= len(purchase.lines) <= LINES_MAX:
         raise Refusal("lines_out_of_range", f"{len(purchase.lines)} lines; a purchase has 1 to {LINES_MAX}")
-    for line in purchase.lines:
-        if not 1 <= line.quantity <= QUANTITY_MAX:
-            raise Refusal("quantity_out_of_range", f"line {line.id}: quantity {line.quantity} is not from 1 to {QUANTITY_MAX}")
-        if not 0 <= line.amount <= AMOUNT_MAX:
-            raise Refusal("amount_out_of_range", f"line {line.id}: amount {line.amount} is not from 0 to {AMOUNT_MAX} minor units")
+    for id_, _, _, quantity, amount in purchase.lines:
+        if not 1 <= quantity <= QUANTITY_MAX:
+            raise Refusal("quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}")
+        if not 0 <= amount <= AMOUNT_MAX:
+            raise Refusal("amount_out_of_range", f"line {id_}: amount {amount} is not from 0 to {AMOUNT_MAX} minor units")
     if len({line.id for line in purchase.lines}) != len(purchase.lines):
         raise Refusal("line_repeated", "two lines have the same id: give each line of the purchase its own")
     member = book.members.get((command.program, command.member))
@@ -147,7 +150,8 @@ def _record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         member = book.members[command.program, command.member]
     yield Decided(PurchaseRecorded(purchase), member.id, purchase.occurred_at)
     if points > 0:
-        yield _accrual(program, member, purchase.id, purchase.occurred_at, "purchase", points, amount, tier, purchase.occurred_at)
+        rules = earning.explain(program, amount, tier, points)
+        yield _accrual(program, member, purchase.id, purchase.occurred_at, "purchase", points, rules, tier, purchase.occurred_at)
 
 
 def _record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
@@ -193,7 +197,8 @@ def _settle(book: Book, member: Member, purchase: PurchaseFact, reason: str, occ
     given = purchase.accrued + (settlement.adjusted if settlement else 0)
     if owed > given:
         amount = earning.eligible_amount(program, purchase.lines)
-        yield _accrual(program, member, purchase.id, purchase.occurred_at, reason, owed - given, amount, tier, occurred_at)
+        rules = earning.explain(program, amount, tier, earning.points_for(program, amount, tier))
+        yield _accrual(program, member, purchase.id, purchase.occurred_at, reason, owed - given, rules, tier, occurred_at)
     elif owed < given:
         allocations, debt = lots.take_back(member, purchase.id, given - owed)
         yield Decided(PointsClawedBack(purchase.id, reason, given - owed, tier, allocations, debt), member.id, occurred_at)
@@ -206,12 +211,11 @@ def _accrual(
     earned_at: datetime,
     reason: str,
     points: int,
-    amount: int,
+    rules: list[AppliedRule],
     tier: str,
     occurred_at: datetime,
 ) -> Decided:
     """Points given; debt is repaid first."""
-    rules = earning.explain(program, amount, tier, earning.points_for(program, amount, tier))
     repaid = min(points, member.debt)
     expires_at = earning.expiry_of(program, earned_at)
     return Decided(PointsAccrued(purchase, reason, points, tier, rules, expires_at, repaid), member.id, occurred_at)
@@ -310,6 +314,8 @@ def _assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:
 def _advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
     """Time passes here and nowhere else: holds time out and lots expire, each at its own instant."""
     _program(book, command)
+    if command.to > CLOCK_MAX:
+        raise Refusal("clock_out_of_range", f"{command.to.isoformat()} is later than {CLOCK_MAX.date()}")
     if command.to <= book.programs[command.chain, command.program].clock:
         return
     yield Decided(ClockAdvanced(command.to), None, command.to)
