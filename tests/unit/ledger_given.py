@@ -1,0 +1,196 @@
+"""Given a book made by commands, when one more comes, then these events: the ledger's rules without any server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.chain import micros
+from services.ledger.domain.book import Book, Member
+from services.ledger.domain.commands import (
+    ActivateProgram,
+    AdvanceClock,
+    AssignTier,
+    CaptureHold,
+    Cause,
+    Command,
+    Enrol,
+    PlaceHold,
+    Purchase,
+    PurchaseLine,
+    RecordPurchase,
+    RecordReturn,
+    ReleaseHold,
+    Return,
+)
+from services.ledger.domain.decide import run
+from services.ledger.domain.events import Decided, Event
+from services.ledger.domain.program import Program, parse_program
+from tallybook.activities.v1 import activities_pb2 as activities
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+CHAIN = 3
+NO_CAUSE = Cause("test", "1")
+LEDGER: dict[str, Any] = {
+    "currency": "USD",
+    "enrolment": "on_first_activity",
+    "earning": {
+        "points_per_unit": 1,
+        "rounding": "floor",
+        "exclude_categories": ["FUEL"],
+        "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
+    },
+    "expiry": {"months": 12},
+    "holds": {"default_ttl_seconds": 900, "max_ttl_seconds": 86_400},
+}
+
+
+def program(version: str = "v1", clock: str = "events", **ledger: Any) -> Program:
+    """A version of the grocer's program, with parts of its section `ledger` replaced."""
+    document = {"program": "grocer", "time_zone": "UTC", "clock": clock, "ledger": {**LEDGER, **ledger}}
+    return parse_program(document, version)
+
+
+class Given:
+    """A book with one program on one chain. Positions start at 1."""
+
+    def __init__(self, *commands: Command, rules: Program | None = None) -> None:
+        self.book = Book()
+        self.position = 0
+        self.journal: list[tuple[int, Decided]] = []
+        self.activate(rules or program())
+        for command in commands:
+            self.when(command)
+
+    def activate(self, rules: Program) -> None:
+        """Make a version the one in force."""
+        self.book.versions[rules.version] = rules
+        self.when(ActivateProgram("grocer", "", CHAIN, NO_CAUSE, NOON, rules.version, b"{}"))
+
+    def decided(self, command: Command) -> list[Decided]:
+        """What follows from a command, put into the book. Raises Refusal."""
+        done = run(self.book, command, self._append)
+        return [decided for _, decided in done]
+
+    def when(self, command: Command) -> list[Event]:
+        """The events that follow from a command, put into the book. Raises Refusal."""
+        return [decided.event for decided in self.decided(command)]
+
+    def member(self, member: str = "ann") -> Member:
+        """A member as the book has it."""
+        return self.book.members["grocer", member]
+
+    def balance(self, member: str = "ann") -> tuple[int, int, int]:
+        """(posted, held, debt)"""
+        found = self.member(member)
+        return found.posted, found.held, found.debt
+
+    def _append(self, decided: Decided) -> int:
+        self.position += 1
+        self.journal.append((self.position, decided))
+        return self.position
+
+
+def line(id_: int = 1, amount: int = 5_000, quantity: int = 1, category: str = "FOOD") -> PurchaseLine:
+    return PurchaseLine(id_, f"sku-{id_}", category, quantity, amount)
+
+
+def purchase(
+    id_: str = "p1",
+    amount: int = 5_000,
+    *,
+    lines: Iterable[PurchaseLine] | None = None,
+    at: datetime = NOON,
+    member: str = "ann",
+    currency: str = "USD",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> RecordPurchase:
+    """A purchase of one line of `amount` cents, or of `lines`."""
+    told = [line(amount=amount)] if lines is None else list(lines)
+    message = activities.Purchase(
+        id=id_, program=program, member=member, occurred_at=stamp(at), currency=currency,
+        lines=[
+            activities.PurchaseLine(id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount)
+            for x in told
+        ],
+    )  # fmt: skip
+    fact = Purchase(id_, at, currency, told, message.SerializeToString())
+    return RecordPurchase(program, member, CHAIN, NO_CAUSE, now, fact)
+
+
+def return_(
+    of: str = "p1",
+    units: Iterable[tuple[int, int]] = ((1, 1),),
+    *,
+    id_: str = "r1",
+    at: datetime = NOON,
+    member: str = "ann",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> RecordReturn:
+    """Units brought back: (line, units) pairs."""
+    lines = list(units)
+    message = activities.Return(
+        id=id_, program=program, member=member, occurred_at=stamp(at), of=of,
+        lines=[activities.ReturnLine(line=x, quantity=quantity) for x, quantity in lines],
+    )  # fmt: skip
+    fact = Return(id_, at, of, lines, message.SerializeToString())
+    return RecordReturn(program, member, CHAIN, NO_CAUSE, now, fact)
+
+
+def hold(
+    amount: int,
+    id_: str = "h1",
+    *,
+    ttl: int | None = None,
+    member: str = "ann",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> PlaceHold:
+    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, f"order-{id_}", amount, ttl)
+
+
+def capture(
+    id_: str = "h1",
+    amount: int | None = None,
+    *,
+    member: str = "ann",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> CaptureHold:
+    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount)
+
+
+def release(
+    id_: str = "h1", *, member: str = "ann", program: str = "grocer", now: datetime = NOON
+) -> ReleaseHold:
+    return ReleaseHold(program, member, CHAIN, NO_CAUSE, now, id_)
+
+
+def enrol(
+    member: str = "ann",
+    *identifiers: tuple[str, bytes],
+    at: datetime = NOON,
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> Enrol:
+    return Enrol(program, member, CHAIN, NO_CAUSE, now, at, list(identifiers))
+
+
+def tier(name: str, since: datetime, *, member: str = "ann", program: str = "grocer") -> AssignTier:
+    return AssignTier(program, member, CHAIN, NO_CAUSE, NOON, name, since, 1)
+
+
+def clock(to: datetime, *, program: str = "grocer", now: datetime = NOON) -> AdvanceClock:
+    return AdvanceClock(program, "", CHAIN, NO_CAUSE, now, to)
+
+
+def stamp(time: datetime) -> Timestamp:
+    """A protobuf Timestamp; out-of-range ones too, for the rules that refuse them."""
+    seconds, rest = divmod(micros(time), 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000)

@@ -1,0 +1,260 @@
+"""The precedence of refusals: per command, every mistake in the order in which a caller is told of them.
+
+A mistake is a set of changes to a request that is right, and to the book that it meets. Mistakes that change the
+same things can't be made at once; all others can, and then the earlier one is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.ledger.domain.commands import Command
+from services.ledger.domain.decide import (
+    AMOUNT_MAX,
+    FUTURE_TOLERANCE,
+    IDENTIFIERS_MAX,
+    LINES_MAX,
+    POINTS_MAX,
+    QUANTITY_MAX,
+)
+from tests.unit import ledger_given as g
+from tests.unit.ledger_given import DAY, NOON, Given
+
+Changes = dict[str, Any]
+FUTURE = NOON + FUTURE_TOLERANCE + timedelta(microseconds=1)
+EARLY = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """`changes` that make a right request wrong, and the `code` that tells of it."""
+
+    code: str
+    changes: Changes
+
+
+@dataclass(frozen=True)
+class Table:
+    """One command's mistakes, the first told first. `build` makes the book and the request from the changes."""
+
+    command: str
+    build: Callable[[Changes], tuple[Given, Command]]
+    mistakes: tuple[Mistake, ...]
+
+    def codes(self) -> list[str]:
+        """Every code once, in order."""
+        return list(dict.fromkeys(mistake.code for mistake in self.mistakes))
+
+    def together(self) -> Iterator[tuple[str, Changes]]:
+        """Every pair of mistakes that can be made at once, with the code that must be told."""
+        for place, first in enumerate(self.mistakes):
+            for second in self.mistakes[place + 1 :]:
+                if first.code != second.code and not first.changes.keys() & second.changes.keys():
+                    yield first.code, {**first.changes, **second.changes}
+
+
+def _m(code: str, **changes: Any) -> Mistake:
+    return Mistake(code, changes)
+
+
+def _given(changes: Changes, **rules: Any) -> Given:
+    """Ann has 100 points from p1 (two units on line 1, one on line 2)."""
+    given = Given(rules=g.program(**rules))
+    given.when(g.clock(NOON))
+    lines = [g.line(1, 8_000, 2), g.line(2, 2_000)]
+    given.when(g.purchase(lines=lines))
+    return given
+
+
+def _purchase(changes: Changes) -> tuple[Given, Command]:
+    rules: Changes = {}
+    if "required" in changes:
+        rules["enrolment"] = "required"
+    if "rate" in changes:
+        rules["earning"] = {"points_per_unit": changes["rate"]}
+    given = Given(rules=g.program(**rules))
+    given.when(g.clock(NOON))
+    quantity, amount = changes.get("quantity", 1), changes.get("amount", AMOUNT_MAX)
+    # The last line carries the mistakes, so that a repeated id and a wrong number can stand together.
+    lines = [g.line(n, 100) for n in range(changes.get("lines", 2))]
+    if lines:
+        lines[-1] = g.line(0 if "repeat" in changes else len(lines) - 1, amount, quantity)
+    return given, g.purchase(
+        lines=lines,
+        at=changes.get("at", NOON),
+        currency=changes.get("currency", "USD"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _return(changes: Changes) -> tuple[Given, Command]:
+    units = [(n, 1) for n in changes.get("unknown_lines", [])]
+    units += [(1, changes.get("quantity", 2))]
+    units = units * changes.get("times", 1)
+    return _given(changes), g.return_(
+        of=changes.get("of", "p1"),
+        units=units[: changes.get("lines", len(units))],
+        at=changes.get("at", NOON),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _enrol(changes: Changes) -> tuple[Given, Command]:
+    given = Given()
+    given.when(g.clock(NOON))
+    if "taken" in changes:
+        given.when(g.enrol("bob", ("card", b"bobs")))
+    if "known" in changes:
+        given.when(g.enrol("ann", ("card", b"0")))
+    identifiers = [("card", b"bobs" if "taken" in changes else b"0")]
+    identifiers += [("card", b"%d" % n) for n in range(1, changes.get("identifiers", 1))]
+    return given, g.enrol(
+        changes.get("member", "ann"),
+        *identifiers,
+        at=changes.get("at", NOON),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _place(changes: Changes) -> tuple[Given, Command]:
+    return _given(changes), g.hold(
+        changes.get("amount", 100),
+        ttl=changes.get("ttl"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _held(changes: Changes) -> Given:
+    given = _given(changes)
+    given.when(g.hold(60, ttl=60))
+    if "over" in changes:
+        given.when(changes["over"])
+    if "later" in changes:
+        # The instant at which the hold times out; the clock of the program has not been moved there yet.
+        given.book.programs[g.CHAIN, "grocer"].clock = NOON + timedelta(seconds=60)
+    return given
+
+
+def _capture(changes: Changes) -> tuple[Given, Command]:
+    return _held(changes), g.capture(
+        changes.get("hold", "h1"),
+        changes.get("amount"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _release(changes: Changes) -> tuple[Given, Command]:
+    return _held(changes), g.release(
+        changes.get("hold", "h1"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _tier(changes: Changes) -> tuple[Given, Command]:
+    return _given(changes), g.tier(
+        "gold", NOON, member=changes.get("member", "ann"), program=changes.get("program", "grocer")
+    )
+
+
+def _clock(changes: Changes) -> tuple[Given, Command]:
+    return _given(changes), g.clock(changes.get("to", NOON + DAY), program=changes.get("program", "grocer"))
+
+
+NO_PROGRAM = _m("unknown_program", program="nobodys")
+TIMES = (_m("occurred_in_future", at=FUTURE), _m("occurred_too_early", at=EARLY))
+NO_MEMBER = (_m("unknown_member", member="zoe"), _m("unknown_member", member="card:ff"))
+NO_HOLD = (
+    _m("hold_unknown", hold="h9"),
+    _m("hold_already_captured", over=g.capture()),
+    _m("hold_already_released", over=g.release()),
+    _m("hold_expired", over=g.clock(NOON + timedelta(seconds=60))),
+    _m("hold_expired", later=True),
+)
+
+TABLES = (
+    Table(
+        "purchase",
+        _purchase,
+        (
+            NO_PROGRAM,
+            *TIMES,
+            _m("currency_mismatch", currency="EUR"),
+            _m("lines_out_of_range", lines=0),
+            _m("lines_out_of_range", lines=LINES_MAX + 1),
+            _m("quantity_out_of_range", quantity=0),
+            _m("quantity_out_of_range", quantity=-1),
+            _m("quantity_out_of_range", quantity=QUANTITY_MAX + 1),
+            _m("amount_out_of_range", amount=-1),
+            _m("amount_out_of_range", amount=AMOUNT_MAX + 1),
+            _m("line_repeated", repeat=True),
+            _m("unknown_member", required=True),
+            _m("unknown_member", member="card:ff"),
+            _m("points_out_of_range", rate=1_000_000),
+        ),
+    ),
+    Table(
+        "return",
+        _return,
+        (
+            NO_PROGRAM,
+            *TIMES,
+            _m("lines_out_of_range", lines=0),
+            _m("lines_out_of_range", times=LINES_MAX + 1),
+            *NO_MEMBER,
+            _m("purchase_unknown", of="p9"),
+            _m("line_unknown", unknown_lines=[9]),
+            _m("quantity_out_of_range", quantity=0),
+            _m("quantity_out_of_range", quantity=QUANTITY_MAX + 1),
+            _m("quantity_exceeds_purchase", quantity=3),
+        ),
+    ),
+    Table(
+        "enrolment",
+        _enrol,
+        (
+            NO_PROGRAM,
+            *TIMES,
+            _m("member_id_invalid", member="card:ff"),
+            _m("identifiers_out_of_range", identifiers=IDENTIFIERS_MAX + 1),
+            _m("identifier_taken", taken=True),
+            _m("already_enrolled", known=True),
+        ),
+    ),
+    Table(
+        "hold",
+        _place,
+        (
+            NO_PROGRAM,
+            _m("amount_out_of_range", amount=0),
+            _m("amount_out_of_range", amount=POINTS_MAX + 1),
+            _m("ttl_out_of_range", ttl=0),
+            _m("ttl_out_of_range", ttl=86_401),
+            *NO_MEMBER,
+            _m("insufficient_points", amount=101),
+        ),
+    ),
+    Table(
+        "capture",
+        _capture,
+        (
+            NO_PROGRAM,
+            *NO_MEMBER,
+            *NO_HOLD,
+            _m("amount_out_of_range", amount=0),
+            _m("amount_exceeds_hold", amount=61),
+        ),
+    ),
+    Table("release", _release, (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
+    Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER)),
+    Table(
+        "clock", _clock, (NO_PROGRAM, _m("clock_out_of_range", to=datetime(9000, 1, 1, 0, 0, 1, tzinfo=UTC)))
+    ),
+)
