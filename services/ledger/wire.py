@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.message import Message
@@ -31,6 +32,7 @@ IDENTIFIER = re.compile(r"([a-z][a-z_]{0,31}):(.{1,200})", re.DOTALL)
 ID = re.compile(r"[!-~]{1,128}")
 """Ids of purchases, returns, enrolments: printable ASCII without blanks."""
 TEXT_CHARS_MAX = 200
+_LINE_FIELDS = attrgetter(*PurchaseLine._fields)
 
 
 class Identifiers:
@@ -75,7 +77,7 @@ def purchase_of(message: Any) -> Purchase:
     """A `Purchase` message in the core's words. `message.member` must be a resolved reference by now."""
     if not message.HasField("occurred_at"):
         raise Undecodable("occurred_at is missing")
-    lines = [PurchaseLine(line.id, line.sku, line.category, line.quantity, line.amount) for line in message.lines]
+    lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
     return Purchase(
         required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, message.SerializeToString()
     )
@@ -128,9 +130,10 @@ def encode(event: e.Event) -> tuple[str, bytes]:
         case e.PointsAccrued():
             message: Any = pb.PointsAccrued(
                 purchase=event.purchase, reason=event.reason, points=event.points, tier=event.tier,
-                rules=[pb.AppliedRule(rule=r.rule, arithmetic=r.arithmetic) for r in event.rules],
                 debt_repaid=event.debt_repaid,
             )  # fmt: skip
+            for rule in event.rules:
+                message.rules.add(rule=rule.rule, arithmetic=rule.arithmetic)
             if event.expires_at is not None:
                 _set_time(message.expires_at, event.expires_at)
         case e.ClockAdvanced():

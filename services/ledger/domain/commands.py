@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(slots=True)
@@ -15,9 +16,8 @@ class Cause:
     digest: bytes | None = None
 
 
-@dataclass(slots=True)
-class PurchaseLine:
-    """`quantity` units that cost `amount` minor units together."""
+class PurchaseLine(NamedTuple):
+    """`quantity` units that cost `amount` minor units together. A tuple, for a year of baskets has millions of them."""
 
     id: int
     sku: str

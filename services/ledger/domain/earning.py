@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime
-from fractions import Fraction
 
 from services.ledger.domain.book import PurchaseFact, Settlement
 from services.ledger.domain.commands import PurchaseLine
 from services.ledger.domain.events import AppliedRule
 from services.ledger.domain.program import Program
 
+SHORTEST_MONTH_DAYS = 28
 
 def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
     """Minor units that earn: all lines but those of excluded categories."""
@@ -22,33 +22,32 @@ def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
 
 def points_for(program: Program, amount: int, tier: str) -> int:
     """Points for `amount` minor units: amount x rate x the tier's multiplier, rounded once, at the end."""
-    rate = program.points_per_minor_unit
-    multiplier = program.tier_multipliers.get(tier)
-    if multiplier is not None:
-        rate = rate * multiplier
-    numerator, denominator = rate.numerator * amount, rate.denominator
+    rate = program.tier_rates.get(tier, program.base_rate)
     if program.rounding == "half_up":
-        return (2 * numerator + denominator) // (2 * denominator)
-    return numerator // denominator
+        return (2 * rate.numerator * amount + rate.denominator) // (2 * rate.denominator)
+    return rate.numerator * amount // rate.denominator
 
 
 def explain(program: Program, amount: int, tier: str, points: int) -> list[AppliedRule]:
     """The rules that made `points`, with their arithmetic, for the member who asks why."""
-    base = amount * program.points_per_minor_unit
-    rules = [AppliedRule("base", f"{amount} {program.currency} minor units x {program.points_per_minor_unit} = {_decimal(base)}")]
-    multiplier = program.tier_multipliers.get(tier)
-    if multiplier is not None:
-        base = base * multiplier
-        rules.append(AppliedRule(f"tier {tier}", f"x {_decimal(multiplier)} = {_decimal(base)}"))
-    rules.append(AppliedRule(f"rounding {program.rounding}", f"{_decimal(base)} -> {points}"))
+    rate = program.tier_rates.get(tier)
+    base = program.base_rate
+    exact = _decimal(amount * base.numerator, base.denominator)
+    rules = [AppliedRule("base", f"{amount} {program.currency} minor units x {base.numerator}/{base.denominator} = {exact}")]
+    if rate is not None:
+        exact = _decimal(amount * rate.numerator, rate.denominator)
+        multiplier = _decimal(rate.multiplier.numerator, rate.multiplier.denominator)
+        rules.append(AppliedRule(f"tier {tier}", f"x {multiplier} = {exact}"))
+    rules.append(AppliedRule(f"rounding {program.rounding}", f"{exact} -> {points}"))
     return rules
 
 
-def _decimal(value: Fraction) -> str:
+def _decimal(numerator: int, denominator: int) -> str:
     """Up to four places, cut, for reading."""
-    whole, rest = divmod(value.numerator, value.denominator)
-    digits = f"{rest * 10_000 // value.denominator:04d}".rstrip("0")
-    return f"{whole}.{digits}" if digits else str(whole)
+    whole, rest = divmod(numerator, denominator)
+    if rest == 0:
+        return str(whole)
+    return f"{whole}.{rest * 10_000 // denominator:04d}".rstrip("0")
 
 
 def owed_for(program: Program, purchase: PurchaseFact, settlement: Settlement | None, tier: str) -> int:
@@ -83,5 +82,6 @@ def add_months(time: datetime, months: int) -> datetime:
     """The same day and time `months` on; the last day of the month where that day is missing (31 January + 1)."""
     years, month = divmod(time.month - 1 + months, 12)
     year = time.year + years
-    day = min(time.day, calendar.monthrange(year, month + 1)[1])
-    return time.replace(year=year, month=month + 1, day=day)
+    if time.day > SHORTEST_MONTH_DAYS:
+        return time.replace(year=year, month=month + 1, day=min(time.day, calendar.monthrange(year, month + 1)[1]))
+    return time.replace(year=year, month=month + 1)

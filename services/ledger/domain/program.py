@@ -28,6 +28,16 @@ class ProgramError(ValueError):
 
 
 @dataclass(slots=True, frozen=True)
+class EarningRate:
+    """Points for one minor unit by one tier: numerator / denominator, in lowest terms, ready for whole-number arithmetic."""
+
+    numerator: int
+    denominator: int
+    base: Fraction
+    multiplier: Fraction
+
+
+@dataclass(slots=True, frozen=True)
 class Program:
     """One version of a program. Rates are exact; amounts are minor units; times are seconds or months."""
 
@@ -38,10 +48,11 @@ class Program:
     """True: the program's clock is the watermark of its events; False: the wall's."""
     currency: str
     enrols_on_first_activity: bool
-    points_per_minor_unit: Fraction
+    base_rate: EarningRate
+    tier_rates: Mapping[str, EarningRate]
+    """By tier; tiers that are not in it earn at the base rate."""
     rounding: str
     excluded_categories: frozenset[str]
-    tier_multipliers: Mapping[str, Fraction]
     expiry_months: int | None
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
@@ -80,7 +91,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     holds = ledger.section("holds", optional=True)
     holds.only("default_ttl_seconds", "max_ttl_seconds")
     ttl_max = holds.whole("max_ttl_seconds", HOLD_TTL_MAX_SECONDS, 1, 366 * 86_400)
-    minor_units = 10 ** MINOR_DIGITS.get(currency, 2)
+    base = earning.rate("points_per_unit") / 10 ** MINOR_DIGITS.get(currency, 2)
     return Program(
         id=program_id,
         version=version,
@@ -88,10 +99,10 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         runs_on_events=clock == "events",
         currency=currency,
         enrols_on_first_activity=enrolment == "on_first_activity",
-        points_per_minor_unit=earning.rate("points_per_unit") / minor_units,
+        base_rate=_earning_rate(base, Fraction(1)),
+        tier_rates={tier: _earning_rate(base, multiplier) for tier, multiplier in earning.rates("tier_multipliers").items()},
         rounding=rounding,
         excluded_categories=frozenset(earning.texts("exclude_categories")),
-        tier_multipliers={tier: m for tier, m in earning.rates("tier_multipliers").items()},
         expiry_months=expiry.whole("months", 0, 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
         hold_ttl_seconds=holds.whole("default_ttl_seconds", min(HOLD_TTL_DEFAULT_SECONDS, ttl_max), 1, ttl_max),
         hold_ttl_max_seconds=ttl_max,
@@ -148,6 +159,11 @@ class _Section:
     def rates(self, key: str) -> dict[str, Fraction]:
         section = self.section(key, optional=True)
         return {str(name): _rate(value, section._at(str(name))) for name, value in section.values.items()}
+
+
+def _earning_rate(base: Fraction, multiplier: Fraction) -> EarningRate:
+    rate = base * multiplier
+    return EarningRate(rate.numerator, rate.denominator, base, multiplier)
 
 
 def _rate(value: Any, path: str) -> Fraction:
