@@ -50,16 +50,23 @@ class BrokerProcess(ABC):
 
     def start(self) -> None:
         """Return when the broker answers a client and has joined its own cluster. Raises ServerFailed."""
-        if self.running():
+        running = self._process()
+        if running is not None:
+            if not self._answers_in_time(running):
+                raise ServerFailed(
+                    f"the broker runs but does not answer; its log ends with:\n{log_tail(self.log)}"
+                )
+            self._prepared.touch()
             return
-        fresh = not (self.folder / "prepared").exists()
+        # Only a broker that nobody knows yet may be made anew, on other ports.
+        fresh = not self._prepared.exists()
         for _ in range(PORT_TRIES if fresh else 1):
             if fresh:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(mode=0o700, parents=True)
                 self.prepare()
             if self._try_start():
-                (self.folder / "prepared").touch()
+                self._prepared.touch()
                 return
         raise ServerFailed(f"the broker did not start; its log ends with:\n{log_tail(self.log)}")
 
@@ -98,10 +105,26 @@ class BrokerProcess(ABC):
                 f"{' '.join(argv[-6:])} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}"
             )
 
+    @property
+    def _prepared(self) -> Path:
+        return self.folder / "prepared"
+
     def _try_start(self) -> bool:
+        """False when it ended, as it does where its port is taken; raises ServerFailed when it is too slow."""
         argv, env = self.command()
         process = start_detached(argv, env=env, log=self.log, cwd=self.folder)
         (self.folder / "process.json").write_text(json.dumps(process.to_json()))
+        if self._answers_in_time(process):
+            return True
+        if not process.alive():
+            return False
+        process.kill()
+        raise ServerFailed(
+            f"the broker did not answer in {self._start_seconds:g} s; its log ends with:\n{log_tail(self.log)}"
+        )
+
+    def _answers_in_time(self, process: ProcessRef) -> bool:
+        """False when the process ended, or still did not answer a client after the time-out."""
         deadline = time.monotonic() + self._start_seconds
         while time.monotonic() < deadline:
             if not process.alive():
@@ -109,7 +132,6 @@ class BrokerProcess(ABC):
             if _listens(self.bootstrap) and run_blocking(lambda: answers(self.bootstrap)):
                 return True
             time.sleep(POLL_SECONDS)
-        process.kill()
         return False
 
     def _process(self) -> ProcessRef | None:
