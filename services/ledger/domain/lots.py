@@ -16,7 +16,7 @@ def spend_order(lot: Lot) -> tuple[datetime, int]:
 def spendable(member: Member, now: datetime) -> int:
     """Points that can be set aside at `now`: free points of lots that have not expired, less debt, never below zero."""
     free = sum(lot.free for lot in member.lots.values() if lot.expires_at is None or lot.expires_at > now)
-    return max(0, min(free, member.available))
+    return max(0, free - member.debt)
 
 
 def allocate(member: Member, amount: int, now: datetime) -> Allocations:
