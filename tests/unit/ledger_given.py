@@ -84,6 +84,10 @@ class Given:
         """A member as the book has it."""
         return self.book.members["grocer", member]
 
+    def lot(self, member: str = "ann") -> int:
+        """The id of the member's newest lot."""
+        return max(self.member(member).lots)
+
     def balance(self, member: str = "ann") -> tuple[int, int, int]:
         """(posted, held, debt)"""
         found = self.member(member)
