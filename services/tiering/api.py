@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
-from services.common.auth import SCOPES, ApiKey, Keys, authenticated
+from services.common.auth import SCOPES, ApiKey, authenticated
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal
-from services.common.problem import install_problems
-from services.common.service import health_router
 from services.tiering import views
 from services.tiering.schemas import DistributionView, HistoryView, ProgressView, TierView
 
-STATUS = {"unknown_program": 404, "not_tiered": 404, "unknown_member": 404}
+STATUS_OF = {"unknown_program": 404, "not_tiered": 404, "unknown_member": 404}
 MEMBER_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
 
 Program = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Key = Annotated[ApiKey, Depends(authenticated)]
+
+
+@dataclass(slots=True, frozen=True)
+class Views:
+    """What the API reads from."""
+
+    reader: Reader
+    chains: int
+
+
+def the_views(request: Request) -> Views:
+    """FastAPI dependency."""
+    found: Views = request.app.state.views
+    return found
+
+
+From = Annotated[Views, Depends(the_views)]
 
 
 def member_id(member: Annotated[str, Path(max_length=256)]) -> str:
@@ -42,24 +57,24 @@ router = APIRouter(prefix="/v1/programs/{program}", tags=["tiers"])
 
 
 @router.get("/members/{member}/tier")
-async def get_tier(request: Request, key: Key, program: Program, member: Member) -> TierView:
+async def get_tier(source: From, key: Key, program: Program, member: Member) -> TierView:
     """A member's tier: since when, until when, by which rule."""
     key.allow(SCOPES, program)
-    async with _reader(request).snapshot() as read:
-        return await views.tier(read, request.app.state.chains, program, member)
+    async with source.reader.snapshot() as read:
+        return await views.tier(read, source.chains, program, member)
 
 
 @router.get("/members/{member}/progress")
-async def get_progress(request: Request, key: Key, program: Program, member: Member) -> ProgressView:
+async def get_progress(source: From, key: Key, program: Program, member: Member) -> ProgressView:
     """How far a member is on the way to the next tier."""
     key.allow(SCOPES, program)
-    async with _reader(request).snapshot() as read:
-        return await views.progress(read, request.app.state.chains, program, member, utc_now())
+    async with source.reader.snapshot() as read:
+        return await views.progress(read, source.chains, program, member, utc_now())
 
 
 @router.get("/members/{member}/history")
 async def get_history(
-    request: Request,
+    source: From,
     key: Key,
     program: Program,
     member: Member,
@@ -68,34 +83,13 @@ async def get_history(
 ) -> HistoryView:
     """Every change and renewal of a member's tier, oldest first."""
     key.allow(SCOPES, program)
-    async with _reader(request).snapshot() as read:
-        return await views.history(read, request.app.state.chains, program, member, int(after), limit)
+    async with source.reader.snapshot() as read:
+        return await views.history(read, source.chains, program, member, int(after), limit)
 
 
 @router.get("/distribution")
-async def get_distribution(request: Request, key: Key, program: Program) -> DistributionView:
+async def get_distribution(source: From, key: Key, program: Program) -> DistributionView:
     """How many members have each tier."""
     key.allow(SCOPES, program)
-    async with _reader(request).snapshot() as read:
+    async with source.reader.snapshot() as read:
         return await views.distribution(read, program)
-
-
-def create_app(
-    chains: int, reader: Reader, keys: Keys, ready: Callable[[], Awaitable[dict[str, Any]]]
-) -> FastAPI:
-    """The application over what it needs; nothing is opened here."""
-    app = FastAPI(
-        title="Tallybook tiering", version="1", summary="Tiers: which, since when, until when, and why."
-    )
-    app.state.chains = chains
-    app.state.reader = reader
-    app.state.keys = keys
-    install_problems(app, STATUS)
-    app.include_router(router)
-    app.include_router(health_router(ready))
-    return app
-
-
-def _reader(request: Request) -> Reader:
-    reader: Reader = request.app.state.reader
-    return reader

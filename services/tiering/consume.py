@@ -13,7 +13,6 @@ from services.common.db import Transaction
 from services.tiering.project import apply_rows
 from services.tiering.wire import LEDGER_TYPES
 
-CONSUMER = "tiering"
 LEDGER_TOPIC = "ledger.v1"
 
 

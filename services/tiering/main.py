@@ -1,30 +1,34 @@
-"""The tiering service: `python -m services.tiering.main`, configured by its environment (services.common.settings)."""
+"""Assembles tiering and runs it: `python -m services.tiering.main`, configured by its environment."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvloop
+from fastapi import FastAPI
 
+from services.common import dead_letter
 from services.common.auth import Keys
 from services.common.consumer import Consumer
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
-from services.common.dead_letter import TOPIC as DEAD_LETTERS
-from services.common.dead_letter import DeadLetters
+from services.common.problem import install_problems
 from services.common.relay import Relay, behind
-from services.common.service import SideTask, kafka_producer, run_service
+from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
-from services.tiering.api import create_app
-from services.tiering.consume import CONSUMER, LEDGER_TOPIC, LedgerRows
+from services.tiering import api
+from services.tiering.consume import LEDGER_TOPIC, LedgerRows
 
 SERVICE = "tiering"
 TIERS_TOPIC = "tiers.v1"
 
 
-async def serve(settings: Settings) -> int:
-    """Run until SIGTERM or a failure; the exit status."""
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
+    """The HTTP application and the side tasks, with everything they need open."""
     url = settings.database_url.get_secret_value()
     writer, reader, producer = await Writer.connect(url), Reader.connect(url), kafka_producer(settings)
     try:
@@ -32,45 +36,60 @@ async def serve(settings: Settings) -> int:
         await producer.start()
         relay = Relay(SERVICE, settings.topic(TIERS_TOPIC), writer, producer, settings.chains)
         consumer = Consumer(
-            CONSUMER,
+            SERVICE,
             settings.kafka_bootstrap_servers,
             {settings.topic(LEDGER_TOPIC): LedgerRows(relay.wake)},
             writer,
-            DeadLetters(producer, settings.topic(DEAD_LETTERS)),
-            group_id=settings.topic(SERVICE),
+            dead_letter.DeadLetters(producer, settings.topic(dead_letter.TOPIC)),
+            group_id=settings.topic("tallybook-tiering"),
             batch_records=settings.batch_records,
             batches_in_flight=settings.batches_in_flight,
         )
 
         async def ready() -> dict[str, Any]:
-            facts: dict[str, Any] = {
-                "service": SERVICE,
-                "consumers": consumer.lag() if settings.consume else {},
-            }
             try:
                 async with writer.session() as session:
-                    facts["relay"] = {"behind": await behind(session, SERVICE)}
+                    relayed = {"behind": await behind(session, SERVICE)}
             except PASSING_FAULTS:
-                return {"ready": False, **facts, "database": "unreachable"}
-            return {"ready": True, **facts}
+                return {"ready": False, "consumers": consumer.lag(), "relay": None}
+            return {"ready": True, "consumers": consumer.lag(), "relay": relayed}
 
-        app = create_app(settings.chains, reader, Keys(writer), ready)
+        app = create_app(api.Views(reader, settings.chains), Keys(writer))
+        app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {}
         if settings.consume:
             tasks = {"consumer": consumer.run, "relay": relay.run}
-        return await run_service(SERVICE, app, settings, tasks)
+        yield app, tasks
     finally:
         await producer.stop()
         await reader.close()
         await writer.close()
 
 
-def main() -> int:
-    """Read the settings and serve."""
+def create_app(views: api.Views, keys: Keys) -> FastAPI:
+    """The HTTP application."""
+    app = FastAPI(
+        title="Tallybook tiering", version="1", description="Tiers: which, since when, until when, and why."
+    )
+    app.state.views = views
+    app.state.keys = keys
+    install_problems(app, api.STATUS_OF)
+    app.include_router(api.router)
+    return app
+
+
+async def serve(settings: Settings) -> int:
+    """Run until told to stop. Returns the exit status."""
+    async with assembled(settings) as (app, tasks):
+        return await run_service(SERVICE, app, settings, tasks)
+
+
+def main() -> None:
+    """Entry point."""
     settings = Settings()
     configure_log(SERVICE, settings.log_level)
-    return uvloop.run(serve(settings))
+    sys.exit(uvloop.run(serve(settings)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
