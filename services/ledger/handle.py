@@ -56,6 +56,13 @@ async def handle(
         if isinstance(command, ActivateProgram):
             programs.parsed(command.version, command.document)
     loaded = await store.load(tx, commands, programs, chains)
+    outcomes = decide_batch(loaded, commands, recorded_at)
+    await store.save(tx, loaded)
+    return outcomes
+
+
+def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at: datetime) -> list[Outcome]:
+    """What follows from the commands, in order, put into `loaded`; nothing is written yet."""
     outcomes = []
     for command in commands:
         seen = loaded.seen.get((command.cause.source, command.cause.id)) if command.cause.digest is not None else None
@@ -66,7 +73,6 @@ async def handle(
         if tick is not None:
             _take(loaded, tick, recorded_at)
         outcomes.append(_take(loaded, command, recorded_at))
-    await store.save(tx, loaded)
     return outcomes
 
 
