@@ -34,9 +34,12 @@ MEMBER_COLUMNS = (
 )  # fmt: skip
 _SELECTED = ", ".join(f"m.{column}" for column in MEMBER_COLUMNS)
 MEMBERS = f"""
+-- LIMIT keeps it to one look into the primary key a member: a plan made while the table was empty must stay good.
 SELECT {_SELECTED}
 FROM unnest($2::text[], $3::text[]) AS w (program, member)
-JOIN members AS m ON m.chain = $1 AND m.program = w.program AND m.member = w.member
+CROSS JOIN LATERAL (
+    SELECT * FROM members WHERE chain = $1 AND program = w.program AND member = w.member LIMIT 1
+) AS m
 """  # noqa: S608 - made of constants
 DUE = f"""
 -- The first $4 reviews of each program up to its new clock, in the order in which they are decided.
@@ -54,7 +57,7 @@ WHERE m.chain = $1 AND m.program = $2 AND m.tier <> ALL($3::text[])
 ORDER BY m.member LIMIT $4
 """  # noqa: S608 - made of constants
 ENTRIES = """
--- What may leave the windows (or come back, after a change of rules). LIMIT keeps it to one index scan a member.
+-- What may leave the windows (or come back, after a change of rules). LIMIT for the same reason as above.
 SELECT w.program, w.member, s.occurred_at, s.amount
 FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (program, member, after, up_to)
 CROSS JOIN LATERAL (
