@@ -1,0 +1,244 @@
+"""The ledger read naively: a list of credits, whole numbers, and no thought for speed.
+
+Written from the rules (docs and DESIGN), not from the code: it keeps every credit and every unit for ever and looks
+through all of them each time. The state machine holds the real book against it.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+FAR = datetime.max.replace(tzinfo=UTC)
+TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
+RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
+"""Points for a yen, by version (no minor units: exact rates are easy to read)."""
+MONTHS = {"v1": 1, "v2": None}
+"""Months until points expire, by version."""
+EXCLUDED = "FUEL"
+HOLD_SECONDS = 900
+
+
+class Refused(Exception):
+    """The naive reading refuses too; `args[0]` is the code."""
+
+
+@dataclass
+class Credit:
+    number: int
+    left: int
+    expires: datetime | None
+    purchase: str
+    held: int = 0
+
+    @property
+    def free(self) -> int:
+        return self.left - self.held
+
+    def order(self) -> tuple[datetime, int]:
+        """Soonest expiry first, then the oldest."""
+        return (FAR if self.expires is None else self.expires, self.number)
+
+
+@dataclass
+class Bought:
+    at: datetime
+    version: str
+    lines: list[tuple[str, int, int]]
+    """(category, units, yen); lines are numbered from 1."""
+    back: dict[int, int] = field(default_factory=dict)
+    given: int = 0
+
+    def owed(self, tier: str) -> int:
+        """Points of every single unit that was not brought back."""
+        earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
+        whole = sum(yen for _, _, yen in earning)
+        total = int(whole * RATES[self.version] * TIERS[tier])
+        kept, so_far = 0, 0
+        for number, units, yen in earning:
+            if whole == 0:
+                return 0
+            share = total * (so_far + yen) // whole - total * so_far // whole
+            of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
+            kept += sum(of_unit[self.back.get(number, 0) :])
+            so_far += yen
+        return kept
+
+
+@dataclass
+class Hold:
+    amount: int
+    ends: datetime
+    parts: list[tuple[Credit, int]]
+    state: str = "open"
+
+
+class Account:
+    """One member."""
+
+    def __init__(self) -> None:
+        self.credits: list[Credit] = []
+        self.debt = 0
+        self.bought: dict[str, Bought] = {}
+        self.holds: dict[str, Hold] = {}
+        self.tiers: list[tuple[datetime, str]] = []
+
+    @property
+    def posted(self) -> int:
+        return sum(credit.left for credit in self.credits) - self.debt
+
+    @property
+    def held(self) -> int:
+        return sum(credit.held for credit in self.credits)
+
+    def tier(self, at: datetime) -> str:
+        return next((name for since, name in reversed(self.tiers) if since < at), "")
+
+
+class NaiveLedger:
+    """One program that runs on its events. Every method does what the command of that name does, or raises Refused."""
+
+    def __init__(self, clock: datetime) -> None:
+        self.clock = clock
+        self.version = "v1"
+        self.members: dict[str, Account] = {}
+        self.count = 0
+
+    def enrol(self, member: str) -> None:
+        if member in self.members:
+            raise Refused("already_enrolled")
+        self.members[member] = Account()
+
+    def purchase(
+        self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
+    ) -> None:
+        self._refuse_future(at, wall)
+        self._new_day(at)
+        account = self.members.setdefault(member, Account())
+        account.bought[id_] = Bought(at, self.version, lines)
+        self._settle(account, id_)
+
+    def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
+        self._refuse_future(at, wall)
+        self._new_day(at)
+        account = self._account(member)
+        if of not in account.bought:
+            raise Refused("purchase_unknown")
+        bought = account.bought[of]
+        if any(number > len(bought.lines) for number in units):
+            raise Refused("line_unknown")
+        if any(bought.back.get(n, 0) + count > bought.lines[n - 1][1] for n, count in units.items()):
+            raise Refused("quantity_exceeds_purchase")
+        for number, count in units.items():
+            bought.back[number] = bought.back.get(number, 0) + count
+        self._settle(account, of)
+
+    def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
+        account = self._account(member)
+        usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
+        if amount > sum(credit.free for credit in usable) - account.debt:
+            raise Refused("insufficient_points")
+        parts = []
+        for credit in sorted(usable, key=Credit.order):
+            part = min(credit.free, amount - sum(points for _, points in parts))
+            credit.held += part
+            parts.append((credit, part))
+        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts)
+
+    def capture(self, id_: str, member: str, amount: int | None) -> None:
+        hold = self._open(id_, member)
+        amount = hold.amount if amount is None else amount
+        if amount > hold.amount:
+            raise Refused("amount_exceeds_hold")
+        for credit, points in hold.parts:
+            spent = min(points, amount)
+            amount -= spent
+            credit.left -= spent
+        self._end(hold, "captured")
+
+    def release(self, id_: str, member: str) -> None:
+        self._end(self._open(id_, member), "released")
+
+    def assign(self, member: str, tier: str, since: datetime) -> None:
+        account = self._account(member)
+        account.tiers.append((since, tier))
+        for id_, bought in account.bought.items():
+            if bought.at > since:
+                self._settle(account, id_)
+
+    def advance(self, to: datetime) -> None:
+        if to <= self.clock:
+            return
+        self.clock = to
+        for account in self.members.values():
+            for hold in account.holds.values():
+                if hold.state == "open" and hold.ends <= to:
+                    self._end(hold, "expired")
+            self._drop(account.credits)
+
+    def _new_day(self, at: datetime) -> None:
+        self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
+
+    def _refuse_future(self, at: datetime, wall: datetime) -> None:
+        if at > max(wall, self.clock) + timedelta(hours=24):
+            raise Refused("occurred_in_future")
+
+    def _account(self, member: str) -> Account:
+        if member not in self.members:
+            raise Refused("unknown_member")
+        return self.members[member]
+
+    def _open(self, id_: str, member: str) -> Hold:
+        hold = self._account(member).holds.get(id_)
+        if hold is None:
+            raise Refused("hold_unknown")
+        codes = {
+            "captured": "hold_already_captured",
+            "released": "hold_already_released",
+            "expired": "hold_expired",
+        }
+        if hold.state in codes:
+            raise Refused(codes[hold.state])
+        if hold.ends <= self.clock:
+            raise Refused("hold_expired")
+        return hold
+
+    def _end(self, hold: Hold, state: str) -> None:
+        hold.state = state
+        for credit, points in hold.parts:
+            credit.held -= points
+        self._drop([credit for credit, _ in hold.parts])
+
+    def _drop(self, some: list[Credit]) -> None:
+        """Points past their day that no hold protects are gone."""
+        for credit in some:
+            if credit.expires is not None and credit.expires <= self.clock:
+                credit.left = credit.held
+
+    def _settle(self, account: Account, id_: str) -> None:
+        """Make what the purchase has given what it should have given by now."""
+        bought = account.bought[id_]
+        missing = bought.owed(account.tier(bought.at)) - bought.given
+        bought.given += missing
+        if missing > 0:
+            repaid = min(missing, account.debt)
+            account.debt -= repaid
+            self.count += 1
+            account.credits.append(Credit(self.count, missing - repaid, self._expiry(bought), id_))
+        first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
+        for credit in sorted(account.credits, key=lambda c: (first(c), *c.order())):
+            taken = min(credit.free, max(0, -missing))
+            credit.left -= taken
+            missing += taken
+        account.debt += max(0, -missing)
+
+    @staticmethod
+    def _expiry(bought: Bought) -> datetime | None:
+        """The same day and time a month on, or that month's last day."""
+        if MONTHS[bought.version] is None:
+            return None
+        year, month = bought.at.year + bought.at.month // 12, bought.at.month % 12 + 1
+        return bought.at.replace(year=year, month=month, day=min(bought.at.day, monthrange(year, month)[1]))

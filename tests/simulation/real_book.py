@@ -1,0 +1,206 @@
+"""The ledger's core without servers: commands made from the wire, decided as a batch is, the journal in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from services.common.chain import genesis, row_hash
+from services.common.journal import Head, Journal
+from services.common.program_document import canonical
+from services.ledger import wire
+from services.ledger.consume import command_of
+from services.ledger.domain.book import Book, Member
+from services.ledger.domain.commands import (
+    ActivateProgram,
+    AdvanceClock,
+    AssignTier,
+    CaptureHold,
+    Cause,
+    Command,
+    PlaceHold,
+    ReleaseHold,
+)
+from services.ledger.domain.events import Decided
+from services.ledger.domain.evolve import evolve
+from services.ledger.domain.program import parse_program
+from services.ledger.handle import Outcome, decide_batch
+from services.ledger.store import Loaded, Programs
+from tallybook.activities.v1 import activities_pb2 as activities
+from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
+
+WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
+IDENTIFIERS = wire.Identifiers("0" * 64)
+PROGRAM = "club"
+
+
+def document(version: str) -> dict[str, Any]:
+    """The programs of naive_ledger.RATES and MONTHS, as documents."""
+    ledger: dict[str, Any] = {
+        "currency": "JPY",
+        "enrolment": "on_first_activity",
+        "earning": {
+            "points_per_unit": "0.01",
+            "exclude_categories": [EXCLUDED],
+            "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
+        },
+        "expiry": {"months": 1},
+        "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
+    }
+    if version == "v2":
+        del ledger["expiry"]
+        ledger["earning"]["points_per_unit"] = "0.033333333"
+    return {"program": PROGRAM, "time_zone": "UTC", "clock": "events", "ledger": ledger}
+
+
+class RealBook:
+    """One chain that remembers everything, as one batch without end."""
+
+    def __init__(self) -> None:
+        self.programs = Programs()
+        book = Book()
+        book.versions = self.programs.versions
+        self.loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}), {}, 1)
+
+    @property
+    def book(self) -> Book:
+        return self.loaded.book
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The journal's rows."""
+        return self.loaded.journal.rows
+
+    def member(self, member: str) -> Member:
+        return self.book.members[PROGRAM, member]
+
+    def take(self, command: Command) -> Outcome:
+        """Decide one command."""
+        command.now = WALL
+        return decide_batch(self.loaded, [command], WALL)[0]
+
+    def activate(self, version: str) -> None:
+        """Make `document(version)` the one in force, under the name `version`."""
+        content = canonical(document(version))
+        self.programs.versions[version] = parse_program(document(version), version)
+        cause = Cause("program", version)
+        self.take(ActivateProgram(PROGRAM, "", 0, cause, WALL, version, content))
+
+    def advance(self, to: datetime) -> Outcome:
+        return self.take(AdvanceClock(PROGRAM, "", 0, Cause("clock", to.isoformat()), WALL, to))
+
+    def assign(self, member: str, tier: str, since: datetime) -> Outcome:
+        return self.take(
+            AssignTier(PROGRAM, member, 0, Cause("tallybook/tiering", "0-1"), WALL, tier, since, 1)
+        )
+
+    def replayed(self) -> Book:
+        """The book that the journal's bytes give."""
+        again = Book(keeps_purchases=False)
+        again.versions = self.programs.versions
+        for chain, position, program, member, type_, occurred_at, *_, payload, _hash in self.rows:
+            evolve(again, chain, program, Decided(wire.decode(type_, payload), member, occurred_at), position)
+        return again
+
+    def check_replay(self) -> None:
+        """Every row through its bytes gives the same book, and every hash covers the row before."""
+        again = self.replayed()
+        assert again.members == {key: replace(m, purchases={}) for key, m in self.book.members.items()}
+        assert again.programs == self.book.programs
+        assert again.identifiers == self.book.identifiers
+        last = genesis(0)
+        for number, row in enumerate(self.rows, 1):
+            (
+                chain,
+                position,
+                program,
+                member,
+                type_,
+                occurred_at,
+                recorded_at,
+                *cause,
+                version,
+                payload,
+                hash_,
+            ) = row
+            assert position == number
+            last = row_hash(
+                last,
+                chain,
+                position,
+                program,
+                member,
+                type_,
+                occurred_at,
+                recorded_at,
+                *cause,
+                version,
+                payload,
+            )
+            assert hash_ == last
+
+    def check_postings(self) -> None:
+        """L1 and L2: all accounts sum to zero; a member's postings are its balance, lot by lot."""
+        accounts: Counter[str] = Counter()
+        lots: Counter[tuple[str, int | None]] = Counter()
+        for _, _, _, _, debit, credit, _, amount, lot in self.loaded.changes.postings:
+            assert amount > 0
+            assert debit != credit
+            accounts[credit] += amount
+            accounts[debit] -= amount
+            lots[credit, lot] += amount
+            lots[debit, lot] -= amount
+        assert sum(accounts.values()) == 0
+        for (_, name), member in self.book.members.items():
+            account = f"member/{name}"
+            assert accounts[account] == member.posted
+            assert lots[account, None] == -member.debt
+            assert all(lots[account, lot.id] == lot.remaining for lot in member.lots.values())
+
+
+def activity_of(message: Any) -> Command:
+    """The command that Kafka or HTTP would make of an activity."""
+    return command_of(message, IDENTIFIERS, 1)
+
+
+def purchase_of(id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]]) -> Command:
+    """`lines` are (category, units, cents)."""
+    message = activities.Purchase(id=id_, program=PROGRAM, member=member, currency="JPY")
+    message.occurred_at.FromDatetime(at)
+    for number, (category, units, cents) in enumerate(lines, 1):
+        message.lines.add(id=number, sku="s", category=category, quantity=units, amount=cents)
+    return activity_of(message)
+
+
+def return_of(id_: str, of: str, member: str, at: datetime, units: dict[int, int]) -> Command:
+    """`units` by line."""
+    message = activities.Return(id=id_, program=PROGRAM, member=member, of=of)
+    message.occurred_at.FromDatetime(at)
+    for line, count in units.items():
+        message.lines.add(line=line, quantity=count)
+    return activity_of(message)
+
+
+def enrolment_of(id_: str, member: str) -> Command:
+    message = activities.Enrolment(id=id_, program=PROGRAM, member=member)
+    message.occurred_at.FromDatetime(WALL)
+    return activity_of(message)
+
+
+def _cause(kind: str, id_: str, *content: object) -> Cause:
+    return Cause(f"{PROGRAM}/{kind}", id_, repr(content).encode())
+
+
+def hold_of(id_: str, member: str, amount: int, seconds: int) -> Command:
+    cause = _cause("hold", id_, amount, seconds)
+    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, f"order-{id_}", amount, seconds)
+
+
+def capture_of(id_: str, hold: str, member: str, amount: int | None) -> Command:
+    return CaptureHold(PROGRAM, member, 0, _cause("capture", id_, hold, amount), WALL, hold, amount)
+
+
+def release_of(id_: str, hold: str, member: str) -> Command:
+    return ReleaseHold(PROGRAM, member, 0, _cause("release", id_, hold), WALL, hold)

@@ -1,0 +1,205 @@
+"""The ledger's core against a naive reading of the same commands, in any order, with repeats and mistakes.
+
+`TALLY_SIMULATION_EXAMPLES=5000` looks longer.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.ledger.domain import lots
+from services.ledger.domain.commands import Command
+from services.ledger.handle import Outcome
+from tests.simulation import real_book as real
+from tests.simulation.naive_ledger import NaiveLedger, Refused
+
+EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
+STEPS = 50
+
+members = st.sampled_from(["ann", "bob"])
+ids = st.sampled_from([f"p{n}" for n in range(6)])
+hold_ids = st.sampled_from([f"h{n}" for n in range(5)])
+small = st.integers(1, 5)
+lines = st.lists(
+    st.tuples(st.sampled_from(["FOOD", "FOOD", "FUEL"]), small, st.integers(0, 20_000)),
+    min_size=1,
+    max_size=3,
+)
+hours = st.integers(-24 * 45, 24 * 2)
+tiers = st.sampled_from(["member", "silver", "gold"])
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Every rule sends one command to both, and both must say the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real = real.RealBook()
+        self.naive = NaiveLedger(real.WALL)
+        self.sent: list[tuple[Callable[[], Command], Outcome]] = []
+        self.known: set[tuple[str, str]] = set()
+        self.number = 0
+
+    @initialize()
+    def begin(self) -> None:
+        self.real.activate("v1")
+        self.real.advance(real.WALL)
+
+    @rule(member=members)
+    def enrol(self, member: str) -> None:
+        id_ = self.next_id()
+        self.both(lambda: real.enrolment_of(id_, member), lambda: self.naive.enrol(member))
+
+    @rule(id_=ids, member=members, later=hours, bought=lines)
+    def purchase(self, id_: str, member: str, later: int, bought: list[tuple[str, int, int]]) -> None:
+        at = self.at(later)
+        self.both(
+            lambda: real.purchase_of(id_, member, at, bought),
+            lambda: self.naive.purchase(id_, member, at, bought, real.WALL),
+        )
+
+    @rule(of=ids, member=members, later=hours, units=st.dictionaries(st.integers(1, 3), small, min_size=1))
+    def give_back(self, of: str, member: str, later: int, units: dict[int, int]) -> None:
+        at, id_ = self.at(later), self.next_id()
+        self.both(
+            lambda: real.return_of(id_, of, member, at, units),
+            lambda: self.naive.give_back(of, member, at, units, real.WALL),
+        )
+
+    @rule(
+        id_=hold_ids,
+        member=members,
+        amount=st.integers(1, 300),
+        seconds=st.sampled_from([60, 86_400, 5_000_000]),
+    )
+    def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
+        self.both(
+            lambda: real.hold_of(id_, member, amount, seconds),
+            lambda: self.naive.hold(id_, member, amount, seconds),
+        )
+
+    @rule(hold=hold_ids, member=members, amount=st.none() | st.integers(1, 300))
+    def capture(self, hold: str, member: str, amount: int | None) -> None:
+        id_ = self.next_id()
+        self.both(
+            lambda: real.capture_of(id_, hold, member, amount),
+            lambda: self.naive.capture(hold, member, amount),
+        )
+
+    @rule(hold=hold_ids, member=members)
+    def release(self, hold: str, member: str) -> None:
+        id_ = self.next_id()
+        self.both(lambda: real.release_of(id_, hold, member), lambda: self.naive.release(hold, member))
+
+    @rule(member=members, tier=tiers, hours_ago=st.integers(0, 24 * 40))
+    def assign(self, member: str, tier: str, hours_ago: int) -> None:
+        """Tiering may be late, but the tiers of a member come in the order of time."""
+        since = self.at(-hours_ago)
+        known = self.naive.members.get(member)
+        if known is not None and known.tiers:
+            since = max(since, known.tiers[-1][0])
+        self.unkeyed(
+            lambda: self.real.assign(member, tier, since), lambda: self.naive.assign(member, tier, since)
+        )
+
+    @rule(hours=st.integers(-24, 24 * 20))
+    def advance(self, hours: int) -> None:
+        to = self.at(hours)
+        self.unkeyed(lambda: self.real.advance(to), lambda: self.naive.advance(to))
+
+    @rule(version=st.sampled_from(["v1", "v2"]))
+    def activate(self, version: str) -> None:
+        self.real.activate(version)
+        self.naive.version = version
+
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        """The same request again changes nothing and gets the first outcome."""
+        if not self.sent:
+            return
+        make, first = data.draw(st.sampled_from(self.sent))
+        before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
+        again = self.real.take(make())
+        assert again.duplicate
+        assert (again.chain, again.position) == (first.chain, first.position)
+        assert (again.refusal and again.refusal[0]) == (first.refusal and first.refusal[0])
+        assert len(self.real.rows) == rows
+        assert self.real.book.members == before
+
+    @invariant()
+    def members_agree(self) -> None:
+        clock = self.real.book.programs[0, real.PROGRAM].clock
+        assert clock == self.naive.clock
+        assert {name for _, name in self.real.book.members} == set(self.naive.members)
+        for name, account in self.naive.members.items():
+            member = self.real.member(name)
+            assert (member.posted, member.held, member.debt) == (account.posted, account.held, account.debt)
+            found = [(lot.remaining, lot.held, lot.expires_at, lot.purchase) for lot in member.lots.values()]
+            naive = [(c.left, c.held, c.expires, c.purchase) for c in account.credits]
+            assert [lot for lot in found if lot[0]] == [credit for credit in naive if credit[0]]
+            assert {id_: hold.state for id_, hold in member.holds.items()} == {
+                id_: hold.state for id_, hold in account.holds.items()
+            }
+            assert member.posted == sum(lot.remaining for lot in member.lots.values()) - member.debt
+            assert member.available >= 0 or member.debt > 0
+            assert lots.spendable(member, clock) <= max(0, member.available)
+
+    @invariant()
+    def the_book_balances(self) -> None:
+        self.real.check_postings()
+
+    def teardown(self) -> None:
+        self.real.check_replay()
+
+    def at(self, hours: int) -> datetime:
+        return self.naive.clock + timedelta(hours=hours)
+
+    def next_id(self) -> str:
+        self.number += 1
+        return f"n{self.number}"
+
+    def both(self, make: Callable[[], Command], naive: Callable[[], None]) -> None:
+        """One request with an id: an id that was used counts once."""
+        command = make()
+        key = (command.cause.source, command.cause.id)
+        if key in self.known:
+            self.reused(command)
+            return
+        self.known.add(key)
+        self.sent.append((make, self.unkeyed(lambda: self.real.take(command), naive)))
+
+    def reused(self, command: Command) -> None:
+        """An id that was used: the same content is a repeat, any other is refused, and neither changes a member."""
+        before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
+        outcome = self.real.take(command)
+        assert outcome.duplicate or (outcome.refusal and outcome.refusal[0] == "id_reused")
+        assert len(self.real.rows) == rows + (not outcome.duplicate)
+        assert self.real.book.members == before
+
+    def unkeyed(self, take: Callable[[], Outcome], naive: Callable[[], Any]) -> Outcome:
+        """One command; both refuse with the same code, or both take it."""
+        code = None
+        try:
+            naive()
+        except Refused as refused:
+            code = refused.args[0]
+        outcome = take()
+        assert (outcome.refusal and outcome.refusal[0]) == code
+        return outcome
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
