@@ -35,6 +35,9 @@ RETRIES_MAX = 60
 RETRY_FIRST_SECONDS = 0.1
 RETRY_LONGEST_SECONDS = 2.0
 HAND_OVER_SECONDS = 30.0
+SESSION_TIMEOUT_MS = 10_000
+"""After a kill the group waits this long for the dead before its partitions go to others."""
+HEARTBEAT_MS = 3_000
 COURTESY_COMMIT_SECONDS = 5.0
 
 CLAIM = """
@@ -131,8 +134,8 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-            session_timeout_ms=30_000,
-            heartbeat_interval_ms=3_000,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=600_000,
             metadata_max_age_ms=30_000,
         )

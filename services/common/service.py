@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,6 +21,7 @@ from services.common.settings import Settings
 log = structlog.get_logger("service")
 
 STOP_SECONDS = 25.0
+COLLECT_AFTER_OBJECTS = 50_000
 
 SideTask = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -62,6 +64,7 @@ async def run_service(name: str, app: FastAPI, settings: Settings, tasks: dict[s
 
     The order of a stop: no new requests, the tasks finish what they have begun, everything within `STOP_SECONDS`.
     """
+    _calm_the_collector()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -95,6 +98,14 @@ async def run_service(name: str, app: FastAPI, settings: Settings, tasks: dict[s
     stopping.cancel()
     log.info("stopped", status=status)
     return status
+
+
+def _calm_the_collector() -> None:
+    """Batches make thousands of objects that live as long as their transaction and hold no cycles: at the default
+    threshold of 700 the collector walked them again and again (15 to 25 % of the time of a decision, measured)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,271 @@
+"""`make bench`: the speeds of the design, each beside its limit, in one run on one machine.
+
+Absolute numbers depend on the machine and on what else it does; the ratios are taken side by side and mean more.
+Prints a table and writes `bench-results/<time>.json`. `--quick` takes a tenth of the records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from services.ops.importing.publish import publish
+from services.ops.install import ServiceDatabase, create_database, drop_database, migrate
+from services.ops.local.stack import Stack
+from tests.bench import measure, raw, synthetic
+
+MEMBERS = 5_000
+ROUND_PURCHASES = 60_000
+END_TO_END_PURCHASES = 40_000
+GROWTH_EVENTS = 1_000_000
+GROWTH_MEMBERS = 100_000
+REDEEM_SECONDS = 20.0
+BATCH_RECORDS = 500
+
+console = Console()
+
+
+class Bench:
+    """One run: a stack of its own, purchases numbered onwards from phase to phase."""
+
+    def __init__(self, stack: Stack, scale: float) -> None:
+        self.stack = stack
+        self.scale = scale
+        self.next_purchase = 0
+        self.results: list[dict[str, Any]] = []
+        self.memory: dict[str, int] = {}
+
+    def report(self, what: str, value: float, unit: str, ratio: float | None = None, limit: float | None = None, **more: Any) -> None:
+        """Note and print one result; `limit` is the least that the ratio (or, without one, the value) should be."""
+        self.results.append({"what": what, "value": value, "unit": unit, "ratio": ratio, "limit": limit, **more})
+        shown = f"{value:,.0f} {unit}" + ("" if ratio is None else f", ratio {ratio:.2f}")
+        console.print(f"  {what}: {shown}" + ("" if limit is None else f" (at least {limit:g})"))
+
+    def see_memory(self) -> None:
+        """Remember the most memory that each service was seen with."""
+        for name, used in measure.memory_mb(self.stack).items():
+            self.memory[name] = max(used, self.memory.get(name, 0))
+
+    async def publish(self, count: int, members: int = MEMBERS) -> int:
+        """Put the next `count` purchases into Kafka; returns how many there are in all."""
+        state = self.stack.state
+        await publish(
+            synthetic.purchases(self.next_purchase, count, members),
+            bootstrap=state.bootstrap,
+            chains=state.chains,
+            source="tallybook/bench",
+            topic_prefix=state.topic_prefix,
+        )
+        self.next_purchase += count
+        return self.next_purchase
+
+    def activate(self) -> None:
+        """Activate the bench's program."""
+        answer = httpx.put(
+            f"{self.stack.url('ledger')}/v1/programs/bench",
+            json=synthetic.PROGRAM,
+            headers={"Authorization": f"Bearer {self.stack.state.ops_key}"},
+            timeout=60,
+        )
+        answer.raise_for_status()
+
+    async def ingest(self, count: int, members: int = MEMBERS) -> tuple[float, float]:
+        """Purchases a second that one ledger process takes from a backlog, and its CPU microseconds a purchase."""
+        self.stack.stop_services()
+        total = await self.publish(count, members)
+        self.stack.start_service("ledger")
+        before = measure.cpu_seconds(self.stack, "ledger")
+        records, seconds = await measure.until_taken(self.stack.owner_url("ledger"), "purchases.v1", total)
+        cpu = (measure.cpu_seconds(self.stack, "ledger") - before) / max(records, 1) * 1e6
+        self.see_memory()
+        await measure.until_relayed(self.stack.owner_url("ledger"))
+        return records / seconds, cpu
+
+    async def raw_limit(self, since: dict[int, int], purchases: int) -> float:
+        """Purchases a second when their rows are only COPYed, into a database of their own on the same server."""
+        rows = await raw.rows_of(self.stack.owner_url("ledger"), since)
+        database = ServiceDatabase("ledger", f"raw_{secrets.token_hex(4)}", secrets.token_urlsafe(24), self.stack.state.server_url)
+        await create_database(database, adopt=False)
+        try:
+            migrate(database)
+            seconds = await raw.copy_all(database.owner_url, rows, max(1, purchases // BATCH_RECORDS))
+        finally:
+            await drop_database(database)
+        return purchases / seconds
+
+    async def ingest_beside_raw(self) -> float:
+        """Two rounds of ingest, each followed by the raw write of the rows that it made."""
+        count = int(ROUND_PURCHASES * self.scale)
+        ratios, speeds = [], []
+        for round_number in (1, 2):
+            since = await measure.heads(self.stack.owner_url("ledger"))
+            speed, cpu = await self.ingest(count)
+            self.stack.stop_services()
+            limit = await self.raw_limit(since, count)
+            console.print(f"  round {round_number}: ingest {speed:,.0f}/s ({cpu:.0f} us CPU each), raw {limit:,.0f}/s")
+            ratios.append(speed / limit)
+            speeds.append(speed)
+        speed = sum(speeds) / len(speeds)
+        self.report("ingest", speed, "purchases/s", sum(ratios) / len(ratios), 0.5)
+        self.raw_speed = speed / (sum(ratios) / len(ratios))
+        return speed
+
+    async def end_to_end(self) -> None:
+        """A backlog until the ledger, tiering and rewards have all taken what follows from it."""
+        for name in ("ledger", "tiering", "rewards"):
+            self.stack.start_service(name)
+        await self._level()
+        self.stack.stop_services()
+        count = int(END_TO_END_PURCHASES * self.scale)
+        total = await self.publish(count)
+        started = time.monotonic()
+        for name in ("ledger", "tiering", "rewards"):
+            self.stack.start_service(name)
+        await measure.until_taken(self.stack.owner_url("ledger"), "purchases.v1", total)
+        await self._level()
+        speed = count / (time.monotonic() - started)
+        self.see_memory()
+        self.report("end to end (with the services' start)", speed, "purchases/s", speed / self.raw_speed, 0.2)
+
+    async def _level(self) -> None:
+        """Return when tiering and rewards have applied the ledger's journal, and the ledger tiering's."""
+        await measure.until_relayed(self.stack.owner_url("ledger"))
+        for reader in ("tiering", "rewards"):
+            await self._applied(reader, "ledger")
+        await measure.until_relayed(self.stack.owner_url("tiering"))
+        await self._applied("ledger", "tiering")
+
+    async def _applied(self, reader: str, writer: str) -> None:
+        topic = {"ledger": "ledger.v1", "tiering": "tiers.v1"}[writer]
+        goal = sum((await measure.heads(self.stack.owner_url(writer))).values())
+        import asyncpg
+
+        connection = await asyncpg.connect(self.stack.owner_url(reader))
+        try:
+            while goal > int(
+                await connection.fetchval(
+                    "SELECT coalesce(sum(position), 0) FROM stream_positions WHERE topic LIKE '%' || $1", topic
+                )
+            ):
+                await asyncio.sleep(measure.POLL_SECONDS)
+        finally:
+            await connection.close()
+
+    async def redeem(self, ingest_speed: float) -> None:
+        """Hold and capture through HTTP while the same ledger takes purchases at half its speed."""
+        self.stack.stop_services()
+        self.stack.start_service("ledger")
+        seconds = max(5.0, REDEEM_SECONDS * self.scale)
+        state = self.stack.state
+        command = [sys.executable, "-m", "tests.bench.checkout", self.stack.url("ledger"), state.ops_key, str(seconds)]
+        client = await asyncio.create_subprocess_exec(
+            *command, str(MEMBERS), secrets.token_hex(4), stdout=asyncio.subprocess.PIPE
+        )
+        until = time.monotonic() + seconds
+        pace = max(1, int(ingest_speed / 2 / 4))
+        while time.monotonic() < until:
+            started = time.monotonic()
+            await self.publish(pace)
+            await asyncio.sleep(max(0.0, 0.25 - (time.monotonic() - started)))
+        out, _ = await client.communicate()
+        found = json.loads(out)
+        self.see_memory()
+        self.report("redeem", found["pairs_per_second"], "pairs/s", None, 500, p50_ms=found["p50_ms"], p99_ms=found["p99_ms"], refused=found["refused"])
+        console.print(f"    p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms (at most 50), refused {found['refused']}")
+
+    def replay(self, ingest_speed: float) -> None:
+        """The journal into rebuilt projections, digests compared."""
+        purchases = self.next_purchase
+        started = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "services.ops.cli", "replay", "ledger"],
+            check=True, stdout=subprocess.DEVNULL, env={**_environment(), "TALLY_HOME": str(self.stack.home)},
+        )  # fmt: skip
+        speed = purchases / (time.monotonic() - started)
+        self.report("replay", speed, "purchases/s", speed / ingest_speed, 3.0)
+
+    async def growth(self, empty_speed: float) -> None:
+        """Ingest again when the book is big."""
+        events = int(GROWTH_EVENTS * self.scale)
+        members = int(GROWTH_MEMBERS * self.scale)
+        have = sum((await measure.heads(self.stack.owner_url("ledger"))).values())
+        missing = max(0, events - have) // 2
+        console.print(f"  filling the book to {events:,} events and {members:,} members ...")
+        await self.ingest(missing, members)
+        since = await measure.heads(self.stack.owner_url("ledger"))
+        count = int(ROUND_PURCHASES * self.scale)
+        speed, _ = await self.ingest(count, members)
+        self.stack.stop_services()
+        limit = await self.raw_limit(since, count)
+        self.report(
+            f"growth (ingest at {sum(since.values()):,} events)", speed, "purchases/s", speed / empty_speed, 0.8,
+            raw_beside=limit,
+        )  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
+    """All phases in order."""
+    bench = Bench(stack, scale)
+    bench.activate()
+    speed = await bench.ingest_beside_raw()
+    if "end_to_end" in phases:
+        await bench.end_to_end()
+    if "redeem" in phases:
+        await bench.redeem(speed)
+    if "replay" in phases:
+        await asyncio.to_thread(bench.replay, speed)
+    if "growth" in phases:
+        await bench.growth(speed)
+    return bench
+
+
+def main() -> None:
+    """Parse, run, print, write."""
+    every = ["end_to_end", "redeem", "replay", "growth"]
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the records")
+    parser.add_argument("--only", nargs="*", default=every, choices=every, help="phases beside ingest, which always runs")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tallybook-bench-") as folder:
+        stack = Stack.at(Path(folder) / "stack", database_prefix=f"b{secrets.token_hex(3)}", topic_prefix=f"b{secrets.token_hex(3)}.")
+        Path(folder).chmod(0o711)
+        try:
+            stack.up(console.print)
+            bench = asyncio.run(run(stack, 0.1 if options.quick else 1.0, set(options.only)))
+        finally:
+            stack.down()
+    table = Table("what", "measured", "ratio", "at least", title="Tallybook bench")
+    for result in bench.results:
+        ratio = "" if result["ratio"] is None else f"{result['ratio']:.2f}"
+        table.add_row(result["what"], f"{result['value']:,.0f} {result['unit']}", ratio, f"{result['limit']:g}")
+    for name, used in bench.memory.items():
+        table.add_row(f"memory of {name}", f"{used} MB", "", "under 400 MB")
+    console.print(table)
+    target = Path("bench-results")
+    target.mkdir(exist_ok=True)
+    file = target / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    file.write_text(json.dumps({"results": bench.results, "memory_mb": bench.memory}, indent=2))
+    console.print(f"written to {file}")
+
+
+if __name__ == "__main__":
+    main()

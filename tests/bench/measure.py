@@ -1,0 +1,83 @@
+"""Watching services from the outside: how far they are, how much memory they take."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import asyncpg
+import psutil
+
+from services.ops.local.stack import Stack
+
+POLL_SECONDS = 0.05
+TAKEN = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_offsets WHERE topic LIKE '%' || $1"
+HEADS = "SELECT chain, position FROM chain_heads"
+
+
+async def taken(connection: asyncpg.Connection, topic: str) -> int:
+    """Records of a topic that the service has taken, over all partitions."""
+    return int(await connection.fetchval(TAKEN, topic))
+
+
+async def heads(url: str) -> dict[int, int]:
+    """The last position of every chain of the database at `url`."""
+    connection = await asyncpg.connect(url)
+    try:
+        return {row["chain"]: row["position"] for row in await connection.fetch(HEADS)}
+    finally:
+        await connection.close()
+
+
+async def until_taken(url: str, topic: str, total: int, limit_seconds: float = 900) -> tuple[int, float]:
+    """(records, seconds) from the first record taken after the call until `total` are taken.
+
+    Raises:
+        TimeoutError: not within `limit_seconds`.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        first = now = await taken(connection, topic)
+        started: float | None = None
+        deadline = time.monotonic() + limit_seconds
+        while now < total:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{now} of {total} records of {topic} after {limit_seconds} s")
+            await asyncio.sleep(POLL_SECONDS)
+            now = await taken(connection, topic)
+            if started is None and now > first:
+                # What was taken up to here belongs to the start-up, not to the speed.
+                started, first = time.monotonic(), now
+        return now - first, time.monotonic() - (started or time.monotonic())
+    finally:
+        await connection.close()
+
+
+async def until_relayed(url: str) -> None:
+    """Return when the journal at `url` is published whole."""
+    connection = await asyncpg.connect(url)
+    try:
+        while await connection.fetchval(
+            "SELECT sum(h.position - r.position) > 0 FROM chain_heads h JOIN relay_positions r USING (chain)"
+        ):
+            await asyncio.sleep(POLL_SECONDS)
+    finally:
+        await connection.close()
+
+
+def memory_mb(stack: Stack) -> dict[str, int]:
+    """Resident memory of every service process, in MB."""
+    found = {}
+    for name, service in stack.state.services.items():
+        if service.process is not None and service.process.alive():
+            found[name] = psutil.Process(service.process.pid).memory_info().rss // 1_000_000
+    return found
+
+
+def cpu_seconds(stack: Stack, name: str) -> float:
+    """CPU seconds that a service process has used so far."""
+    process = stack.state.services[name].process
+    if process is None:
+        return 0.0
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
