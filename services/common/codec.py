@@ -47,7 +47,8 @@ def decode_activity(headers: Headers, value: bytes | None, types: Mapping[str, t
     Raises:
         Undecodable: no or an unknown type, another content type, or bytes that are not that message.
     """
-    attributes = dict(headers)
+    # Kafka allows a header without a value; to us it is as if it were not there.
+    attributes = {name: content for name, content in headers if content is not None}
     name = attributes.get("ce_type", b"").decode(errors="replace")
     cls = types.get(name)
     if cls is None:

@@ -35,11 +35,16 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int) -> Comm
     member = message.member = identifiers.reference(message.member)
     chain = chain_of(member, chains)
     now = utc_now()
+    wire.cut_to_micros(message.occurred_at)
     name = message.DESCRIPTOR.name
     if name == "Purchase":
+        purchase = wire.purchase_of(message)
+        wire.check_texts(message, purchase.lines)
+        wire.bounded(message.currency, "currency")
         cause = Cause(purchase_source(message.program), message.id, wire.digest_of(message))
-        return RecordPurchase(message.program, member, chain, cause, now, wire.purchase_of(message))
+        return RecordPurchase(message.program, member, chain, cause, now, purchase)
     if name == "Return":
+        wire.check_texts(message, [])
         cause = Cause(f"{message.program}/return", message.id, wire.digest_of(message))
         return RecordReturn(message.program, member, chain, cause, now, wire.return_of(message))
     return _enrolment(message, member, chain, identifiers)

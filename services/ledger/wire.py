@@ -15,7 +15,7 @@ from tallybook.ledger.v1 import events_pb2 as pb
 from tallybook.tiering.v1 import events_pb2 as tiering
 
 from services.common.chain import micros
-from services.common.codec import time_of
+from services.common.codec import NANOS_PER_MICRO, time_of
 from services.common.errors import InvariantBroken, Undecodable
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Command, Purchase, PurchaseLine, RecordPurchase, RecordReturn, Return
@@ -71,6 +71,22 @@ def bounded(value: str, field: str) -> str:
     if len(value) > TEXT_CHARS_MAX or "\x00" in value:
         raise Undecodable(f"{field} must have at most {TEXT_CHARS_MAX} characters and no NUL")
     return value
+
+
+def check_texts(message: Any, lines: list[PurchaseLine]) -> None:
+    """The free texts of an activity are as short as HTTP wants them, whichever road they came by. Raises Undecodable."""
+    bounded(message.store, "store")
+    bounded(message.channel, "channel")
+    for line in lines:
+        bounded(line.sku, "sku")
+        bounded(line.category, "category")
+
+
+def cut_to_micros(timestamp: Any) -> None:
+    """Times count in microseconds: a finer one is the same request as the one that HTTP makes of it."""
+    finer = timestamp.nanos % NANOS_PER_MICRO
+    if finer:
+        timestamp.nanos -= finer
 
 
 def purchase_of(message: Any) -> Purchase:
