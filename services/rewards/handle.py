@@ -12,15 +12,17 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import structlog
 
+from services.common import telemetry
 from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.errors import InvariantBroken, Refusal
 from services.rewards.domain.decide import (
+    Asked,
     LedgerAnswer,
     LedgerRefused,
     Reserve,
@@ -87,15 +89,13 @@ class Redeemer:
         key = (program, command.member, command.redemption)
         digest = _digest("reserve", *key, command.reward, command.order, command.ttl_seconds)
         cause = (f"{program}/redemption", command.redemption, digest)
-        redemption, duplicate = await self._patiently(lambda: self._begin_redemption(key, command, cause))
-        return await self._finish("reserve", redemption, duplicate)
+        return await self._take("reserve", lambda: self._begin_redemption(key, command, cause))
 
     async def step(self, program: str, member: str, redemption_id: str, step: Step, request_key: str) -> Answer:
         """Capture or cancel a reserved redemption. Raises Refusal."""
         key = (program, member, redemption_id)
         cause = (f"{program}/redemption_step", request_key, _digest(step, *key))
-        redemption, duplicate = await self._patiently(lambda: self._begin_step(key, step, cause))
-        return await self._finish(step, redemption, duplicate)
+        return await self._take(step, lambda: self._begin_step(key, step, cause))
 
     async def drive(self, redemption: Redemption) -> Redemption:
         """Ask the ledger for what the redemption waits for, and record what follows.
@@ -112,6 +112,17 @@ class Redeemer:
             book = await Book.load(tx, self._chain(key), [key])
         redemption = book.redemptions.get(key)
         return redemption if redemption is not None and redemption.state in WAITS_FOR.values() else None
+
+    async def _take(self, asked: Asked, begin: Callable[[], Awaitable[tuple[Redemption, bool]]]) -> Answer:
+        """All three parts of a request, counted by what it came to."""
+        try:
+            redemption, duplicate = await self._patiently(begin)
+            answer = await self._finish(asked, redemption, duplicate)
+        except Refusal as refusal:
+            telemetry.COMMANDS.labels(refusal.code).inc()
+            raise
+        telemetry.COMMANDS.labels("duplicate" if duplicate else "recorded").inc()
+        return answer
 
     async def _begin_redemption(self, key: Key, command: Reserve, cause: Cause) -> tuple[Redemption, bool]:
         """First part: the request is on record before anything is asked of the ledger."""
@@ -155,9 +166,7 @@ class Redeemer:
             same_request(before, digest or b"", id_)
         return before is not None
 
-    async def _finish(
-        self, asked: Literal["reserve", "capture", "cancel"], redemption: Redemption, duplicate: bool
-    ) -> Answer:
+    async def _finish(self, asked: Asked, redemption: Redemption, duplicate: bool) -> Answer:
         """Second and third part, unless they were done before."""
         if redemption.state is WAITS_FOR[asked]:
             try:

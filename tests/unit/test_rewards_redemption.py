@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from services.common.errors import InvariantBroken, Refusal
 from services.rewards.domain.decide import (
+    WHERE_IT_STANDS,
     HoldStands,
     LedgerAnswer,
     LedgerRefused,
@@ -258,3 +260,12 @@ def test_every_event_comes_only_in_the_states_that_the_table_names() -> None:
 def test_a_redemption_begins_once() -> None:
     with pytest.raises(InvariantBroken):
         evolve(given(State.RESERVED), REQUESTED, LATER)
+
+
+def test_the_page_of_states_says_what_the_code_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "redemptions.md").read_text()
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    told = {row[0]: (row[2], row[3]) for row in rows if len(row) == 4 and row[0] in set(State)}
+    expected = {str(state): (code, code) for state, (code, _) in WHERE_IT_STANDS.items()}
+    expected["reserved"] = ("-> `capturing", "-> `cancelling")
+    assert told == expected

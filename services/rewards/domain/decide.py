@@ -26,6 +26,7 @@ from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import ENDED, Redemption, State
 
 Step = Literal["capture", "cancel"]
+Asked = Literal["reserve", "capture", "cancel"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -174,7 +175,7 @@ def hear(redemption: Redemption, fact: HoldFact) -> list[RedemptionEvent]:
             return settle(redemption, HoldStands("expired" if fact.expired else "released"))
 
 
-def outcome(asked: Literal["reserve", "capture", "cancel"], redemption: Redemption) -> Redemption:
+def outcome(asked: Asked, redemption: Redemption) -> Redemption:
     """What to tell whoever asked, once and again: the redemption, or the refusal that it came to.
 
     Raises:
