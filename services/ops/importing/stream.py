@@ -18,7 +18,9 @@ from services.ops.level import READS, Lag, LevelGauge
 STALL_SECONDS = 120.0
 """So long nothing may move before an import gives up waiting."""
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
+REFRESHES_A_SECOND = 4
+"""Looking costs the services and this process time that the import itself could use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console,
         expand=True,
+        refresh_per_second=REFRESHES_A_SECOND,
     )
 
 
@@ -105,7 +108,7 @@ class _Bars:
             try:
                 self.show(await gauge.look())
             except UnreachableError as away:
-                self._progress.console.log(str(away), markup=False)
+                self._progress.console.print(f"{away}; looking again", markup=False)
             await asyncio.sleep(LOOK_SECONDS)
 
     def show(self, lag: Lag) -> None:
@@ -114,6 +117,6 @@ class _Bars:
         for service, bar in self._bars.items():
             now, before = lag.services[service], self._before.services[service]
             read = now.read - before.read
-            total = max(now.written - before.read, 1)
+            total = now.written - before.read
             note = f"{read:,} records, {read / seconds:,.0f}/s" if seconds else ""
-            self._progress.update(bar, completed=read, total=total, note=note)
+            self._progress.update(bar, completed=read if total else 1, total=total or 1, note=note)
