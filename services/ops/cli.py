@@ -17,6 +17,9 @@ from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
+from services.ops.verify import command as verify
+from services.ops.verify.broker import BrokerUnreadable
+from services.ops.verify.command import BookUnreadable
 from services.ops.yaml_document import DocumentError
 
 # What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
@@ -33,6 +36,8 @@ EXPECTED = (
     UnknownSourceError,
     DataMissingError,
     AccountError,
+    BrokerUnreadable,
+    BookUnreadable,
     KafkaError,
 )
 
@@ -46,7 +51,7 @@ def create_cli() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (up, status, keys, install_command, import_, scenario):
+    for module in (up, status, keys, install_command, import_, scenario, verify):
         module.register(app)
     return app
 

@@ -1,0 +1,73 @@
+"""Work that is done chain by chain, in a few processes at once, with a bar that shows how far it is.
+
+Each process takes the next piece as soon as it has finished one. When the command is interrupted, or a piece fails,
+the processes are stopped at once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+PROCESSES_MAX = 8
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def default_processes() -> int:
+    """As many as there are processors, within reason."""
+    return max(1, min(len(os.sched_getaffinity(0)), PROCESSES_MAX))
+
+
+def each(
+    work: Callable[[Piece], Result], pieces: Sequence[Piece], processes: int
+) -> Iterator[tuple[Piece, Result]]:
+    """`work(piece)` for every piece, in the order in which they end. `work` is a module's own function.
+
+    With one process the work is done here. Raises what `work` raises.
+    """
+    if processes <= 1 or len(pieces) <= 1:
+        for piece in pieces:
+            yield piece, work(piece)
+        return
+    pool = ProcessPoolExecutor(
+        min(processes, len(pieces)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_leave_interrupts,
+    )
+    try:
+        waiting = {pool.submit(work, piece): piece for piece in pieces}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar that counts journal rows."""
+    return Progress(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C goes to every process of the terminal; the one that was started by the user sees to the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,53 @@
+"""Verifies one chain of one service: journal, postings and inbox side by side in one pass, then the tables."""
+
+from __future__ import annotations
+
+from services.ops.verify import inbox, postings
+from services.ops.verify.findings import Findings, Report
+from services.ops.verify.journal_chain import JOURNAL, JournalChain
+from services.ops.verify.ledger_journal import LedgerJournal
+from services.ops.verify.ledger_tables import check_tables
+from services.ops.verify.snapshot import Beside, Connection, batches
+
+HEAD = "SELECT position, hash FROM chain_heads WHERE chain = $1"
+LEDGER = "ledger"
+
+
+async def verify_chain(connection: Connection, service: str, chain: int, chains: int) -> Report:
+    """Everything about one chain, in the transaction that `connection` is in.
+
+    What is kept in memory is the state of the chain's members, not its rows.
+    """
+    found = Findings(service, chain)
+    journal = JournalChain(chain, chains, found)
+    ledger = LedgerJournal(chain, found) if service == LEDGER else None
+    requests = Beside(batches(connection, inbox.INBOX, chain))
+    moves = Beside(batches(connection, postings.POSTINGS, chain)) if ledger else None
+    async for rows in batches(connection, JOURNAL, chain):
+        last = rows[-1]["position"]
+        asked = await requests.up_to(last)
+        moved = await moves.up_to(last) if moves else {}
+        found.looked("chain", len(rows))
+        found.looked("L4", sum(map(len, asked.values())))
+        found.looked("L1", sum(map(len, moved.values())))
+        for row in rows:
+            position = row["position"]
+            journal.row(row)
+            if position in asked or row["cause_digest"] is not None:
+                inbox.check_request(chain, chains, row, asked.pop(position, []), found)
+            if ledger is not None:
+                wanted = ledger.row(row)
+                if wanted or position in moved:
+                    beside = moved.pop(position, [])
+                    postings.check_postings(chain, position, wanted, beside, ledger.state, found)
+        inbox.check_strays(chain, asked, found)
+        if ledger is not None:
+            postings.check_strays(chain, moved, ledger.state, found)
+    inbox.check_strays(chain, await requests.up_to(None), found)
+    head = await connection.fetchrow(HEAD, chain)
+    if head is not None:
+        journal.end(head["position"], head["hash"])
+    if ledger is not None and moves is not None:
+        postings.check_strays(chain, await moves.up_to(None), ledger.state, found)
+        await check_tables(connection, chain, chains, ledger.state, found)
+    return found.report

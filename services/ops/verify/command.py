@@ -1,0 +1,104 @@
+"""`tally verify`: prove from the outside that the book adds up and that nobody has touched it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import asyncpg
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from services.ops.book_options import place_of
+from services.ops.chain_pool import default_processes, progress_bar
+from services.ops.screen import err, out
+from services.ops.verify.findings import CHECKS
+from services.ops.verify.run import Book, Verified, verify_book
+
+SHOWN_MAX = 50
+
+
+class BookUnreadable(RuntimeError):
+    """A database can't be read; the message says which fault."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `verify`."""
+    app.command("verify")(verify)
+
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    no_broker: Annotated[bool, typer.Option("--no-broker", help="Leave Kafka's topics out.")] = False,
+    processes: Annotated[int, typer.Option(help="Processes at once; 0: one a processor.", min=0)] = 0,
+    database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
+    database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
+    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "",
+    topic_prefix: Annotated[str, typer.Option(help="What the topics' names begin with.")] = "",
+) -> None:
+    """Check the hash chains, L1 to L6 and the ledger's projections by a reading of the tables of its own.
+
+    Each database is read as it is at one moment, and nothing is written. Exit status 1 when anything is wrong: then
+    each finding names the rule, the place, and what is there instead.
+    """
+    place = place_of(database_url, database_prefix, bootstrap, topic_prefix)
+    book = Book(place.urls, "" if no_broker else place.bootstrap, place.topic_prefix)
+    try:
+        with progress_bar(err()) as progress:
+            task = progress.add_task("verifying", total=None)
+            verified = verify_book(
+                book,
+                processes or default_processes(),
+                lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        raise BookUnreadable(f"the databases can't be read: {fault}") from fault
+    if as_json:
+        out().print_json(json.dumps(as_object(verified)))
+    else:
+        show(verified)
+    if not verified.report.clean:
+        raise typer.Exit(1)
+
+
+def as_object(verified: Verified) -> dict[str, object]:
+    """The result as JSON has it. `findings` has at most a hundred a chain; `count` of each check has all."""
+    report = verified.report
+    return {
+        "ok": report.clean,
+        "journal_rows": verified.rows,
+        "seconds": round(verified.seconds, 3),
+        "checks": [
+            {"check": check, "what": what, "looked_at": report.looked[check], "count": report.counts[check]}
+            for check, what in CHECKS.items()
+        ],
+        "findings": [
+            {"check": f.check, "service": f.service, "chain": f.chain, "where": f.where, "what": f.what}
+            for f in report.findings
+        ],
+    }
+
+
+def show(verified: Verified) -> None:
+    """A line a check, then the findings."""
+    report = verified.report
+    table = Table("check", "what must hold", "looked at", "wrong", box=None, pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for check, what in CHECKS.items():
+        wrong = report.counts[check]
+        style = "red" if wrong else None
+        table.add_row(check, what, f"{report.looked[check]:,}", f"{wrong:,}", style=style)
+    out().print(table)
+    for finding in report.findings[:SHOWN_MAX]:
+        out().print(escape(str(finding)), style="red", soft_wrap=True)
+    total = sum(report.counts.values())
+    if total > SHOWN_MAX:
+        out().print(f"... and {total - SHOWN_MAX:,} more; --json prints more of them", style="red")
+    rate = verified.rows / verified.seconds if verified.seconds else 0
+    words = "the book is in order" if report.clean else f"{total:,} findings: the book is NOT in order"
+    out().print(
+        f"{verified.rows:,} journal rows in {verified.seconds:.1f} s ({rate:,.0f} a second): {words}",
+        style="bold green" if report.clean else "bold red",
+    )

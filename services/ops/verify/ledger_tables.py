@@ -1,0 +1,229 @@
+"""The ledger's tables beside what its journal told, and their sums beside each other (L1, L2, L3)."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.ops.verify.findings import Findings
+from services.ops.verify.ledger_journal import POINTS
+from services.ops.verify.ledger_state import LedgerState
+from services.ops.verify.snapshot import Connection, batches
+
+IDENTIFIERS = """
+-- Identifiers are spread by their own hash, so those of a chain's members stand on any chain.
+SELECT i.chain, i.program, i.hash, i.kind, i.member
+FROM members AS m JOIN identifiers AS i ON i.program = m.program AND i.member = m.member WHERE m.chain = $1
+"""
+
+Told = Mapping[tuple[Any, ...], tuple[Any, ...]]
+"""Values by key, as the journal tells them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A table whose every row follows from the journal. `each` looks at a row of the table once more."""
+
+    table: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    told: Callable[[LedgerState], Told]
+    each: Callable[[LedgerState, Any, str, Findings], None] = lambda state, row, where, found: None
+    sums: tuple[str, ...] = ()
+    """The checks that `each` makes."""
+
+
+async def check_tables(
+    connection: Connection, chain: int, chains: int, state: LedgerState, found: Findings
+) -> None:
+    """Every projection of one chain. `state` is what the journal told and what the postings add up to."""
+    for projection in PROJECTIONS:
+        await _compare(connection, chain, projection, state, found)
+    _check_zero(chain, state, found)
+    await _check_identifiers(connection, chain, chains, state, found)
+
+
+async def _compare(
+    connection: Connection, chain: int, projection: Projection, state: LedgerState, found: Findings
+) -> None:
+    told = dict(projection.told(state))
+    columns = ", ".join((*projection.keys, *projection.columns))
+    query = f"SELECT {columns} FROM {projection.table} WHERE chain = $1"  # noqa: S608 - made of constants
+    width = len(projection.keys)
+    async for rows in batches(connection, query, chain):
+        for check in ("tables", *projection.sums):
+            found.looked(check, len(rows))
+        for row in rows:
+            key, values = tuple(row[:width]), tuple(row[width:])
+            where = f"{projection.table} {chain} {_words(key)}"
+            if key not in told:
+                found.add("tables", where, "the journal knows nothing of it")
+            elif values != (wanted := told.pop(key)):
+                found.add("tables", where, _differences(projection.columns, values, wanted))
+            projection.each(state, row, where, found)
+    for key in told:
+        found.add(
+            "tables", f"{projection.table} {chain} {_words(key)}", "the journal tells of it, it is missing"
+        )
+
+
+def _members(state: LedgerState) -> Told:
+    return {
+        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers])
+        for key, m in state.members.items()
+    }
+
+
+def _lots(state: LedgerState) -> Told:
+    return {
+        (*lot.owner, id_): (lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase)
+        for id_, lot in state.lots.items()
+    }
+
+
+def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None:
+    lot, member = state.lots.get(row["lot"]), state.members.get((row["program"], row["member"]))
+    by_postings = 0 if lot is None else lot.by_postings
+    if row["remaining"] != by_postings:
+        found.add("L2", where, f"remaining is {row['remaining']}, its postings add up to {by_postings}")
+    if not 0 <= row["held"] <= row["remaining"] <= row["amount"]:
+        found.add("L3", where, f"held {row['held']} of {row['remaining']} of {row['amount']}")
+    if member is not None:
+        member.lots_remaining += row["remaining"]
+        member.lots_held += row["held"]
+
+
+def _holds(state: LedgerState) -> Told:
+    return {
+        key: (
+            hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
+            [lot for lot, _ in hold.parts], [points for _, points in hold.parts],
+        )
+        for key, hold in state.holds.items()
+    }  # fmt: skip
+
+
+def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> None:
+    member = state.members.get((row["program"], row["member"]))
+    held = sum(row["allocation_points"])
+    if row["state"] == "open" and held != row["amount"]:
+        found.add("L3", where, f"holds {row['amount']} points, and {held} of lots")
+    if member is not None and row["state"] == "open":
+        member.holds_open += held
+
+
+def _accounts(state: LedgerState) -> Told:
+    return {(*key, POINTS): (m.posted, m.held, m.debt) for key, m in state.members.items()}
+
+
+def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
+    total = (row["program"], row["asset"])
+    state.accounts_total[total] = state.accounts_total.get(total, 0) + row["posted"]
+    member = state.members.get((row["program"], row["member"]))
+    if member is None:
+        return
+    posted, held, debt = row["posted"], row["held"], row["debt"]
+    if posted != member.by_postings:
+        found.add("L2", where, f"posted is {posted}, the postings add up to {member.by_postings}")
+    if debt != member.debt_by_postings:
+        found.add("L2", where, f"debt is {debt}, the postings without a lot say {member.debt_by_postings}")
+    if posted != member.lots_remaining - debt:
+        found.add("L2", where, f"posted is {posted}, lots have {member.lots_remaining} less debt {debt}")
+    if held != member.holds_open or held != member.lots_held:
+        what = f"held is {held}, open holds have {member.holds_open}, lots hold {member.lots_held}"
+        found.add("L3", where, what)
+    if posted - held < 0 and debt == 0:
+        found.add("L3", where, f"available is {posted - held} and there is no debt")
+
+
+def _settlements(state: LedgerState) -> Told:
+    return {
+        key: (sorted(s.returned), [s.returned[line] for line in sorted(s.returned)], s.adjusted)
+        for key, s in state.settlements.items()
+    }
+
+
+def _programs(state: LedgerState) -> Told:
+    return {(program,): told for program, told in state.programs.items()}
+
+
+PROJECTIONS = (
+    Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
+    Projection(
+        "lots", ("program", "member", "lot"),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase"), _lots, _each_lot, ("L2",),
+    ),
+    Projection(
+        "holds", ("program", "member", "hold"),
+        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points"),
+        _holds, _each_hold, ("L3",),
+    ),
+    # After lots and holds, whose sums it is held against.
+    Projection(
+        "accounts", ("program", "member", "asset"), ("posted", "held", "debt"), _accounts, _each_account,
+        ("L2", "L3"),
+    ),
+    Projection(
+        "settlements", ("program", "member", "purchase"),
+        ("returned_lines", "returned_units", "adjusted"), _settlements,
+    ),
+    Projection("programs", ("program",), ("version", "clock_at"), _programs),
+    Projection(
+        "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
+    ),
+)  # fmt: skip
+
+
+def _check_zero(chain: int, state: LedgerState, found: Findings) -> None:
+    """L1: what the members have is what the program accounts have given, to the point."""
+    totals = Counter(state.accounts_total)
+    for (program, asset, _), balance in state.balances.items():
+        totals[program, asset] += balance
+    for (program, asset), total in totals.items():
+        if total:
+            found.add(
+                "L1", f"accounts {chain}", f"all accounts of {asset} in {program} sum to {total}, not to 0"
+            )
+
+
+async def _check_identifiers(
+    connection: Connection, chain: int, chains: int, state: LedgerState, found: Findings
+) -> None:
+    told = dict(state.identifiers)
+    async for rows in batches(connection, IDENTIFIERS, chain):
+        found.looked("tables", len(rows))
+        for row in rows:
+            where = f"identifiers {row['chain']} {row['program']} {row['hash'].hex()}"
+            wanted = told.pop((row["program"], row["hash"]), None)
+            if wanted is None:
+                found.add("tables", where, "the journal knows nothing of it")
+            elif wanted != (row["kind"], row["member"]):
+                found.add("tables", where, _differences(("kind", "member"), row[3:], wanted))
+            if row["chain"] != zlib.crc32(row["hash"]) % chains:
+                found.add("tables", where, f"belongs on chain {zlib.crc32(row['hash']) % chains}")
+    for program, digest in told:
+        where = f"identifiers {program} {digest.hex()}"
+        found.add("tables", where, "the journal tells of it, it is missing")
+
+
+def _words(key: tuple[Any, ...]) -> str:
+    return " ".join(str(part) for part in key)
+
+
+def _differences(columns: tuple[str, ...], values: tuple[Any, ...], wanted: tuple[Any, ...]) -> str:
+    return "; ".join(
+        f"{column} is {_short(value)}, the journal says {_short(want)}"
+        for column, value, want in zip(columns, values, wanted, strict=True)
+        if value != want
+    )
+
+
+def _short(value: Any) -> str:
+    text = value.isoformat() if hasattr(value, "isoformat") else repr(value)
+    return text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "..."
+
+
+SHOWN_CHARS_MAX = 80

@@ -1,0 +1,146 @@
+"""The whole of `verify`: one moment of each database, all chains, and Kafka's topics before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import uvloop
+
+from services.ops.chain_pool import each
+from services.ops.verify import broker as kafka
+from services.ops.verify.chain import verify_chain
+from services.ops.verify.findings import Findings, Report
+from services.ops.verify.service_tables import check_service
+from services.ops.verify.snapshot import Connection, connect, exported, imported
+
+CHAINS = "SELECT chains FROM installation"
+HEADS = "SELECT chain, position FROM chain_heads"
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What to verify: the owner's URL of each service's database; "" for `bootstrap` leaves Kafka out."""
+
+    urls: Mapping[str, str]
+    bootstrap: str = ""
+    topic_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One chain of one service, at the moment `snapshot`."""
+
+    service: str
+    url: str
+    snapshot: str
+    chain: int
+    chains: int
+    rows: int
+
+
+@dataclass(slots=True)
+class Verified:
+    """What came of it. `rows` are journal rows of all services."""
+
+    report: Report = field(default_factory=Report)
+    rows: int = 0
+    seconds: float = 0.0
+
+
+def verify_piece(piece: Piece) -> Report:
+    """One chain, in whatever process."""
+
+    async def work() -> Report:
+        async with imported(piece.url, piece.snapshot) as connection:
+            return await verify_chain(connection, piece.service, piece.chain, piece.chains)
+
+    return uvloop.run(work())
+
+
+def verify_book(
+    book: Book, processes: int = 1, on_rows: Callable[[int, int], None] = lambda done, total: None
+) -> Verified:
+    """Verify everything. `on_rows` hears how many journal rows are done, of how many.
+
+    Raises:
+        BrokerUnreadable: Kafka does not answer.
+        OSError, asyncpg.PostgresError: a database does not.
+    """
+    began = time.monotonic()
+    verified = Verified()
+    # The loop sleeps while the chains are read: all it does then is to keep the moments' connections.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stack = AsyncExitStack()
+        try:
+            pieces = runner.run(_begin(book, stack, verified.report))
+            pieces.sort(key=lambda piece: -piece.rows)
+            total = sum(piece.rows for piece in pieces)
+            on_rows(0, total)
+            for piece, report in each(verify_piece, pieces, processes):
+                verified.report.add(report)
+                verified.rows += piece.rows
+                on_rows(verified.rows, total)
+        finally:
+            runner.run(stack.aclose())
+    verified.seconds = time.monotonic() - began
+    return verified
+
+
+async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piece]:
+    """Open the moments in `stack`, do what is not done by chain, and say which chains there are."""
+    chains = await _chains(book.urls["ledger"])
+    moments: dict[str, Connection] = {}
+    pieces = []
+    # Kafka's client wants its loop to run, so it is closed before the loop goes to sleep.
+    async with AsyncExitStack() as with_broker:
+        broker, before = None, None
+        if book.bootstrap:
+            client = kafka.Broker(book.bootstrap, book.topic_prefix, chains)
+            broker = await with_broker.enter_async_context(client)
+            before = await broker.look()
+        for service, url in book.urls.items():
+            moments[service], snapshot = await stack.enter_async_context(exported(url))
+            heads = await _heads(moments[service])
+            pieces += [
+                Piece(service, url, snapshot, chain, chains, heads.get(chain, 0)) for chain in range(chains)
+            ]
+        after = await broker.look() if broker else None
+        written = await _written(book)
+        for service, connection in moments.items():
+            found = Findings(service, None)
+            await check_service(connection, service, chains, found)
+            await kafka.check_applied(connection, written, found)
+            if broker and before and after:
+                await kafka.check_published(connection, service, before, after, broker, found)
+                await kafka.check_offsets(connection, broker, found)
+            report.add(found.report)
+    return pieces
+
+
+async def _chains(url: str) -> int:
+    connection = await connect(url)
+    try:
+        return int(await connection.fetchval(CHAINS))
+    finally:
+        await connection.close()
+
+
+async def _heads(connection: Connection) -> dict[int, int]:
+    return {row["chain"]: row["position"] for row in await connection.fetch(HEADS)}
+
+
+async def _written(book: Book) -> dict[tuple[str, int], int]:
+    """The heads of all journals as they are by now, by stream and chain."""
+    written: dict[tuple[str, int], int] = {}
+    for service, url in book.urls.items():
+        connection = await connect(url)
+        try:
+            for chain, position in (await _heads(connection)).items():
+                written[kafka.STREAMS[service], chain] = position
+        finally:
+            await connection.close()
+    return written
