@@ -30,7 +30,9 @@ def time_of(timestamp: Any) -> datetime:
         raise Undecodable(f"time out of range: {timestamp.seconds} s") from error
 
 
-def activity_headers(type_: str, source: str, id_: str, content_type: str = PROTOBUF) -> list[tuple[str, bytes]]:
+def activity_headers(
+    type_: str, source: str, id_: str, content_type: str = PROTOBUF
+) -> list[tuple[str, bytes]]:
     """The headers that a producer of activities sends."""
     return [
         ("ce_specversion", b"1.0"),
@@ -132,7 +134,8 @@ def decode_row(headers: Headers, value: bytes | None, types: Mapping[str, type[M
             datetime.fromisoformat(attributes["ce_recordedat"].decode()),
             None if cls is None else cls.FromString(value or b""),
         )
-    except (KeyError, ValueError, DecodeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, DecodeError) as error:
+        # TypeError and AttributeError: a header without a value.
         raise InvariantBroken(f"a record of our own stream can't be read: {error!r}") from error
 
 
