@@ -40,7 +40,10 @@ class ApiKey:
     def allow(self, scopes: tuple[str, ...], program: str | None = None, store: str | None = None) -> None:
         """Raises Refusal("forbidden") unless the key has one of `scopes` (ops has all) for the program and store."""
         if "ops" not in self.scopes and not self.scopes.intersection(scopes):
-            raise Refusal("forbidden", f"this needs a key with scope {' or '.join(scopes)}; make one with `tally keys create`")
+            raise Refusal(
+                "forbidden",
+                f"this needs a key with scope {' or '.join(scopes)}; make one with `tally keys create`",
+            )
         if program is not None and self.programs and program not in self.programs:
             raise Refusal("forbidden", f"this key is not for program {program!r}")
         if store and self.stores and store not in self.stores:
@@ -66,7 +69,9 @@ class Keys:
         prefix, _, rest = token.strip().partition("_")
         key_id, _, secret = rest.partition("_")
         if kind.lower() != "bearer" or prefix != "tb" or not secret:
-            raise Refusal("unauthenticated", "send `Authorization: Bearer tb_...`; make a key with `tally keys create`")
+            raise Refusal(
+                "unauthenticated", "send `Authorization: Bearer tb_...`; make a key with `tally keys create`"
+            )
         key = await self._find(key_id)
         digest = hashlib.sha256(secret.encode()).digest()
         if key is None or not hmac.compare_digest(digest, key.secret_sha256):

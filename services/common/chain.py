@@ -60,8 +60,8 @@ def row_hash(
     """SHA-256 over the previous row's hash and every byte of the row.
 
     Layout: previous hash; chain u16, position i64, occurred and recorded i64 microseconds, eight u32 lengths
-    (program, member + 1 or 0 for none, type, source, id, digest + 1 or 0 for none, version, payload), all little-endian;
-    then the parts in that order. Lengths go first, so no two rows give the same bytes.
+    (program, member + 1 or 0 for none, type, source, id, digest + 1 or 0 for none, version, payload), all
+    little-endian; then the parts in that order. Lengths go first, so no two rows give the same bytes.
     """
     parts = (
         program.encode(),

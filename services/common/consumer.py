@@ -40,6 +40,9 @@ SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 3_000
 COURTESY_COMMIT_SECONDS = 5.0
 
+NOT_POISON: tuple[type[Exception], ...] = (Fenced, InvariantBroken, *PASSING_FAULTS)
+"""Failures of a batch that no single record of it is to blame for."""
+
 CLAIM = """
 -- Taking a partition over waits for the running transaction of the owner before, and fences all its later ones.
 INSERT INTO consumer_offsets (chain, consumer, topic, first_offset, next_offset, epoch, owner)
@@ -94,6 +97,10 @@ class _Worker:
     closing: bool = False
     paused: bool = False
     task: asyncio.Task[None] | None = None
+
+    def gave_up(self) -> bool:
+        """The partition is somebody else's, or about to be."""
+        return self.closing
 
 
 class Consumer:
@@ -176,7 +183,8 @@ class Consumer:
     async def claim(self, partitions: Iterable[TopicPartition]) -> None:
         """Become the owner of partitions: fence whoever had them, and go on from the committed offset."""
         kafka = self._kafka
-        assert kafka is not None  # the group calls back only after start()
+        if kafka is None:
+            raise InvariantBroken("partitions were assigned before the consumer was started")
         partitions = list(partitions)
         for tp in partitions:
             # Before the first await: until the database has said where to go on, nothing is fetched, and the client
@@ -186,14 +194,14 @@ class Consumer:
         first = await kafka.beginning_offsets(partitions)
         for tp in partitions:
             async with self._writer.transaction() as tx:
-                row = await tx.fetchrow(
-                    CLAIM, tp.partition, self.name, tp.topic, first[tp], self._owner
-                )
+                row = await tx.fetchrow(CLAIM, tp.partition, self.name, tp.topic, first[tp], self._owner)
             worker = _Worker(tp, self._handlers[tp.topic], row["next_offset"], row["epoch"])
             kafka.seek(tp, worker.next_offset)
             kafka.resume(tp)
             self._workers[tp] = worker
-            worker.task = asyncio.create_task(self._work(worker), name=f"{self.name} {tp.topic}/{tp.partition}")
+            worker.task = asyncio.create_task(
+                self._work(worker), name=f"{self.name} {tp.topic}/{tp.partition}"
+            )
 
     async def release(self, partitions: Iterable[TopicPartition]) -> None:
         """Finish the transactions under way of partitions and forget them; the rest of their queues is dropped."""
@@ -225,15 +233,17 @@ class Consumer:
 
     async def _work(self, worker: _Worker) -> None:
         try:
-            while not worker.closing:
+            while not worker.gave_up():
                 if not worker.queue:
                     worker.wake.clear()
                     await worker.wake.wait()
                     continue
                 async with self._slots:
-                    if worker.closing:
+                    if worker.gave_up():
                         return
-                    batch = [worker.queue.popleft() for _ in range(min(len(worker.queue), self._batch_records))]
+                    batch = [
+                        worker.queue.popleft() for _ in range(min(len(worker.queue), self._batch_records))
+                    ]
                     if worker.paused and len(worker.queue) < self._batch_records:
                         worker.paused = False
                         self._kafka.resume(worker.partition)  # type: ignore[union-attr]
@@ -244,7 +254,7 @@ class Consumer:
             worker.closing = True
         except asyncio.CancelledError:
             raise
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 (not swallowed: `run` raises it)
             self.fail(error)
 
     async def _take(self, worker: _Worker, records: Sequence[ConsumerRecord]) -> None:
@@ -262,7 +272,7 @@ class Consumer:
         after = records[-1].offset + 1
         try:
             await self._commit(worker, items, dead, after)
-        except (Fenced, InvariantBroken, *PASSING_FAULTS):
+        except NOT_POISON:
             raise
         except Exception as error:
             if worker.handler.own_stream:
@@ -292,9 +302,9 @@ class Consumer:
             part_dead = dead if last_part else 0
             try:
                 await self._commit(worker, items[part], part_dead, part_after)
-            except (Fenced, InvariantBroken, *PASSING_FAULTS):
+            except NOT_POISON:
                 raise
-            except Exception as part_error:
+            except Exception as part_error:  # noqa: BLE001 (not swallowed: the record behind it is looked for)
                 await self._isolate(worker, records[part], items[part], part_dead, part_after, part_error)
 
     async def _bury(self, worker: _Worker, record: ConsumerRecord, reason: str) -> None:
@@ -318,7 +328,9 @@ class Consumer:
                         applied.recorded, applied.rejected, applied.duplicates, dead,
                     )  # fmt: skip
                     if done != "UPDATE 1":
-                        raise Fenced(f"offset {worker.next_offset} of epoch {worker.epoch} is not ours to move")
+                        raise Fenced(
+                            f"offset {worker.next_offset} of epoch {worker.epoch} is not ours to move"
+                        )
                 telemetry.RECORDS.labels(self.name, tp.topic, "recorded").inc(applied.recorded)
                 telemetry.RECORDS.labels(self.name, tp.topic, "rejected").inc(applied.rejected)
                 telemetry.RECORDS.labels(self.name, tp.topic, "duplicate").inc(applied.duplicates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -17,7 +17,7 @@ STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 20_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 
-PASSING_FAULTS: tuple[type[BaseException], ...] = (
+PASSING_FAULTS: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -36,7 +36,8 @@ PASSING_FAULTS: tuple[type[BaseException], ...] = (
 )
 """Faults after which the same transaction may well succeed."""
 
-Transaction = asyncpg.pool.PoolConnectionProxy
+Transaction: TypeAlias = Any
+"""An asyncpg connection (from the pool, so behind its proxy; asyncpg ships no types that say so)."""
 
 
 class Writer:

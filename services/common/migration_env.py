@@ -33,6 +33,9 @@ def _migrate(connection: Connection, metadata: MetaData) -> None:
 
 
 def run_sql(statements: str) -> None:
-    """Run several statements in the migration's transaction (asyncpg prepares one at a time; its simple protocol takes all)."""
+    """Run several statements in the migration's transaction.
+
+    asyncpg prepares one at a time; its simple protocol takes them all.
+    """
     adapted = op.get_bind().connection.dbapi_connection
     adapted.run_async(lambda connection: connection.execute(statements))  # type: ignore[union-attr]

@@ -35,6 +35,28 @@ COMMON_STATUS = {
 }
 
 
+_PROBLEM = {
+    "description": "A problem (RFC 9457): `code` is stable, `detail` says what to do.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "code", "detail"],
+                "properties": {
+                    "type": {"type": "string", "format": "uri"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _PROBLEM}
+"""For `FastAPI(responses=...)`, so that a service's OpenAPI says how it answers errors."""
+
+
 def problem(status: int, code: str, detail: str, **more: Any) -> JSONResponse:
     """A problem document. `detail` tells the caller what to do; `code` never changes its meaning."""
     body = {
@@ -74,12 +96,16 @@ def install_problems(app: FastAPI, status_of: Mapping[str, int]) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed", 400: "invalid_request"}.get(error.status_code, "invalid_request")
+        code = {404: "not_found", 405: "method_not_allowed", 400: "invalid_request"}.get(
+            error.status_code, "invalid_request"
+        )
         return problem(error.status_code, code, str(error.detail))
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
         log.warning("passing fault", path=request.url.path, error=repr(error))
-        return problem(503, "temporarily_unavailable", "the database did not answer: send the same request again")
+        return problem(
+            503, "temporarily_unavailable", "the database did not answer: send the same request again"
+        )
 
     for fault in (*PASSING_FAULTS, OperationalError, InterfaceError):
         app.add_exception_handler(fault, database_away)
@@ -117,7 +143,9 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_BYTES_MAX:
-                raise Refusal("body_too_large", f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time")
+                raise Refusal(
+                    "body_too_large", f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time"
+                )
             return message
 
         await self._app(scope, limited if length is None else receive, send)

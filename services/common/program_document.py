@@ -17,7 +17,11 @@ class _ExactLoader(yaml.SafeLoader):
 
 
 _ExactLoader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")]
+    first: [
+        (tag, regexp)
+        for tag, regexp in resolvers
+        if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -26,7 +30,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """The document in a file. Raises yaml.YAMLError (with line and column) or ValueError."""
     document = yaml.load(path.read_text(), Loader=_ExactLoader)  # noqa: S506 (a SafeLoader)
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: a program document is a mapping with the keys program, ledger, tiering, rewards")
+        raise ValueError(  # noqa: TRY004 (the value in the file is wrong, not the caller's type)
+            f"{path}: a program document is a mapping with the keys program, ledger, tiering, rewards"
+        )
     return document
 
 
@@ -34,7 +40,9 @@ def load_json(text: bytes | str) -> dict[str, Any]:
     """The document in JSON, decimals as text. Raises ValueError."""
     document = json.loads(text, parse_float=str)
     if not isinstance(document, dict):
-        raise ValueError("a program document is a JSON object with the keys program, ledger, tiering, rewards")
+        raise ValueError(  # noqa: TRY004
+            "a program document is a JSON object with the keys program, ledger, tiering, rewards"
+        )
     return document
 
 

@@ -39,6 +39,10 @@ CROSS JOIN LATERAL (
 ) AS j
 WHERE r.chain = ANY($1::smallint[])
 """
+HELD = """
+SELECT objid::bigint AS chain FROM pg_locks
+WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = $1
+"""
 NOTE = """
 UPDATE relay_positions AS r SET position = new.position
 FROM unnest($1::smallint[], $2::bigint[]) AS new (chain, position)
@@ -52,7 +56,9 @@ SELECT coalesce(sum(h.position - r.position), 0)::bigint FROM chain_heads h JOIN
 class Relay:
     """Moves rows from one service's journal to `<service>.v1`, partition = chain."""
 
-    def __init__(self, service: str, topic: str, writer: Writer, producer: AIOKafkaProducer, chains: int) -> None:
+    def __init__(
+        self, service: str, topic: str, writer: Writer, producer: AIOKafkaProducer, chains: int
+    ) -> None:
         self._service = service
         self._topic = topic
         self._writer = writer
@@ -94,7 +100,7 @@ class Relay:
     async def _lock(self, session: Transaction) -> list[int]:
         """The chains that this process relays: those it has and those that nobody has."""
         held = await session.fetch(
-            "SELECT objid::bigint AS chain FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = $1",
+            HELD,
             LOCK_SPACE,
         )
         mine = {int(row["chain"]) for row in held}
@@ -114,7 +120,9 @@ class Relay:
         for row in rows:
             by_chain[row["chain"]].append(row)
         await asyncio.gather(*(self._send(chain, pending) for chain, pending in by_chain.items()))
-        await session.execute(NOTE, list(by_chain), [pending[-1]["position"] for pending in by_chain.values()])
+        await session.execute(
+            NOTE, list(by_chain), [pending[-1]["position"] for pending in by_chain.values()]
+        )
         telemetry.RELAYED.labels(self._service).inc(len(rows))
         return len(rows)
 

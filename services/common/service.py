@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import structlog
@@ -23,7 +23,7 @@ log = structlog.get_logger("service")
 STOP_SECONDS = 25.0
 COLLECT_AFTER_OBJECTS = 50_000
 
-SideTask = Callable[[asyncio.Event], Awaitable[None]]
+SideTask = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
 def kafka_producer(settings: Settings) -> AIOKafkaProducer:
@@ -111,5 +111,6 @@ def _calm_the_collector() -> None:
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers: the service stops everything together."""
 
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

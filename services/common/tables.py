@@ -20,7 +20,6 @@ from sqlalchemy import (
 )
 
 
-
 def mechanism_tables(metadata: MetaData) -> None:
     """Declare the mechanism's tables in a service's metadata."""
     Table(

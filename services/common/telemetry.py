@@ -13,10 +13,18 @@ RECORDS = Counter(
     "Kafka records taken, by what became of them: recorded, rejected, duplicate, dead_lettered.",
     ["consumer", "topic", "outcome"],
 )
-RETRIES = Counter("tallybook_batch_retries_total", "Transactions tried again after a passing fault.", ["consumer"])
-RELAYED = Counter("tallybook_relayed_rows_total", "Journal rows published to the service's topic.", ["service"])
+RETRIES = Counter(
+    "tallybook_batch_retries_total", "Transactions tried again after a passing fault.", ["consumer"]
+)
+RELAYED = Counter(
+    "tallybook_relayed_rows_total", "Journal rows published to the service's topic.", ["service"]
+)
 RELAY_BEHIND = Gauge("tallybook_relay_behind_rows", "Journal rows not published yet.", ["service"])
-COMMANDS = Counter("tallybook_commands_total", "HTTP commands by outcome: recorded, duplicate, or a refusal's code.", ["outcome"])
+COMMANDS = Counter(
+    "tallybook_commands_total",
+    "HTTP commands by outcome: recorded, duplicate, or a refusal's code.",
+    ["outcome"],
+)
 COMMAND_BATCH = Histogram(
     "tallybook_command_batch_size",
     "HTTP commands that shared a transaction.",
@@ -27,7 +35,10 @@ COMMAND_BATCH = Histogram(
 def configure_log(service: str, level: str) -> None:
     """Write one JSON object a line to standard error. No payloads, keys or identifiers are ever logged."""
     numeric = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    logging.basicConfig(level=logging.WARNING, format='{"event": "%(message)s", "logger": "%(name)s", "level": "%(levelname)s"}')
+    logging.basicConfig(
+        level=logging.WARNING,
+        format='{"event": "%(message)s", "logger": "%(name)s", "level": "%(levelname)s"}',
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

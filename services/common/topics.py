@@ -34,7 +34,9 @@ async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replic
                     f"{chains} chains: make the topic anew, or set TALLY_CHAINS or TALLY_TOPIC_PREFIX"
                 )
         new = [
-            NewTopic(name, chains, replication, topic_configs={"retention.ms": "-1", "cleanup.policy": "delete"})
+            NewTopic(
+                name, chains, replication, topic_configs={"retention.ms": "-1", "cleanup.policy": "delete"}
+            )
             for name in wanted
             if name not in there
         ]

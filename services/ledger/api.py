@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
-from tallybook.activities.v1 import activities_pb2 as activities
 
 from services.common.auth import ApiKey, authenticated
 from services.common.chain import chain_of, micros
@@ -30,6 +29,7 @@ from services.ledger.domain.commands import (
 )
 from services.ledger.domain.program import ProgramError, parse_program
 from services.ledger.handle import Outcome
+from tallybook.activities.v1 import activities_pb2 as activities
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -64,7 +64,9 @@ router = APIRouter(prefix="/v1/programs/{program}")
 class Ledger:
     """What the routes work with; `main` puts one in `app.state.ledger`."""
 
-    def __init__(self, queue: CommandQueue, reader: Reader, identifiers: wire.Identifiers, chains: int) -> None:
+    def __init__(
+        self, queue: CommandQueue, reader: Reader, identifiers: wire.Identifiers, chains: int
+    ) -> None:
         self.queue = queue
         self.reader = reader
         self.identifiers = identifiers
@@ -97,8 +99,10 @@ LedgerDep = Annotated[Ledger, Depends(ledger_of)]
 
 
 @router.put("", response_model=schemas.ActivationAnswer, tags=["programs"])
-async def activate_program(program: ProgramPath, request: Request, key: Key, ledger: LedgerDep) -> JSONResponse:
-    """Make the document in the body the program's version in force, on every chain. Sending it again changes nothing."""
+async def activate_program(
+    program: ProgramPath, request: Request, key: Key, ledger: LedgerDep
+) -> JSONResponse:
+    """Put the document in the body in force, on every chain. Sending it again changes nothing."""
     key.allow(("ops",), program)
     try:
         document = load_json(await request.body())
@@ -117,7 +121,9 @@ async def activate_program(program: ProgramPath, request: Request, key: Key, led
     for chain in range(ledger.chains):
         outcome = await ledger.queue.submit(ActivateProgram(program, "", chain, cause, now, version, content))
         activated = activated or bool(outcome.events)
-    return JSONResponse({"program": program, "version": version, "activated": activated}, 201 if activated else 200)
+    return JSONResponse(
+        {"program": program, "version": version, "activated": activated}, 201 if activated else 200
+    )
 
 
 @router.get("", response_model=schemas.ProgramAnswer, tags=["programs"])
@@ -129,13 +135,18 @@ async def get_program(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSON
 
 
 @router.post("/clock", response_model=schemas.ClockAnswer, tags=["programs"])
-async def advance_clock(program: ProgramPath, body: schemas.ClockBody, key: Key, ledger: LedgerDep) -> JSONResponse:
+async def advance_clock(
+    program: ProgramPath, body: schemas.ClockBody, key: Key, ledger: LedgerDep
+) -> JSONResponse:
     """Move the clock of a program that runs on its events; what falls due by then happens."""
     key.allow(("ops",), program)
     async with ledger.reader.snapshot() as connection:
         found = await views.program(connection, program)
     if not parse_program(found["document"], found["version"]).runs_on_events:
-        raise Refusal("clock_not_ours", "the program runs on the wall's clock; only `clock: events` programs can be moved")
+        raise Refusal(
+            "clock_not_ours",
+            "the program runs on the wall's clock; only `clock: events` programs can be moved",
+        )
     cause = Cause("clock", body.to.isoformat())
     now = utc_now()
     for chain in range(ledger.chains):
@@ -163,7 +174,11 @@ async def get_rejections(program: ProgramPath, key: Key, ledger: LedgerDep) -> J
 
 @router.post("/members", response_model=schemas.EnrolmentAnswer, status_code=201, tags=["members"])
 async def enrol(
-    program: ProgramPath, body: schemas.EnrolmentBody, key: Key, ledger: LedgerDep, idempotency_key: OptionalKey = None
+    program: ProgramPath,
+    body: schemas.EnrolmentBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: OptionalKey = None,
 ) -> JSONResponse:
     """Enrol a member, or give an enrolled one more identifiers."""
     key.allow(("pos", "checkout"), program)
@@ -207,7 +222,11 @@ async def get_statement(
 
 @router.post("/purchases", response_model=schemas.PurchaseAnswer, status_code=201, tags=["activities"])
 async def record_purchase(
-    program: ProgramPath, body: schemas.PurchaseBody, key: Key, ledger: LedgerDep, idempotency_key: OptionalKey = None
+    program: ProgramPath,
+    body: schemas.PurchaseBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: OptionalKey = None,
 ) -> JSONResponse:
     """Record a purchase; the answer is what a till prints. The body's `id` makes it count once, on any road."""
     key.allow(("pos",), program, body.store)
@@ -237,7 +256,11 @@ async def record_purchase(
 
 @router.post("/returns", response_model=schemas.ReturnAnswer, status_code=201, tags=["activities"])
 async def record_return(
-    program: ProgramPath, body: schemas.ReturnBody, key: Key, ledger: LedgerDep, idempotency_key: OptionalKey = None
+    program: ProgramPath,
+    body: schemas.ReturnBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: OptionalKey = None,
 ) -> JSONResponse:
     """Record units brought back; the answer says how many points went back."""
     key.allow(("pos",), program, body.store)
@@ -263,19 +286,36 @@ async def record_return(
 
 @router.post("/members/{member}/holds", response_model=schemas.HoldAnswer, status_code=201, tags=["holds"])
 async def place_hold(
-    program: ProgramPath, member: MemberPath, body: schemas.HoldBody, key: Key, ledger: LedgerDep, idempotency_key: RequiredKey
+    program: ProgramPath,
+    member: MemberPath,
+    body: schemas.HoldBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: RequiredKey,
 ) -> JSONResponse:
     """Set points aside for an order. The Idempotency-Key becomes the hold's id."""
     key.allow(("checkout",), program)
     chain, member_id = await ledger.resolve(program, member)
     digest = _digest("hold", idempotency_key, body.order, str(body.amount), str(body.ttl_seconds))
     cause = Cause(f"{program}/hold", idempotency_key, digest)
-    command = PlaceHold(program, member_id, chain, cause, utc_now(), idempotency_key, body.order, body.amount, body.ttl_seconds)
+    command = PlaceHold(
+        program,
+        member_id,
+        chain,
+        cause,
+        utc_now(),
+        idempotency_key,
+        body.order,
+        body.amount,
+        body.ttl_seconds,
+    )
     return await _hold_answer(ledger, await ledger.queue.submit(command), idempotency_key)
 
 
 @router.get("/members/{member}/holds/{hold}", response_model=schemas.HoldAnswer, tags=["holds"])
-async def get_hold(program: ProgramPath, member: MemberPath, hold: HoldPath, key: Key, ledger: LedgerDep) -> JSONResponse:
+async def get_hold(
+    program: ProgramPath, member: MemberPath, hold: HoldPath, key: Key, ledger: LedgerDep
+) -> JSONResponse:
     """A hold as it is now."""
     key.allow(("checkout", "member", "audit"), program)
     chain, member_id = await ledger.resolve(program, member)
@@ -338,17 +378,23 @@ async def _told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[s
         return [decided.event for _, decided in outcome.events], views.balance(posted, held, debt)
     command: Command = outcome.command
     async with ledger.reader.snapshot() as connection:
-        events = await views.group(connection, outcome.chain, outcome.position, command.cause.source, command.cause.id)
+        events = await views.group(
+            connection, outcome.chain, outcome.position, command.cause.source, command.cause.id
+        )
         _refuse_if_refused(outcome, events)
         chain = chain_of(command.member, ledger.chains)
-        points: dict[str, int] = (await views.member(connection, chain, command.program, command.member))["points"]
+        points: dict[str, int] = (await views.member(connection, chain, command.program, command.member))[
+            "points"
+        ]
     return events, points
 
 
 def _refuse_if_refused(outcome: Outcome, events: list[e.Event]) -> None:
     if outcome.refusal is None:
         return
-    detail = next((event.detail for event in events if isinstance(event, e.ActivityRejected)), outcome.refusal[1])
+    detail = next(
+        (event.detail for event in events if isinstance(event, e.ActivityRejected)), outcome.refusal[1]
+    )
     raise Refusal(outcome.refusal[0], detail)
 
 
@@ -362,9 +408,21 @@ async def _hold_answer(ledger: Ledger, outcome: Outcome, hold_id: str) -> JSONRe
             answer["expires_at"] = first.expires_at.isoformat()
         case e.HoldCaptured():
             amount = first.amount + sum(points for _, points in first.released)
-            answer |= {"order": first.order, "amount": amount, "captured": first.amount, "state": "captured", "expires_at": ""}
+            answer |= {
+                "order": first.order,
+                "amount": amount,
+                "captured": first.amount,
+                "state": "captured",
+                "expires_at": "",
+            }
         case e.HoldReleased():
-            answer |= {"order": first.order, "amount": first.amount, "captured": 0, "state": first.reason, "expires_at": ""}
+            answer |= {
+                "order": first.order,
+                "amount": first.amount,
+                "captured": 0,
+                "state": first.reason,
+                "expires_at": "",
+            }
     return _answer(outcome, answer)
 
 
@@ -377,7 +435,10 @@ def _answer(outcome: Outcome, answer: dict[str, Any]) -> JSONResponse:
 
 def _same_key(idempotency_key: str | None, id_: str) -> None:
     if idempotency_key is not None and idempotency_key != id_:
-        raise Refusal("idempotency_key_mismatch", "the Idempotency-Key of an activity is its id: send the same, or leave the header out")
+        raise Refusal(
+            "idempotency_key_mismatch",
+            "the Idempotency-Key of an activity is its id: send the same, or leave the header out",
+        )
 
 
 def _digest(*parts: str) -> bytes:

@@ -54,7 +54,9 @@ class CommandQueue:
             Refusal: "temporarily_unavailable" when too many wait or the database can't be had.
         """
         if self._count >= WAITING_MAX:
-            raise Refusal("temporarily_unavailable", "too many commands are waiting: send it again in a second")
+            raise Refusal(
+                "temporarily_unavailable", "too many commands are waiting: send it again in a second"
+            )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[command.chain].append((command, future))
         self._count += 1
@@ -80,13 +82,15 @@ class CommandQueue:
             outcomes = await self._transaction([command for command, _ in batch])
         except PASSING_FAULTS as error:
             log.warning("commands not committed", commands=len(batch), error=repr(error))
-            refusal = Refusal("temporarily_unavailable", "the database can't be reached: send the same request again")
+            refusal = Refusal(
+                "temporarily_unavailable", "the database can't be reached: send the same request again"
+            )
             self._answer_all(batch, refusal)
         except InvariantBroken as error:
             self._answer_all(batch, error)
             if not self.broken.done():
                 self.broken.set_exception(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (not swallowed: the caller of the bad command gets it)
             if len(batch) == 1:
                 self._answer_all(batch, error)
                 return

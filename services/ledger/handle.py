@@ -33,7 +33,7 @@ DETAIL_CHARS_MAX = 500
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a command: its events with their positions, a refusal, or the first outcome of the same request."""
+    """What became of a command: events with their positions, a refusal, or the first outcome of the same request."""
 
     command: Command
     chain: int
@@ -65,7 +65,11 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
     """What follows from the commands, in order, put into `loaded`; nothing is written yet."""
     outcomes = []
     for command in commands:
-        seen = loaded.seen.get((command.cause.source, command.cause.id)) if command.cause.digest is not None else None
+        seen = (
+            loaded.seen.get((command.cause.source, command.cause.id))
+            if command.cause.digest is not None
+            else None
+        )
         if seen is not None:
             outcomes.append(_again(loaded, command, seen, recorded_at))
             continue
@@ -77,7 +81,7 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
 
 
 async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) -> None:
-    """Members named by an identifier get their member id and chain; those whom nobody knows keep the identifier's hash."""
+    """Members named by an identifier get their id and chain; those whom nobody knows keep the identifier's hash."""
     named = [c for c in commands if ":" in c.member and not isinstance(c, Enrol)]
     if not named:
         return
@@ -99,7 +103,15 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         version = "" if state is None else state.version
         type_, payload = wire.encode(decided.event)
         position = loaded.journal.append(
-            command.chain, command.program, decided.member, type_, decided.occurred_at, recorded_at, cause, version, payload
+            command.chain,
+            command.program,
+            decided.member,
+            type_,
+            decided.occurred_at,
+            recorded_at,
+            cause,
+            version,
+            payload,
         )
         loaded.changes.note(command.chain, command.program, decided, position)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
@@ -114,25 +126,30 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         events = _refuse(loaded, command, refused.code, refused.detail, append)
     position = events[0][0] if events else 0
     if command.cause.digest is not None:
-        _remember(loaded, command, position, refusal)
+        _remember(loaded, command, command.cause.digest, position, refusal)
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
 
 
-def _refuse(loaded: store.Loaded, command: Command, code: str, detail: str, append: Callable[[Decided], int]) -> list[tuple[int, Decided]]:
+def _refuse(
+    loaded: store.Loaded, command: Command, code: str, detail: str, append: Callable[[Decided], int]
+) -> list[tuple[int, Decided]]:
     known = (command.program, command.member) in loaded.book.members
     rejected = ActivityRejected(KINDS[type(command).__name__], code, detail[:DETAIL_CHARS_MAX])
     decided = Decided(rejected, command.member if known else None, command.now)
     return [(append(decided), decided)]
 
 
-def _remember(loaded: store.Loaded, command: Command, position: int, refusal: tuple[str, str] | None) -> None:
+def _remember(
+    loaded: store.Loaded, command: Command, digest: bytes, position: int, refusal: tuple[str, str] | None
+) -> None:
     cause, code = command.cause, None if refusal is None else refusal[0]
-    assert cause.digest is not None
-    loaded.seen[cause.source, cause.id] = store.Seen(cause.digest, command.member, command.chain, position, code)
+    loaded.seen[cause.source, cause.id] = store.Seen(digest, command.member, command.chain, position, code)
     place = store.inbox_chain(cause.source, cause.id, loaded.chains)
-    loaded.inbox_rows.append((place, cause.source, cause.id, cause.digest, command.chain, position, command.member, code))
+    loaded.inbox_rows.append(
+        (place, cause.source, cause.id, digest, command.chain, position, command.member, code)
+    )
 
 
 def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at: datetime) -> Outcome:
@@ -143,7 +160,9 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
         refusal = None if seen.rejection is None else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
     kind = KINDS[type(command).__name__]
-    detail = f"{kind} {command.cause.id!r} was sent before with other content: give the new one an id of its own"
+    detail = (
+        f"{kind} {command.cause.id!r} was sent before with other content: give the new one an id of its own"
+    )
     cause = command.cause
     rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
     type_, payload = wire.encode(rejected.event)

@@ -61,14 +61,19 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str
 
         async def watch_invariants(stop: asyncio.Event) -> None:
             stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({stopping, queue.broken}, return_when=asyncio.FIRST_COMPLETED)
+            watched: set[asyncio.Future[Any]] = {stopping, queue.broken}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if queue.broken.done():
                 queue.broken.result()
 
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
-                return {"ready": True, "consumers": consumer.lag(), "relay": {"behind": await behind(session, SERVICE)}}
+                return {
+                    "ready": True,
+                    "consumers": consumer.lag(),
+                    "relay": {"behind": await behind(session, SERVICE)},
+                }
 
         app = create_app(api.Ledger(queue, reader, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
@@ -84,7 +89,11 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str
 
 def create_app(ledger: api.Ledger, keys: Keys) -> FastAPI:
     """The HTTP application."""
-    app = FastAPI(title="Tallybook ledger", version="1", description="The book of points: activities in, balances and holds out.")
+    app = FastAPI(
+        title="Tallybook ledger",
+        version="1",
+        description="The book of points: activities in, balances and holds out.",
+    )
     app.state.ledger = ledger
     app.state.keys = keys
     install_problems(app, api.STATUS_OF)

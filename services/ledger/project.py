@@ -18,14 +18,26 @@ from services.ledger.domain.postings import postings_of
 MemberKey = tuple[str, str]
 
 POSTING_COLUMNS = ("chain", "position", "seq", "program", "debit", "credit", "asset", "amount", "lot")
-LOT_COLUMNS = ("chain", "program", "member", "lot", "amount", "remaining", "held", "earned_at", "expires_at", "purchase")
+LOT_COLUMNS = (
+    "chain",
+    "program",
+    "member",
+    "lot",
+    "amount",
+    "remaining",
+    "held",
+    "earned_at",
+    "expires_at",
+    "purchase",
+)
 
 DELETE_MEMBERS = """
 DELETE FROM members AS m USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 WHERE m.chain = k.chain AND m.program = k.program AND m.member = k.member
 """
 UPSERT_ACCOUNTS = """
-INSERT INTO accounts SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+INSERT INTO accounts
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
 ON CONFLICT (chain, program, member, asset)
 DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt
 """
@@ -43,7 +55,8 @@ WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.
 """
 MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
 DELETE_SETTLEMENTS = """
-DELETE FROM settlements AS s USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
+DELETE FROM settlements AS s
+USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
 WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
 """
 UPSERT_PROGRAMS = """
@@ -54,7 +67,15 @@ HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
     "allocation_lots", "allocation_points",
 )  # fmt: skip
-SETTLEMENT_COLUMNS = ("chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted")
+SETTLEMENT_COLUMNS = (
+    "chain",
+    "program",
+    "member",
+    "purchase",
+    "returned_lines",
+    "returned_units",
+    "adjusted",
+)
 
 
 class Changes:
@@ -141,7 +162,9 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         there = [key for key, is_there in changes.members.items() if is_there]
         if there:
             await tx.execute(DELETE_MEMBERS, *_transposed([row[:3] for row in member_rows(book, there)]))
-        await tx.copy_records_to_table("members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS)
+        await tx.copy_records_to_table(
+            "members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS
+        )
     if changes.accounts:
         await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
     if changes.holds:
@@ -159,7 +182,8 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
         await tx.executemany(
-            "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", changes.versions
+            "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            changes.versions,
         )
     if changes.programs:
         await tx.execute(UPSERT_PROGRAMS, *_transposed(program_rows(book, changes.programs)))
@@ -172,7 +196,18 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
         member = book.members[program, member_id]
         lot = member.lots[lot_id]
         rows.append(
-            (member.chain, program, member_id, lot.id, lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase)
+            (
+                member.chain,
+                program,
+                member_id,
+                lot.id,
+                lot.amount,
+                lot.remaining,
+                lot.held,
+                lot.earned_at,
+                lot.expires_at,
+                lot.purchase,
+            )
         )
     return rows
 
@@ -182,8 +217,13 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
     rows = []
     for key in keys:
         member = book.members[key]
-        if member.complete and member.posted != sum([lot.remaining for lot in member.lots.values()]) - member.debt:
-            raise InvariantBroken(f"L2: {member.id} of {member.program}: posted {member.posted} is not lots less debt {member.debt}")
+        if (
+            member.complete
+            and member.posted != sum([lot.remaining for lot in member.lots.values()]) - member.debt
+        ):
+            raise InvariantBroken(
+                f"L2: {member.id} of {member.program}: posted {member.posted} is not lots less debt {member.debt}"
+            )
         rows.append((member.chain, *key, POINTS, member.posted, member.held, member.debt))
     # In one order everywhere, so that two transactions never wait for each other in a ring.
     rows.sort(key=lambda row: row[:3])
@@ -193,7 +233,14 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
 def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     """Rows of `members` as they are now."""
     return [
-        (m.chain, m.program, m.id, m.enrolled_at, [since for since, _ in m.tiers], [name for _, name in m.tiers])
+        (
+            m.chain,
+            m.program,
+            m.id,
+            m.enrolled_at,
+            [since for since, _ in m.tiers],
+            [name for _, name in m.tiers],
+        )
         for m in (book.members[key] for key in keys)
     ]
 
@@ -205,8 +252,8 @@ def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[An
         member = book.members[program, member_id]
         hold = member.holds[hold_id]
         rows.append(
-            (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
-             [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations])
+            (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at,
+             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations])
         )  # fmt: skip
     return rows
 
@@ -225,7 +272,10 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
 
 def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: int) -> list[tuple[Any, ...]]:
     """Rows of `identifiers` from (program, hash, kind, member)."""
-    return [(spread(digest, chains), program, digest, kind, member) for program, digest, kind, member in identifiers]
+    return [
+        (spread(digest, chains), program, digest, kind, member)
+        for program, digest, kind, member in identifiers
+    ]
 
 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:

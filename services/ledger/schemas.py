@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
-MemberRef = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")]
+MemberRef = Annotated[
+    str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")
+]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
@@ -86,7 +88,9 @@ class HoldBody(Body):
 
 
 class CaptureBody(Body):
-    amount: Int64 | None = Field(default=None, description="Points; all of the hold when absent. The rest is released.")
+    amount: Int64 | None = Field(
+        default=None, description="Points; all of the hold when absent. The rest is released."
+    )
 
 
 class ReleaseBody(Body):

@@ -21,11 +21,11 @@ from services.ledger.domain.commands import (
     Command,
     Enrol,
     PlaceHold,
-    RecordPurchase,
     RecordReturn,
     ReleaseHold,
 )
 from services.ledger.domain.decide import tick_before
+from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
@@ -36,7 +36,8 @@ SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier)
 
 FIND_INBOX = """
 SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.rejection
-FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id) JOIN inbox AS i USING (chain, source, event_id)
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
+JOIN inbox AS i USING (chain, source, event_id)
 """
 FIND_PROGRAMS = "SELECT chain, program, version, clock_at FROM programs WHERE chain = ANY($1::smallint[])"
 FIND_VERSIONS = """
@@ -48,7 +49,8 @@ SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chai
 JOIN lots AS l ON l.chain = k.chain AND l.program = k.program AND l.expires_at <= k.until AND l.remaining > l.held
 """
 FIND_DUE_HOLDS = """
-SELECT h.chain, h.program, h.member FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+SELECT h.chain, h.program, h.member
+FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
 JOIN holds AS h ON h.chain = k.chain AND h.program = k.program AND h.state = 'open' AND h.expires_at <= k.until
 """
 FIND_MEMBERS = """
@@ -136,7 +138,9 @@ def inbox_chain(source: str, event_id: str, chains: int) -> int:
     return spread(f"{source}/{event_id}".encode(), chains)
 
 
-async def find_identifiers(tx: Transaction, wanted: Iterable[tuple[str, bytes]], chains: int) -> dict[tuple[str, bytes], str]:
+async def find_identifiers(
+    tx: Transaction, wanted: Iterable[tuple[str, bytes]], chains: int
+) -> dict[tuple[str, bytes], str]:
     """Member ids by (program, hash)."""
     keys = sorted(set(wanted))
     if not keys:
@@ -155,19 +159,30 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     await _load_programs(tx, book, programs, list(journal.heads))
     due = _due_until(book, commands)
     keys: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if c.member}
-    spenders: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if isinstance(c, SPENDING)}
+    spenders: dict[Key, None] = {
+        (c.chain, c.program, c.member): None for c in commands if isinstance(c, SPENDING)
+    }
     due_lots = []
     if due:
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
         due_lots = await tx.fetch(FIND_DUE_LOTS, *places)
         keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
-        timing_out = {(r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)}
+        timing_out = {
+            (r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)
+        }
         keys.update(timing_out)
         spenders.update(timing_out)
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
         book.members[row["program"], row["member"]] = Member(
-            row["member"], row["program"], row["chain"], row["enrolled_at"], row["posted"], row["held"], row["debt"], tiers
+            row["member"],
+            row["program"],
+            row["chain"],
+            row["enrolled_at"],
+            row["posted"],
+            row["held"],
+            row["debt"],
+            tiers,
         )
     if spenders:
         await _load_spenders(tx, book, commands, spenders, chains)
@@ -175,7 +190,9 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         member = book.members[row["program"], row["member"]]
         if row["lot"] not in member.lots:
             _add_lot(book, member, row)
-    enrolments = [(c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers]
+    enrolments = [
+        (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
+    ]
     book.identifiers = await find_identifiers(tx, enrolments, chains)
     return Loaded(book, journal, seen, chains)
 
@@ -188,12 +205,16 @@ async def save(tx: Transaction, loaded: Loaded) -> None:
     await project.write(tx, loaded.book, loaded.changes, loaded.chains)
 
 
-async def _load_inbox(tx: Transaction, commands: Sequence[Command], chains: int) -> dict[tuple[str, str], Seen]:
+async def _load_inbox(
+    tx: Transaction, commands: Sequence[Command], chains: int
+) -> dict[tuple[str, str], Seen]:
     causes = [command.cause for command in commands if command.cause.digest is not None]
     if not causes:
         return {}
     places = [inbox_chain(cause.source, cause.id, chains) for cause in causes]
-    rows = await tx.fetch(FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes])
+    rows = await tx.fetch(
+        FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
+    )
     return {
         (row["source"], row["event_id"]): Seen(
             row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
@@ -229,7 +250,9 @@ async def _load_spenders(
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
     named = {
-        (c.chain, c.program, c.member, c.hold): None for c in commands if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
+        (c.chain, c.program, c.member, c.hold): None
+        for c in commands
+        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
     }
     named_columns = [[key[i] for key in named] for i in range(4)]
     for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
@@ -247,7 +270,9 @@ async def _load_spenders(
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
-            book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(returned, row["adjusted"])
+            book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
+                returned, row["adjusted"]
+            )
         await _load_purchases(tx, book, commands, chains)
 
 
@@ -267,11 +292,17 @@ async def _load_purchases(tx: Transaction, book: Book, commands: Sequence[Comman
         if member is None:
             continue
         event = wire.decode(row["type"], row["payload"])
-        if isinstance(event, wire.e.PurchaseRecorded):
+        if isinstance(event, PurchaseRecorded):
             p = event.purchase
             if p.id not in member.purchases:
-                member.purchases[p.id] = PurchaseFact(p.id, row["position"], p.occurred_at, row["program_version"], p.lines)
-        elif isinstance(event, wire.e.PointsAccrued) and event.reason == "purchase" and event.purchase in member.purchases:
+                member.purchases[p.id] = PurchaseFact(
+                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines
+                )
+        elif (
+            isinstance(event, PointsAccrued)
+            and event.reason == "purchase"
+            and event.purchase in member.purchases
+        ):
             member.purchases[event.purchase].accrued = event.points
 
 
@@ -282,7 +313,13 @@ def purchase_source(program: str) -> str:
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
     lot = Lot(
-        row["lot"], row["amount"], row["remaining"], row["held"], row["earned_at"], row["expires_at"], row["purchase"]
+        row["lot"],
+        row["amount"],
+        row["remaining"],
+        row["held"],
+        row["earned_at"],
+        row["expires_at"],
+        row["purchase"],
     )
     member.lots[lot.id] = lot
     book.expect_lot(member, lot)

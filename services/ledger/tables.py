@@ -146,5 +146,14 @@ program_versions = Table(
 )
 
 APPEND_ONLY = ("postings",)
-PROJECTIONS = ("members", "accounts", "lots", "holds", "settlements", "identifiers", "programs", "program_versions")
+PROJECTIONS = (
+    "members",
+    "accounts",
+    "lots",
+    "holds",
+    "settlements",
+    "identifiers",
+    "programs",
+    "program_versions",
+)
 """What replay throws away and rebuilds from the journal."""

@@ -17,6 +17,7 @@ from services.ledger.store import Programs
 log = structlog.get_logger("ticker")
 
 LOOK_EVERY_SECONDS = 2.0
+PUT_OFF: tuple[type[Exception], ...] = (*PASSING_FAULTS, Refusal)
 
 FIND_WORK = """
 -- Chains and programs whose clock is an hour behind, or where a lot or a hold has fallen due since.
@@ -43,7 +44,7 @@ class Ticker:
         while not stop.is_set():
             try:
                 await self.tick()
-            except (*PASSING_FAULTS, Refusal) as error:
+            except PUT_OFF as error:
                 # The next look finds the same work: nothing is lost by waiting for it.
                 log.warning("tick put off", error=repr(error))
             with contextlib.suppress(TimeoutError):

@@ -12,7 +12,17 @@ from services.common.errors import Refusal
 from services.common.program_document import load_json
 from services.ledger import wire
 from services.ledger.domain import events as e
-from services.ledger.tables import accounts, holds, identifiers, inbox, journal, members, postings, program_versions, programs
+from services.ledger.tables import (
+    accounts,
+    holds,
+    identifiers,
+    inbox,
+    journal,
+    members,
+    postings,
+    program_versions,
+    programs,
+)
 
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
@@ -29,7 +39,9 @@ def balance(posted: int, held: int, debt: int) -> dict[str, int]:
 async def member(connection: AsyncConnection, chain: int, program: str, member_id: str) -> dict[str, Any]:
     """A member's balance, tier and clock. Raises Refusal("unknown_member")."""
     key = and_(
-        members.c.chain == accounts.c.chain, members.c.program == accounts.c.program, members.c.member == accounts.c.member
+        members.c.chain == accounts.c.chain,
+        members.c.program == accounts.c.program,
+        members.c.member == accounts.c.member,
     )
     query = (
         select(members, accounts.c.posted, accounts.c.held, accounts.c.debt, programs.c.clock_at)
@@ -50,18 +62,27 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
     }
 
 
-async def by_identifier(connection: AsyncConnection, program_id: str, digest: bytes, chains: int) -> str | None:
+async def by_identifier(
+    connection: AsyncConnection, program_id: str, digest: bytes, chains: int
+) -> str | None:
     """The member id behind an identifier's hash."""
     query = select(identifiers.c.member).where(
-        identifiers.c.chain == spread(digest, chains), identifiers.c.program == program_id, identifiers.c.hash == digest
+        identifiers.c.chain == spread(digest, chains),
+        identifiers.c.program == program_id,
+        identifiers.c.hash == digest,
     )
     return (await connection.execute(query)).scalar_one_or_none()
 
 
-async def hold(connection: AsyncConnection, chain: int, program: str, member_id: str, hold_id: str) -> dict[str, Any]:
+async def hold(
+    connection: AsyncConnection, chain: int, program: str, member_id: str, hold_id: str
+) -> dict[str, Any]:
     """A hold as it is now. Raises Refusal("hold_unknown")."""
     query = select(holds).where(
-        holds.c.chain == chain, holds.c.program == program, holds.c.member == member_id, holds.c.hold == hold_id
+        holds.c.chain == chain,
+        holds.c.program == program,
+        holds.c.member == member_id,
+        holds.c.hold == hold_id,
     )
     row = (await connection.execute(query)).mappings().first()
     if row is None:
@@ -81,7 +102,13 @@ async def statement(
 ) -> dict[str, Any]:
     """A member's rows after a position, oldest first, a page at a time."""
     query = (
-        select(journal.c.position, journal.c.type, journal.c.occurred_at, journal.c.recorded_at, journal.c.payload)
+        select(
+            journal.c.position,
+            journal.c.type,
+            journal.c.occurred_at,
+            journal.c.recorded_at,
+            journal.c.payload,
+        )
         .where(
             journal.c.chain == chain,
             journal.c.program == program,
@@ -97,7 +124,11 @@ async def statement(
     for row in rows[:limit]:
         event = wire.decode(row.type, row.payload)
         points, text, details = describe(event)
-        rules = [{"rule": r.rule, "arithmetic": r.arithmetic} for r in event.rules] if isinstance(event, e.PointsAccrued) else []
+        rules = (
+            [{"rule": r.rule, "arithmetic": r.arithmetic} for r in event.rules]
+            if isinstance(event, e.PointsAccrued)
+            else []
+        )
         entries.append(
             {
                 "position": row.position,
@@ -119,26 +150,47 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.PurchaseRecorded():
             p = event.purchase
             amount = sum(line.amount for line in p.lines)
-            return 0, f"purchase {p.id} of {amount} {p.currency} minor units", {"purchase": p.id, "amount": amount}
+            return (
+                0,
+                f"purchase {p.id} of {amount} {p.currency} minor units",
+                {"purchase": p.id, "amount": amount},
+            )
         case e.PointsAccrued():
             why = "earned by" if event.reason == "purchase" else "added by the tier for"
             debt = f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
             expires_at = event.expires_at.isoformat() if event.expires_at else None
-            details = {"purchase": event.purchase, "tier": event.tier, "expires_at": expires_at, "debt_repaid": event.debt_repaid}
+            details = {
+                "purchase": event.purchase,
+                "tier": event.tier,
+                "expires_at": expires_at,
+                "debt_repaid": event.debt_repaid,
+            }
             return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
         case e.ReturnRecorded():
             amount = sum(line.amount for line in event.lines)
             a = event.activity
-            return 0, f"return {a.id} of purchase {a.of}, {amount} minor units", {"return": a.id, "purchase": a.of, "amount": amount}
+            return (
+                0,
+                f"return {a.id} of purchase {a.of}, {amount} minor units",
+                {"return": a.id, "purchase": a.of, "amount": amount},
+            )
         case e.PointsClawedBack():
             why = "return" if event.reason == "return" else "tier"
             text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
             return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
         case e.HoldPlaced():
-            return 0, f"{event.amount} points held for order {event.order}", {"hold": event.hold, "order": event.order}
+            return (
+                0,
+                f"{event.amount} points held for order {event.order}",
+                {"hold": event.hold, "order": event.order},
+            )
         case e.HoldCaptured():
-            return -event.amount, f"{event.amount} points spent on order {event.order}", {"hold": event.hold, "order": event.order}
+            return (
+                -event.amount,
+                f"{event.amount} points spent on order {event.order}",
+                {"hold": event.hold, "order": event.order},
+            )
         case e.HoldReleased():
             text = f"hold of {event.amount} points for order {event.order} {event.reason}"
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
@@ -154,7 +206,9 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
     return 0, type(event).__name__, {}
 
 
-async def group(connection: AsyncConnection, chain: int, position: int, source: str, cause_id: str) -> list[e.Event]:
+async def group(
+    connection: AsyncConnection, chain: int, position: int, source: str, cause_id: str
+) -> list[e.Event]:
     """The events of the request whose first row stands at `position`: its first outcome, told again."""
     query = (
         select(journal.c.type, journal.c.payload)
@@ -228,4 +282,4 @@ async def rejections(connection: AsyncConnection, program_id: str) -> dict[str, 
         .where(inbox.c.rejection.is_not(None), inbox.c.source.startswith(f"{program_id}/", autoescape=True))
         .group_by(inbox.c.rejection)
     )
-    return {code: count for code, count in (await connection.execute(query)).all()}
+    return {row[0]: row[1] for row in await connection.execute(query)}

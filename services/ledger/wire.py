@@ -10,15 +10,22 @@ from operator import attrgetter
 from typing import Any
 
 from google.protobuf.message import Message
-from tallybook.activities.v1 import activities_pb2 as activities
-from tallybook.ledger.v1 import events_pb2 as pb
-from tallybook.tiering.v1 import events_pb2 as tiering
 
 from services.common.chain import micros
 from services.common.codec import NANOS_PER_MICRO, time_of
 from services.common.errors import InvariantBroken, Undecodable
 from services.ledger.domain import events as e
-from services.ledger.domain.commands import Command, Purchase, PurchaseLine, RecordPurchase, RecordReturn, Return
+from services.ledger.domain.commands import (
+    Command,
+    Purchase,
+    PurchaseLine,
+    RecordPurchase,
+    RecordReturn,
+    Return,
+)
+from tallybook.activities.v1 import activities_pb2 as activities
+from tallybook.ledger.v1 import events_pb2 as pb
+from tallybook.tiering.v1 import events_pb2 as tiering
 
 ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Purchase": activities.Purchase,
@@ -55,7 +62,9 @@ class Identifiers:
             return member
         match = IDENTIFIER.fullmatch(member)
         if match is None:
-            raise Undecodable("member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value")
+            raise Undecodable(
+                "member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
+            )
         return f"{match[1]}:{self.digest(match[1], match[2]).hex()}"
 
 
@@ -74,7 +83,7 @@ def bounded(value: str, field: str) -> str:
 
 
 def check_texts(message: Any, lines: list[PurchaseLine]) -> None:
-    """The free texts of an activity are as short as HTTP wants them, whichever road they came by. Raises Undecodable."""
+    """The free texts of an activity are as short as HTTP wants them, by whichever road. Raises Undecodable."""
     bounded(message.store, "store")
     bounded(message.channel, "channel")
     for line in lines:
@@ -95,7 +104,11 @@ def purchase_of(message: Any) -> Purchase:
         raise Undecodable("occurred_at is missing")
     lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
     return Purchase(
-        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, message.SerializeToString()
+        required_id(message.id, "id"),
+        time_of(message.occurred_at),
+        message.currency,
+        lines,
+        message.SerializeToString(),
     )
 
 
@@ -105,21 +118,24 @@ def return_of(message: Any) -> Return:
         raise Undecodable("occurred_at is missing")
     lines = [(line.line, line.quantity) for line in message.lines]
     of = bounded(message.of, "of")
-    return Return(required_id(message.id, "id"), time_of(message.occurred_at), of, lines, message.SerializeToString())
+    return Return(
+        required_id(message.id, "id"), time_of(message.occurred_at), of, lines, message.SerializeToString()
+    )
 
 
 def rename(command: Command, member: str) -> None:
     """Give a command the member id behind the identifier that it came with, in its content too."""
     command.member = member
-    activity: Any = None
     if isinstance(command, RecordPurchase):
-        activity, cls = command.purchase, activities.Purchase
+        command.purchase.content = _named(activities.Purchase.FromString(command.purchase.content), member)
     elif isinstance(command, RecordReturn):
-        activity, cls = command.activity, activities.Return
-    if activity is not None:
-        message = cls.FromString(activity.content)
-        message.member = member
-        activity.content = message.SerializeToString()
+        command.activity.content = _named(activities.Return.FromString(command.activity.content), member)
+
+
+def _named(message: Any, member: str) -> bytes:
+    message.member = member
+    content: bytes = message.SerializeToString()
+    return content
 
 
 def digest_of(message: Any) -> bytes:
@@ -159,13 +175,17 @@ def encode(event: e.Event) -> tuple[str, bytes]:
             message = pb.MemberEnrolled(by=event.by)
         case e.IdentifiersLinked():
             message = pb.IdentifiersLinked(
-                identifiers=[pb.HashedIdentifier(kind=kind, hash=digest) for kind, digest in event.identifiers]
+                identifiers=[
+                    pb.HashedIdentifier(kind=kind, hash=digest) for kind, digest in event.identifiers
+                ]
             )
         case e.ReturnRecorded():
             message = pb.ReturnRecorded(
                 activity=activities.Return.FromString(event.activity.content),
                 lines=[
-                    pb.ReturnedLine(line=x.line, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount)
+                    pb.ReturnedLine(
+                        line=x.line, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount
+                    )
                     for x in event.lines
                 ],
             )
@@ -177,7 +197,10 @@ def encode(event: e.Event) -> tuple[str, bytes]:
             )  # fmt: skip
         case e.HoldPlaced():
             message = pb.HoldPlaced(
-                hold=event.hold, order=event.order, amount=event.amount, allocations=_allocations(event.allocations)
+                hold=event.hold,
+                order=event.order,
+                amount=event.amount,
+                allocations=_allocations(event.allocations),
             )
             _set_time(message.expires_at, event.expires_at)
         case e.HoldCaptured():

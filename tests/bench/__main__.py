@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +28,7 @@ from services.ops.importing.publish import publish
 from services.ops.install import ServiceDatabase, create_database, drop_database, migrate
 from services.ops.local.stack import Stack
 from tests.bench import measure, raw, synthetic
+from tests.poll import eventually
 
 MEMBERS = 5_000
 ROUND_PURCHASES = 60_000
@@ -33,6 +36,7 @@ END_TO_END_PURCHASES = 40_000
 GROWTH_EVENTS = 1_000_000
 GROWTH_MEMBERS = 100_000
 REDEEM_SECONDS = 20.0
+LEVEL_SECONDS = 600.0
 BATCH_RECORDS = 500
 
 console = Console()
@@ -48,9 +52,19 @@ class Bench:
         self.results: list[dict[str, Any]] = []
         self.memory: dict[str, int] = {}
 
-    def report(self, what: str, value: float, unit: str, ratio: float | None = None, limit: float | None = None, **more: Any) -> None:
+    def report(
+        self,
+        what: str,
+        value: float,
+        unit: str,
+        ratio: float | None = None,
+        limit: float | None = None,
+        **more: Any,
+    ) -> None:
         """Note and print one result; `limit` is the least that the ratio (or, without one, the value) should be."""
-        self.results.append({"what": what, "value": value, "unit": unit, "ratio": ratio, "limit": limit, **more})
+        self.results.append(
+            {"what": what, "value": value, "unit": unit, "ratio": ratio, "limit": limit, **more}
+        )
         shown = f"{value:,.0f} {unit}" + ("" if ratio is None else f", ratio {ratio:.2f}")
         console.print(f"  {what}: {shown}" + ("" if limit is None else f" (at least {limit:g})"))
 
@@ -97,7 +111,9 @@ class Bench:
     async def raw_limit(self, since: dict[int, int], purchases: int) -> float:
         """Purchases a second when their rows are only COPYed, into a database of their own on the same server."""
         rows = await raw.rows_of(self.stack.owner_url("ledger"), since)
-        database = ServiceDatabase("ledger", f"raw_{secrets.token_hex(4)}", secrets.token_urlsafe(24), self.stack.state.server_url)
+        database = ServiceDatabase(
+            "ledger", f"raw_{secrets.token_hex(4)}", secrets.token_urlsafe(24), self.stack.state.server_url
+        )
         await create_database(database, adopt=False)
         try:
             migrate(database)
@@ -115,7 +131,9 @@ class Bench:
             speed, cpu = await self.ingest(count)
             self.stack.stop_services()
             limit = await self.raw_limit(since, count)
-            console.print(f"  round {round_number}: ingest {speed:,.0f}/s ({cpu:.0f} us CPU each), raw {limit:,.0f}/s")
+            console.print(
+                f"  round {round_number}: ingest {speed:,.0f}/s ({cpu:.0f} us CPU each), raw {limit:,.0f}/s"
+            )
             ratios.append(speed / limit)
             speeds.append(speed)
         speed = sum(speeds) / len(speeds)
@@ -138,7 +156,9 @@ class Bench:
         await self._level()
         speed = count / (time.monotonic() - started)
         self.see_memory()
-        self.report("end to end (with the services' start)", speed, "purchases/s", speed / self.raw_speed, 0.2)
+        self.report(
+            "end to end (with the services' start)", speed, "purchases/s", speed / self.raw_speed, 0.2
+        )
 
     async def _level(self) -> None:
         """Return when tiering and rewards have applied the ledger's journal, and the ledger tiering's."""
@@ -151,16 +171,13 @@ class Bench:
     async def _applied(self, reader: str, writer: str) -> None:
         topic = {"ledger": "ledger.v1", "tiering": "tiers.v1"}[writer]
         goal = sum((await measure.heads(self.stack.owner_url(writer))).values())
-        import asyncpg
-
         connection = await asyncpg.connect(self.stack.owner_url(reader))
         try:
-            while goal > int(
-                await connection.fetchval(
-                    "SELECT coalesce(sum(position), 0) FROM stream_positions WHERE topic LIKE '%' || $1", topic
-                )
-            ):
-                await asyncio.sleep(measure.POLL_SECONDS)
+
+            async def applied() -> bool:
+                return goal <= int(await connection.fetchval(measure.APPLIED, topic))
+
+            await eventually(applied, f"{reader} has applied {topic}", LEVEL_SECONDS)
         finally:
             await connection.close()
 
@@ -170,7 +187,14 @@ class Bench:
         self.stack.start_service("ledger")
         seconds = max(5.0, REDEEM_SECONDS * self.scale)
         state = self.stack.state
-        command = [sys.executable, "-m", "tests.bench.checkout", self.stack.url("ledger"), state.ops_key, str(seconds)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.checkout",
+            self.stack.url("ledger"),
+            state.ops_key,
+            str(seconds),
+        ]
         client = await asyncio.create_subprocess_exec(
             *command, str(MEMBERS), secrets.token_hex(4), stdout=asyncio.subprocess.PIPE
         )
@@ -183,8 +207,19 @@ class Bench:
         out, _ = await client.communicate()
         found = json.loads(out)
         self.see_memory()
-        self.report("redeem", found["pairs_per_second"], "pairs/s", None, 500, p50_ms=found["p50_ms"], p99_ms=found["p99_ms"], refused=found["refused"])
-        console.print(f"    p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms (at most 50), refused {found['refused']}")
+        self.report(
+            "redeem",
+            found["pairs_per_second"],
+            "pairs/s",
+            None,
+            500,
+            p50_ms=found["p50_ms"],
+            p99_ms=found["p99_ms"],
+            refused=found["refused"],
+        )
+        console.print(
+            f"    p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms (at most 50), refused {found['refused']}"
+        )
 
     def replay(self, ingest_speed: float) -> None:
         """The journal into rebuilt projections, digests compared."""
@@ -192,7 +227,7 @@ class Bench:
         started = time.monotonic()
         subprocess.run(
             [sys.executable, "-m", "services.ops.cli", "replay", "ledger"],
-            check=True, stdout=subprocess.DEVNULL, env={**_environment(), "TALLY_HOME": str(self.stack.home)},
+            check=True, stdout=subprocess.DEVNULL, env={**os.environ, "TALLY_HOME": str(self.stack.home)},
         )  # fmt: skip
         speed = purchases / (time.monotonic() - started)
         self.report("replay", speed, "purchases/s", speed / ingest_speed, 3.0)
@@ -216,12 +251,6 @@ class Bench:
         )  # fmt: skip
 
 
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
-
-
 async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
     """All phases in order."""
     bench = Bench(stack, scale)
@@ -243,10 +272,16 @@ def main() -> None:
     every = ["end_to_end", "redeem", "replay", "growth"]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
-    parser.add_argument("--only", nargs="*", default=every, choices=every, help="phases beside ingest, which always runs")
+    parser.add_argument(
+        "--only", nargs="*", default=every, choices=every, help="phases beside ingest, which always runs"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tallybook-bench-") as folder:
-        stack = Stack.at(Path(folder) / "stack", database_prefix=f"b{secrets.token_hex(3)}", topic_prefix=f"b{secrets.token_hex(3)}.")
+        stack = Stack.at(
+            Path(folder) / "stack",
+            database_prefix=f"b{secrets.token_hex(3)}",
+            topic_prefix=f"b{secrets.token_hex(3)}.",
+        )
         Path(folder).chmod(0o711)
         try:
             stack.up(console.print)
@@ -256,7 +291,9 @@ def main() -> None:
     table = Table("what", "measured", "ratio", "at least", title="Tallybook bench")
     for result in bench.results:
         ratio = "" if result["ratio"] is None else f"{result['ratio']:.2f}"
-        table.add_row(result["what"], f"{result['value']:,.0f} {result['unit']}", ratio, f"{result['limit']:g}")
+        table.add_row(
+            result["what"], f"{result['value']:,.0f} {result['unit']}", ratio, f"{result['limit']:g}"
+        )
     for name, used in bench.memory.items():
         table.add_row(f"memory of {name}", f"{used} MB", "", "under 400 MB")
     console.print(table)

@@ -16,17 +16,24 @@ from urllib.parse import urlsplit
 CLIENTS = 32
 
 
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str, path: str, key: str, body: bytes) -> int:
+async def _request(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str, path: str, key: str, body: bytes
+) -> int:
     writer.write(
-        f"POST {path} HTTP/1.1\r\n{head}Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        f"POST {path} HTTP/1.1\r\n{head}Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
     )
     answer = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    length = next(
+        int(line[15:]) for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")
+    )
     await reader.readexactly(length)
     return int(answer[9:12])
 
 
-async def _client(number: int, url: str, token: str, until: float, members: int, seed: str, found: dict[str, list[float]]) -> None:
+async def _client(
+    number: int, url: str, token: str, until: float, members: int, seed: str, found: dict[str, list[float]]
+) -> None:
     there = urlsplit(url)
     reader, writer = await asyncio.open_connection(there.hostname, there.port)
     head = f"Host: {there.netloc}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
@@ -37,7 +44,9 @@ async def _client(number: int, url: str, token: str, until: float, members: int,
         hold = f"{seed}-{number}-{count}"
         member = f"/v1/programs/bench/members/m{chance.randrange(members)}/holds"
         started = time.monotonic()
-        status = await _request(reader, writer, head, member, hold, b'{"order":"%s","amount":1}' % hold.encode())
+        status = await _request(
+            reader, writer, head, member, hold, b'{"order":"%s","amount":1}' % hold.encode()
+        )
         middle = time.monotonic()
         found["hold"].append(middle - started)
         if status != 201:
@@ -67,4 +76,8 @@ async def main(url: str, token: str, seconds: float, members: int, seed: str) ->
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))))
+    print(
+        json.dumps(
+            asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))
+        )
+    )

@@ -9,9 +9,13 @@ import asyncpg
 import psutil
 
 from services.ops.local.stack import Stack
+from tests.poll import eventually
 
 POLL_SECONDS = 0.05
 TAKEN = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_offsets WHERE topic LIKE '%' || $1"
+APPLIED = "SELECT coalesce(sum(position), 0) FROM stream_positions WHERE topic LIKE '%' || $1"
+UNRELAYED = "SELECT sum(h.position - r.position) > 0 FROM chain_heads h JOIN relay_positions r USING (chain)"
+RELAY_SECONDS = 600.0
 HEADS = "SELECT chain, position FROM chain_heads"
 
 
@@ -57,10 +61,11 @@ async def until_relayed(url: str) -> None:
     """Return when the journal at `url` is published whole."""
     connection = await asyncpg.connect(url)
     try:
-        while await connection.fetchval(
-            "SELECT sum(h.position - r.position) > 0 FROM chain_heads h JOIN relay_positions r USING (chain)"
-        ):
-            await asyncio.sleep(POLL_SECONDS)
+
+        async def relayed() -> bool:
+            return not await connection.fetchval(UNRELAYED)
+
+        await eventually(relayed, "the journal is published", RELAY_SECONDS)
     finally:
         await connection.close()
 

@@ -27,10 +27,14 @@ async def rows_of(url: str, since: dict[int, int]) -> dict[str, list[tuple[objec
             ("inbox", "journal_chain", "position"),
             ("lots", "chain", "lot"),
         ):
-            query = f"SELECT t.* FROM {table} AS t {after} ON s.chain = t.{place} AND t.{column} > s.after ORDER BY t.{place}, t.{column}"
+            query = (
+                f"SELECT t.* FROM {table} AS t {after} "  # noqa: S608 (names from the tuple above)
+                f"ON s.chain = t.{place} AND t.{column} > s.after ORDER BY t.{place}, t.{column}"
+            )
             found[table] = [tuple(row) for row in await connection.fetch(query, chains, positions)]
         for table in ("members", "accounts"):
-            found[table] = [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY chain")]
+            query = f"SELECT * FROM {table} ORDER BY chain"  # noqa: S608
+            found[table] = [tuple(row) for row in await connection.fetch(query)]
         return found
     finally:
         await connection.close()

@@ -35,19 +35,25 @@ PROGRAM = {
         "metric": "spend",
         "window": {"months": 12},
         "review": {"months": 12},
-        "tiers": [{"name": "member", "from": 0}, {"name": "silver", "from": 100_000}, {"name": "gold", "from": 250_000}],
+        "tiers": [
+            {"name": "member", "from": 0},
+            {"name": "silver", "from": 100_000},
+            {"name": "gold", "from": 250_000},
+        ],
     },
-    "rewards": {"catalogue": [{"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}]},
+    "rewards": {
+        "catalogue": [{"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}]
+    },
 }
 
 
-def purchases(first: int, count: int, members: int) -> Iterator[Purchase]:
+def purchases(first: int, count: int, members: int, program: str = "bench") -> Iterator[Purchase]:
     """Purchases number `first` to `first + count - 1`, one a minute, of `members` members (lines: 4.9 on average)."""
     chance = random.Random(first)
     for number in range(first, first + count):
         purchase = Purchase(
             id=f"b{number}",
-            program="bench",
+            program=program,
             member=f"m{chance.randrange(members)}",
             occurred_at=Timestamp(seconds=START_SECONDS + number * SECONDS_BETWEEN_PURCHASES // 20),
             store=f"s{chance.randrange(200)}",

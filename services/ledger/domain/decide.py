@@ -1,8 +1,8 @@
 """The decider: commands in, events out. Every check comes first; after the first event nothing can fail.
 
 `decide` is a generator, and the one who drives it (`run`) puts each event into the book before asking for the
-next, so that a decision of several events reads from top to bottom. Codes of refusals are stable; the order of the checks
-is the order in which a caller learns of several mistakes at once.
+next, so that a decision of several events reads from top to bottom. Codes of refusals are stable; of several
+mistakes at once the caller learns in the order of the checks (docs/refusals.md).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run(book: Book, command: Command, append: Callable[[Decided], int]) -> list[
 
 
 def tick_before(book: Book, command: Command) -> AdvanceClock | None:
-    """For a program that runs on its events: the command that moves its clock to the day of this one, if it is a new day.
+    """For a program that runs on its events: the command that moves its clock to this one's day, if that is new.
 
     Days (in UTC) and not instants, so that a year of purchases moves a clock 365 times; and by the order of the
     stream alone, so that every run of the same stream moves it at the same places.
@@ -126,14 +126,22 @@ def _record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     purchase = command.purchase
     _check_time(book, command, purchase.occurred_at)
     if purchase.currency != program.currency:
-        raise Refusal("currency_mismatch", f"the purchase is in {purchase.currency!r}, the program counts in {program.currency}")
+        raise Refusal(
+            "currency_mismatch",
+            f"the purchase is in {purchase.currency!r}, the program counts in {program.currency}",
+        )
     if not 1 <= len(purchase.lines) <= LINES_MAX:
         raise Refusal("lines_out_of_range", f"{len(purchase.lines)} lines; a purchase has 1 to {LINES_MAX}")
     for id_, _, _, quantity, amount in purchase.lines:
         if not 1 <= quantity <= QUANTITY_MAX:
-            raise Refusal("quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}")
+            raise Refusal(
+                "quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}"
+            )
         if not 0 <= amount <= AMOUNT_MAX:
-            raise Refusal("amount_out_of_range", f"line {id_}: amount {amount} is not from 0 to {AMOUNT_MAX} minor units")
+            raise Refusal(
+                "amount_out_of_range",
+                f"line {id_}: amount {amount} is not from 0 to {AMOUNT_MAX} minor units",
+            )
     if len({line.id for line in purchase.lines}) != len(purchase.lines):
         raise Refusal("line_repeated", "two lines have the same id: give each line of the purchase its own")
     member = book.members.get((command.program, command.member))
@@ -151,7 +159,17 @@ def _record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     yield Decided(PurchaseRecorded(purchase), member.id, purchase.occurred_at)
     if points > 0:
         rules = earning.explain(program, amount, tier, points)
-        yield _accrual(program, member, purchase.id, purchase.occurred_at, "purchase", points, rules, tier, purchase.occurred_at)
+        yield _accrual(
+            program,
+            member,
+            purchase.id,
+            purchase.occurred_at,
+            "purchase",
+            points,
+            rules,
+            tier,
+            purchase.occurred_at,
+        )
 
 
 def _record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
@@ -171,12 +189,18 @@ def _record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
         if line_id not in by_id:
             raise Refusal("line_unknown", f"purchase {purchase.id!r} has no line {line_id}")
         if not 1 <= quantity <= QUANTITY_MAX:
-            raise Refusal("quantity_out_of_range", f"line {line_id}: quantity {quantity} is not from 1 to {QUANTITY_MAX}")
+            raise Refusal(
+                "quantity_out_of_range",
+                f"line {line_id}: quantity {quantity} is not from 1 to {QUANTITY_MAX}",
+            )
         coming[line_id] = coming.get(line_id, 0) + quantity
     for line_id, quantity in coming.items():
         left = by_id[line_id].quantity - settlement.returned.get(line_id, 0)
         if quantity > left:
-            raise Refusal("quantity_exceeds_purchase", f"line {line_id}: {quantity} brought back, {left} left of what was bought")
+            raise Refusal(
+                "quantity_exceeds_purchase",
+                f"line {line_id}: {quantity} brought back, {left} left of what was bought",
+            )
 
     returned = []
     for line_id, quantity in coming.items():
@@ -188,7 +212,9 @@ def _record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
     yield from _settle(book, member, purchase, "return", activity.occurred_at)
 
 
-def _settle(book: Book, member: Member, purchase: PurchaseFact, reason: str, occurred_at: datetime) -> Iterator[Decided]:
+def _settle(
+    book: Book, member: Member, purchase: PurchaseFact, reason: str, occurred_at: datetime
+) -> Iterator[Decided]:
     """Give or take back the difference between what a purchase should have given by now and what it has given."""
     program = book.versions[purchase.version]
     settlement = member.settlements.get(purchase.id)
@@ -198,10 +224,16 @@ def _settle(book: Book, member: Member, purchase: PurchaseFact, reason: str, occ
     if owed > given:
         amount = earning.eligible_amount(program, purchase.lines)
         rules = earning.explain(program, amount, tier, earning.points_for(program, amount, tier))
-        yield _accrual(program, member, purchase.id, purchase.occurred_at, reason, owed - given, rules, tier, occurred_at)
+        yield _accrual(
+            program, member, purchase.id, purchase.occurred_at, reason, owed - given, rules, tier, occurred_at
+        )
     elif owed < given:
         allocations, debt = lots.take_back(member, purchase.id, given - owed)
-        yield Decided(PointsClawedBack(purchase.id, reason, given - owed, tier, allocations, debt), member.id, occurred_at)
+        yield Decided(
+            PointsClawedBack(purchase.id, reason, given - owed, tier, allocations, debt),
+            member.id,
+            occurred_at,
+        )
 
 
 def _accrual(
@@ -218,7 +250,9 @@ def _accrual(
     """Points given; debt is repaid first."""
     repaid = min(points, member.debt)
     expires_at = earning.expiry_of(program, earned_at)
-    return Decided(PointsAccrued(purchase, reason, points, tier, rules, expires_at, repaid), member.id, occurred_at)
+    return Decided(
+        PointsAccrued(purchase, reason, points, tier, rules, expires_at, repaid), member.id, occurred_at
+    )
 
 
 def _place_hold(book: Book, command: PlaceHold) -> Iterator[Decided]:
@@ -227,7 +261,9 @@ def _place_hold(book: Book, command: PlaceHold) -> Iterator[Decided]:
         raise Refusal("amount_out_of_range", f"amount {command.amount} is not from 1 to {POINTS_MAX} points")
     ttl = program.hold_ttl_seconds if command.ttl_seconds is None else command.ttl_seconds
     if not 1 <= ttl <= program.hold_ttl_max_seconds:
-        raise Refusal("ttl_out_of_range", f"ttl_seconds {ttl} is not from 1 to {program.hold_ttl_max_seconds}")
+        raise Refusal(
+            "ttl_out_of_range", f"ttl_seconds {ttl} is not from 1 to {program.hold_ttl_max_seconds}"
+        )
     member = _member(book, command)
     now = _now(book, command, program)
     spendable = lots.spendable(member, now)
@@ -236,7 +272,9 @@ def _place_hold(book: Book, command: PlaceHold) -> Iterator[Decided]:
 
     expires_at = now + timedelta(seconds=ttl)
     allocations = lots.allocate(member, command.amount, now)
-    yield Decided(HoldPlaced(command.hold, command.order, command.amount, expires_at, allocations), member.id, now)
+    yield Decided(
+        HoldPlaced(command.hold, command.order, command.amount, expires_at, allocations), member.id, now
+    )
 
 
 def _capture_hold(book: Book, command: CaptureHold) -> Iterator[Decided]:
@@ -266,7 +304,9 @@ def _release_hold(book: Book, command: ReleaseHold) -> Iterator[Decided]:
     yield from _expire_freed(book, command, member, freed)
 
 
-def _expire_freed(book: Book, command: Command, member: Member, freed: list[tuple[int, int]]) -> Iterator[Decided]:
+def _expire_freed(
+    book: Book, command: Command, member: Member, freed: list[tuple[int, int]]
+) -> Iterator[Decided]:
     """Lots that a hold protected past their expiry expire when it ends."""
     clock = book.programs[command.chain, command.program].clock
     for lot_id, _ in freed:
@@ -279,9 +319,14 @@ def _enrol(book: Book, command: Enrol) -> Iterator[Decided]:
     _program(book, command)
     _check_time(book, command, command.occurred_at)
     if UNRESOLVED in command.member:
-        raise Refusal("member_id_invalid", "a member id is 1 to 64 of A-Z, a-z, 0-9, _, . and -; identifiers go in `identifiers`")
+        raise Refusal(
+            "member_id_invalid",
+            "a member id is 1 to 64 of A-Z, a-z, 0-9, _, . and -; identifiers go in `identifiers`",
+        )
     if len(command.identifiers) > IDENTIFIERS_MAX:
-        raise Refusal("identifiers_out_of_range", f"{len(command.identifiers)} identifiers; at most {IDENTIFIERS_MAX}")
+        raise Refusal(
+            "identifiers_out_of_range", f"{len(command.identifiers)} identifiers; at most {IDENTIFIERS_MAX}"
+        )
     new = []
     for kind, digest in command.identifiers:
         owner = book.identifiers.get((command.program, digest))
@@ -304,7 +349,9 @@ def _assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:
     _program(book, command)
     member = _member(book, command)
 
-    yield Decided(TierAssigned(command.tier, command.since, command.tiering_position), member.id, command.since)
+    yield Decided(
+        TierAssigned(command.tier, command.since, command.tiering_position), member.id, command.since
+    )
     clock = book.programs[command.chain, command.program].clock
     for purchase in sorted(member.purchases.values(), key=lambda fact: fact.position):
         if purchase.occurred_at > command.since:
@@ -323,7 +370,9 @@ def _advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
         member, what = due
         if isinstance(what, Hold):
             freed = list(what.allocations)
-            yield Decided(HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at)
+            yield Decided(
+                HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
+            )
         elif isinstance(what, Lot) and what.expires_at is not None:
             yield Decided(PointsExpired(what.id, what.free), member.id, what.expires_at)
 
@@ -366,7 +415,10 @@ def _check_time(book: Book, command: Command, occurred_at: datetime) -> None:
     clock = book.programs[command.chain, command.program].clock
     latest = max(command.now, clock) + FUTURE_TOLERANCE
     if occurred_at > latest:
-        raise Refusal("occurred_in_future", f"occurred_at {occurred_at.isoformat()} is later than {latest.isoformat()}: check the till's clock")
+        raise Refusal(
+            "occurred_in_future",
+            f"occurred_at {occurred_at.isoformat()} is later than {latest.isoformat()}: check the till's clock",
+        )
     if occurred_at < BEGINNING:
         raise Refusal("occurred_too_early", f"occurred_at {occurred_at.isoformat()} is before 1970")
 
@@ -386,5 +438,8 @@ def _open_hold(member: Member, hold_id: str, now: datetime) -> Hold:
     if hold.state == "released":
         raise Refusal("hold_already_released", f"hold {hold_id!r} was released")
     if hold.state == "expired" or hold.expires_at <= now:
-        raise Refusal("hold_expired", f"hold {hold_id!r} timed out at {hold.expires_at.astimezone(UTC).isoformat()}: place a new one")
+        raise Refusal(
+            "hold_expired",
+            f"hold {hold_id!r} timed out at {hold.expires_at.astimezone(UTC).isoformat()}: place a new one",
+        )
     return hold

@@ -12,6 +12,7 @@ from services.ledger.domain.program import Program
 
 SHORTEST_MONTH_DAYS = 28
 
+
 def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
     """Minor units that earn: all lines but those of excluded categories."""
     excluded = program.excluded_categories
@@ -33,7 +34,11 @@ def explain(program: Program, amount: int, tier: str, points: int) -> list[Appli
     rate = program.tier_rates.get(tier)
     base = program.base_rate
     exact = _decimal(amount * base.numerator, base.denominator)
-    rules = [AppliedRule("base", f"{amount} {program.currency} minor units x {base.numerator}/{base.denominator} = {exact}")]
+    rules = [
+        AppliedRule(
+            "base", f"{amount} {program.currency} minor units x {base.numerator}/{base.denominator} = {exact}"
+        )
+    ]
     if rate is not None:
         exact = _decimal(amount * rate.numerator, rate.denominator)
         multiplier = _decimal(rate.multiplier.numerator, rate.multiplier.denominator)
@@ -83,5 +88,7 @@ def add_months(time: datetime, months: int) -> datetime:
     years, month = divmod(time.month - 1 + months, 12)
     year = time.year + years
     if time.day > SHORTEST_MONTH_DAYS:
-        return time.replace(year=year, month=month + 1, day=min(time.day, calendar.monthrange(year, month + 1)[1]))
+        return time.replace(
+            year=year, month=month + 1, day=min(time.day, calendar.monthrange(year, month + 1)[1])
+        )
     return time.replace(year=year, month=month + 1)

@@ -70,7 +70,9 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             for line in event.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
         case HoldPlaced():
-            hold = Hold(event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations))
+            hold = Hold(
+                event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations)
+            )
             member.holds[hold.id] = hold
             for lot_id, points in event.allocations:
                 _lot(member, lot_id).held += points
@@ -98,7 +100,9 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0:
-        raise InvariantBroken(f"{member.id}: held {member.held}, debt {member.debt} after position {position}")
+        raise InvariantBroken(
+            f"{member.id}: held {member.held}, debt {member.debt} after position {position}"
+        )
 
 
 def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, position: int) -> None:

@@ -21,7 +21,11 @@ def spendable(member: Member, now: datetime) -> int:
 
 def allocate(member: Member, amount: int, now: datetime) -> Allocations:
     """Free points of unexpired lots for `amount`, in the order of spending; the caller knows that there are enough."""
-    lots = [lot for lot in member.lots.values() if lot.free > 0 and (lot.expires_at is None or lot.expires_at > now)]
+    lots = [
+        lot
+        for lot in member.lots.values()
+        if lot.free > 0 and (lot.expires_at is None or lot.expires_at > now)
+    ]
     allocations, missing = take(sorted(lots, key=spend_order), amount)
     if missing:
         raise AssertionError(f"{missing} points short after they were counted")

@@ -28,14 +28,21 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
     match event:
         case PointsAccrued():
             account = member_account(member)
-            parts: list[tuple[int, int | None]] = [(event.points - event.debt_repaid, position), (event.debt_repaid, None)]
+            parts: list[tuple[int, int | None]] = [
+                (event.points - event.debt_repaid, position),
+                (event.debt_repaid, None),
+            ]
             return [(ISSUED, account, POINTS, amount, lot) for amount, lot in parts if amount]
         case PointsClawedBack():
             account = member_account(member)
-            taken: list[Posting] = [(account, CLAWED_BACK, POINTS, amount, lot) for lot, amount in event.allocations]
+            taken: list[Posting] = [
+                (account, CLAWED_BACK, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
             return [*taken, (account, CLAWED_BACK, POINTS, event.debt, None)] if event.debt else taken
         case HoldCaptured():
-            return [(member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations]
+            return [
+                (member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
     return []

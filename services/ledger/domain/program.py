@@ -10,7 +10,19 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 PROGRAM_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-MINOR_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3, "IQD": 3}
+MINOR_DIGITS = {
+    "JPY": 0,
+    "KRW": 0,
+    "VND": 0,
+    "CLP": 0,
+    "ISK": 0,
+    "BHD": 3,
+    "KWD": 3,
+    "OMR": 3,
+    "JOD": 3,
+    "TND": 3,
+    "IQD": 3,
+}
 """Currencies whose minor unit is not a hundredth (ISO 4217)."""
 ROUNDINGS = ("floor", "half_up")
 HOLD_TTL_DEFAULT_SECONDS = 900
@@ -29,7 +41,7 @@ class ProgramError(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class EarningRate:
-    """Points for one minor unit by one tier: numerator / denominator, in lowest terms, ready for whole-number arithmetic."""
+    """Points for one minor unit by one tier: numerator / denominator, in lowest terms, for whole-number arithmetic."""
 
     numerator: int
     denominator: int
@@ -100,11 +112,16 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         currency=currency,
         enrols_on_first_activity=enrolment == "on_first_activity",
         base_rate=_earning_rate(base, Fraction(1)),
-        tier_rates={tier: _earning_rate(base, multiplier) for tier, multiplier in earning.rates("tier_multipliers").items()},
+        tier_rates={
+            tier: _earning_rate(base, multiplier)
+            for tier, multiplier in earning.rates("tier_multipliers").items()
+        },
         rounding=rounding,
         excluded_categories=frozenset(earning.texts("exclude_categories")),
         expiry_months=expiry.whole("months", 0, 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
-        hold_ttl_seconds=holds.whole("default_ttl_seconds", min(HOLD_TTL_DEFAULT_SECONDS, ttl_max), 1, ttl_max),
+        hold_ttl_seconds=holds.whole(
+            "default_ttl_seconds", min(HOLD_TTL_DEFAULT_SECONDS, ttl_max), 1, ttl_max
+        ),
         hold_ttl_max_seconds=ttl_max,
     )
 
