@@ -10,6 +10,10 @@ from services.ops.local.stack import Stack
 from services.ops.local.state import NoStack
 
 
+class BookUnreadable(RuntimeError):
+    """A database of the book can't be used; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The owner's URL of each service's database, the broker, and what goes before every topic's name."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
@@ -41,7 +42,7 @@ def each(
     pool = ProcessPoolExecutor(
         min(processes, len(pieces)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_leave_interrupts,
+        initializer=_become_worker,
     )
     try:
         waiting = {pool.submit(work, piece): piece for piece in pieces}
@@ -68,6 +69,14 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C goes to every process of the terminal; the one that was started by the user sees to the others."""
+def _become_worker() -> None:
+    """Ctrl-C goes to every process of the terminal; the one that the user started sees to the others while it lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

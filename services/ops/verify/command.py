@@ -10,17 +10,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from services.ops.book_options import place_of
+from services.ops.book_options import BookUnreadable, place_of
 from services.ops.chain_pool import default_processes, progress_bar
 from services.ops.screen import err, out
 from services.ops.verify.findings import CHECKS
 from services.ops.verify.run import Book, Verified, verify_book
 
 SHOWN_MAX = 50
-
-
-class BookUnreadable(RuntimeError):
-    """A database can't be read; the message says which fault."""
 
 
 def register(app: typer.Typer) -> None:
