@@ -7,19 +7,20 @@ import sys
 import typer
 from aiokafka.errors import KafkaError
 
-from services.ops import import_, install_command, keys, status, up
+from services.ops import demo, import_, install_command, keys, status, up
 from services.ops.api import ApiError, UnreachableError
+from services.ops.book_options import BookUnreadable
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
 from services.ops.install import InstallRefused
 from services.ops.key_store import BadToken, UnknownScope
 from services.ops.level import NotLevelError
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
+from services.ops.replay import command as replay
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
 from services.ops.verify import command as verify
 from services.ops.verify.broker import BrokerUnreadable
-from services.ops.verify.command import BookUnreadable
 from services.ops.yaml_document import DocumentError
 
 # What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
@@ -36,6 +37,7 @@ EXPECTED = (
     UnknownSourceError,
     DataMissingError,
     AccountError,
+    demo.NothingToShowError,
     BrokerUnreadable,
     BookUnreadable,
     KafkaError,
@@ -51,7 +53,7 @@ def create_cli() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (up, status, keys, install_command, import_, scenario, verify):
+    for module in (up, status, keys, install_command, import_, scenario, demo, verify, replay):
         module.register(app)
     return app
 
