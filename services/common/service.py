@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 from aiokafka import AIOKafkaProducer
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.common.settings import Settings
@@ -52,7 +52,7 @@ def health_router(ready: Callable[[], Awaitable[dict[str, Any]]]) -> APIRouter:
         facts = await ready()
         return JSONResponse(facts, 200 if facts["ready"] else 503)
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

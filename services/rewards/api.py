@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Response
 
 from services.common.auth import ApiKey, Keys, authenticated
-from services.common.problem import install_problems
+from services.common.problem import PROBLEM_RESPONSES, install_problems
 from services.common.service import health_router
 from services.rewards.domain.decide import Reserve, Step
 from services.rewards.handle import Answer, Redeemer
@@ -51,6 +51,7 @@ def create_app(
         title="Tallybook rewards",
         version="1",
         description="What a member can have for points, and a checkout's redemptions: reserve, then capture or cancel.",
+        responses=PROBLEM_RESPONSES,
     )
     app.state.keys = keys
     install_problems(app, STATUS)
