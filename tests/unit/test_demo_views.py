@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from rich.console import Console
@@ -14,9 +15,10 @@ from services.ops.importing.stream import Imported
 
 
 def text(table: Table) -> str:
-    console = Console(width=160, record=True, quiet=True)
-    console.print(table)
-    return console.export_text()
+    console = Console(width=160, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
 
 
 def entry(number: int, points: int = 7) -> dict[str, Any]:
