@@ -185,7 +185,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             tiers,
         )
     if spenders:
-        await _load_spenders(tx, book, commands, spenders, chains)
+        await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
         if row["lot"] not in member.lots:
@@ -225,11 +225,16 @@ async def _load_inbox(
 
 async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
     rows = await tx.fetch(FIND_PROGRAMS, chains)
-    if any(row["version"] not in programs.versions for row in rows):
-        for row in await tx.fetch(FIND_VERSIONS, chains, list(programs.versions)):
-            programs.parsed(row["version"], row["document"])
+    await _load_versions(tx, programs, {row["version"] for row in rows}, chains)
     for row in rows:
         book.programs[row["chain"], row["program"]] = ProgramState(row["version"], row["clock_at"])
+
+
+async def _load_versions(tx: Transaction, programs: Programs, wanted: set[str], chains: list[int]) -> None:
+    """Parse the versions that this process has not met; every other of these chains comes along."""
+    if wanted - programs.versions.keys():
+        for row in await tx.fetch(FIND_VERSIONS, chains, list(programs.versions)):
+            programs.parsed(row["version"], row["document"])
 
 
 def _due_until(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], datetime]:
@@ -244,7 +249,12 @@ def _due_until(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str],
 
 
 async def _load_spenders(
-    tx: Transaction, book: Book, commands: Sequence[Command], spenders: dict[Key, None], chains: int
+    tx: Transaction,
+    book: Book,
+    commands: Sequence[Command],
+    spenders: dict[Key, None],
+    programs: Programs,
+    chains: int,
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
@@ -273,10 +283,12 @@ async def _load_spenders(
             book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
                 returned, row["adjusted"]
             )
-        await _load_purchases(tx, book, commands, chains)
+        await _load_purchases(tx, book, commands, programs, chains)
 
 
-async def _load_purchases(tx: Transaction, book: Book, commands: Sequence[Command], chains: int) -> None:
+async def _load_purchases(
+    tx: Transaction, book: Book, commands: Sequence[Command], programs: Programs, chains: int
+) -> None:
     """The facts of purchases that are returned, or whose tier turns out to be another."""
     rows = []
     returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
@@ -287,6 +299,9 @@ async def _load_purchases(tx: Transaction, book: Book, commands: Sequence[Comman
     if tiers:
         rows += await tx.fetch(FIND_PURCHASES_SINCE, *([t[i] for t in tiers] for i in range(4)))
     rows.sort(key=lambda row: (row["chain"], row["position"]))
+    # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
+    versions = {row["program_version"] for row in rows}
+    await _load_versions(tx, programs, versions, sorted({row["chain"] for row in rows}))
     for row in rows:
         member = book.members.get((row["program"], row["member"]))
         if member is None:

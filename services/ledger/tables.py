@@ -9,7 +9,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -111,7 +110,7 @@ settlements = Table(
     Column("program", Text, primary_key=True),
     Column("member", Text, primary_key=True),
     Column("purchase", Text, primary_key=True),
-    Column("returned_lines", ARRAY(Integer), nullable=False),
+    Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
 )

@@ -49,7 +49,7 @@ CREATE INDEX holds_open ON holds (chain, program, member) WHERE state = 'open';
 CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open';
 CREATE TABLE settlements (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
-    returned_lines integer[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
+    returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
 CREATE TABLE identifiers (
