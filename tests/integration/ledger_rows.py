@@ -1,0 +1,208 @@
+"""A ledger's database, and commands sent down the road that Kafka's batches and HTTP's requests take."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from services.common.chain import chain_of
+from services.common.clock import utc_now
+from services.common.db import Writer, ensure_installation
+from services.common.migrate import upgrade
+from services.common.program_document import canonical, version_of
+from services.ledger import wire
+from services.ledger.consume import command_of
+from services.ledger.domain.commands import (
+    ActivateProgram,
+    AdvanceClock,
+    AssignTier,
+    CaptureHold,
+    Cause,
+    Command,
+    PlaceHold,
+    ReleaseHold,
+)
+from services.ledger.handle import Outcome, handle
+from services.ledger.store import Programs
+from tallybook.activities.v1 import activities_pb2 as activities
+
+CHAINS = 4
+IDENTIFIERS = wire.Identifiers("0123456789abcdef" * 4)
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+DOCUMENT: dict[str, Any] = {
+    "program": "grocer",
+    "time_zone": "UTC",
+    "clock": "events",
+    "ledger": {
+        "currency": "USD",
+        "enrolment": "on_first_activity",
+        "earning": {
+            "points_per_unit": 1,
+            "exclude_categories": ["FUEL"],
+            "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
+        },
+        "expiry": {"months": 12},
+        "holds": {"max_ttl_seconds": 86_400_0},
+    },
+}
+
+
+@asynccontextmanager
+async def service_role(service: str, owner_url: str) -> AsyncIterator[str]:
+    """The URL of a service's own least-grants role in a migrated database; the role is dropped after."""
+    role, password = f"{service}_{secrets.token_hex(4)}", secrets.token_hex(8)
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
+        await asyncio.to_thread(upgrade, service, owner_url, role)
+        parts = urlsplit(owner_url)
+        yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
+        await owner.execute(f'DROP OWNED BY "{role}"')
+        await owner.execute(f'DROP ROLE "{role}"')
+    finally:
+        await owner.close()
+
+
+@dataclass
+class Ledger:
+    """One process's view of a ledger's database: its own connections and its own cache of programs."""
+
+    writer: Writer
+    chains: int = CHAINS
+    programs: Programs = field(default_factory=Programs)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, chains: int = CHAINS) -> AsyncIterator[Ledger]:
+        """Connected; the installation is set up."""
+        writer = await Writer.connect(url)
+        try:
+            await ensure_installation(writer, chains)
+            yield cls(writer, chains)
+        finally:
+            await writer.close()
+
+    async def take(self, *commands: Command) -> list[Outcome]:
+        """One transaction."""
+        async with self.writer.transaction() as tx:
+            return await handle(tx, commands, self.programs, self.chains, utc_now())
+
+    async def activate(self, document: dict[str, Any] = DOCUMENT) -> str:
+        """Make a document the version in force on every chain; returns the version."""
+        content = canonical(document)
+        version, program = version_of(content), document["program"]
+        cause = Cause("program", f"{program}@{version}")
+        await self.take(
+            *(
+                ActivateProgram(program, "", chain, cause, NOON, version, content)
+                for chain in range(self.chains)
+            )
+        )
+        return version
+
+    async def advance(self, to: datetime, program: str = "grocer") -> None:
+        """Move the program's clock on every chain."""
+        cause = Cause("clock", to.isoformat())
+        await self.take(*(AdvanceClock(program, "", chain, cause, NOON, to) for chain in range(self.chains)))
+
+    async def rows(self, sql: str, *parameters: object) -> list[asyncpg.Record]:
+        """What a query gives."""
+        async with self.writer.session() as session:
+            return await session.fetch(sql, *parameters)
+
+    async def value(self, sql: str, *parameters: object) -> Any:
+        """The one value that a query gives."""
+        async with self.writer.session() as session:
+            return await session.fetchval(sql, *parameters)
+
+    async def balance(self, member: str = "ann") -> tuple[int, int, int]:
+        """(posted, held, debt)"""
+        (row,) = await self.rows("SELECT posted, held, debt FROM accounts WHERE member = $1", member)
+        return tuple(row)
+
+    def hold(self, amount: int, id_: str = "h1", member: str = "ann", ttl: int | None = None) -> PlaceHold:
+        cause = self._cause("hold", id_, amount, ttl)
+        return PlaceHold("grocer", member, self._chain(member), cause, NOON, id_, f"order-{id_}", amount, ttl)
+
+    def capture(self, id_: str = "h1", amount: int | None = None, member: str = "ann") -> CaptureHold:
+        cause = self._cause("capture", f"c-{id_}", id_, amount)
+        return CaptureHold("grocer", member, self._chain(member), cause, NOON, id_, amount)
+
+    def release(self, id_: str = "h1", member: str = "ann") -> ReleaseHold:
+        return ReleaseHold(
+            "grocer", member, self._chain(member), self._cause("release", f"r-{id_}", id_), NOON, id_
+        )
+
+    def tier(self, name: str, since: datetime, position: int = 1, member: str = "ann") -> AssignTier:
+        cause = Cause("tallybook/tiering", f"{self._chain(member)}-{position}")
+        return AssignTier("grocer", member, self._chain(member), cause, NOON, name, since, position)
+
+    def purchase(
+        self, id_: str = "p1", amount: int = 10_000, *, member: str = "ann", at: datetime = NOON, quantity: int = 1,
+        line: int = 1, program: str = "grocer",
+    ) -> Command:  # fmt: skip
+        """A purchase of one line."""
+        message = purchase_message(
+            id_, amount, member=member, at=at, quantity=quantity, line=line, program=program
+        )
+        return self.activity(message)
+
+    def return_(
+        self,
+        of: str = "p1",
+        id_: str = "r1",
+        *,
+        member: str = "ann",
+        at: datetime = NOON,
+        line: int = 1,
+        units: int = 1,
+    ) -> Command:
+        message = activities.Return(id=id_, program="grocer", member=member, of=of)
+        message.occurred_at.FromDatetime(at)
+        message.lines.add(line=line, quantity=units)
+        return self.activity(message)
+
+    def enrol(self, member: str = "ann", *cards: str, id_: str = "") -> Command:
+        identifiers = [activities.Identifier(kind="card", value=card) for card in cards]
+        message = activities.Enrolment(id=id_, program="grocer", member=member, identifiers=identifiers)
+        message.occurred_at.FromDatetime(NOON)
+        return self.activity(message)
+
+    def activity(self, message: Any) -> Command:
+        """The command in an activity."""
+        return command_of(message, IDENTIFIERS, self.chains)
+
+    def _chain(self, member: str) -> int:
+        return chain_of(member, self.chains)
+
+    @staticmethod
+    def _cause(kind: str, id_: str, *content: object) -> Cause:
+        return Cause(f"grocer/{kind}", id_, repr(content).encode())
+
+
+def purchase_message(
+    id_: str, amount: int = 10_000, *, member: str = "ann", at: datetime = NOON, quantity: int = 1, line: int = 1,
+    program: str = "grocer",
+) -> Any:  # fmt: skip
+    """A purchase of one line, as an activity."""
+    message = activities.Purchase(
+        id=id_, program=program, member=member, store="s1", channel="pos", currency="USD"
+    )
+    message.occurred_at.FromDatetime(at)
+    message.lines.add(id=line, sku="A1", category="FOOD", quantity=quantity, amount=amount)
+    return message
+
+
+def member_on(chain: int, start: int = 0, chains: int = CHAINS) -> str:
+    """A member id that lives on a chain; another one for another `start`."""
+    return next(
+        f"m{n}" for n in range(start * 10_000, (start + 1) * 10_000) if chain_of(f"m{n}", chains) == chain
+    )
