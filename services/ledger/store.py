@@ -225,13 +225,13 @@ async def _load_inbox(
 
 async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
     rows = await tx.fetch(FIND_PROGRAMS, chains)
-    await _load_versions(tx, programs, {row["version"] for row in rows}, chains)
+    await load_versions(tx, programs, {row["version"] for row in rows}, chains)
     for row in rows:
         book.programs[row["chain"], row["program"]] = ProgramState(row["version"], row["clock_at"])
 
 
-async def _load_versions(tx: Transaction, programs: Programs, wanted: set[str], chains: list[int]) -> None:
-    """Parse the versions that this process has not met; every other of these chains comes along."""
+async def load_versions(tx: Transaction, programs: Programs, wanted: set[str], chains: list[int]) -> None:
+    """Parse the versions in `wanted` that this process has not met; all others of `chains` come along."""
     if wanted - programs.versions.keys():
         for row in await tx.fetch(FIND_VERSIONS, chains, list(programs.versions)):
             programs.parsed(row["version"], row["document"])
@@ -301,7 +301,7 @@ async def _load_purchases(
     rows.sort(key=lambda row: (row["chain"], row["position"]))
     # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
     versions = {row["program_version"] for row in rows}
-    await _load_versions(tx, programs, versions, sorted({row["chain"] for row in rows}))
+    await load_versions(tx, programs, versions, sorted({row["chain"] for row in rows}))
     for row in rows:
         member = book.members.get((row["program"], row["member"]))
         if member is None:

@@ -12,7 +12,7 @@ from services.common.db import PASSING_FAULTS, Writer
 from services.common.errors import Refusal
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain.commands import AdvanceClock, Cause
-from services.ledger.store import Programs
+from services.ledger.store import Programs, load_versions
 
 log = structlog.get_logger("ticker")
 
@@ -55,9 +55,11 @@ class Ticker:
         now = utc_now()
         async with self._writer.session() as session:
             rows = await session.fetch(FIND_WORK, now)
+            # A process that has just started has met no program: it must know which clocks are not the wall's.
+            versions, chains = {row["version"] for row in rows}, {row["chain"] for row in rows}
+            await load_versions(session, self._programs, versions, sorted(chains))
         for row in rows:
-            program = self._programs.versions.get(row["version"])
-            if program is not None and program.runs_on_events:
+            if self._programs.versions[row["version"]].runs_on_events:
                 continue
             cause = Cause("clock", now.isoformat())
             await self._queue.submit(AdvanceClock(row["program"], "", row["chain"], cause, now, now))
