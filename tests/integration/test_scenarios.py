@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.ops.api import Endpoints, endpoints_of
-from services.ops.local.kafka import LocalKafka
-from services.ops.local.postgres import LocalPostgres
 from services.ops.local.stack import Stack
 from services.ops.scenario.command import run_scenarios, show
 from services.ops.scenario.compare import Difference
@@ -30,23 +26,10 @@ steps:
 """
 
 
-@pytest.fixture(scope="module")
-def endpoints(
-    postgres: LocalPostgres, kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Endpoints]:
-    """One stack for all scenarios, on the run's servers, under names of its own."""
-    suffix = secrets.token_hex(4)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DATABASE_URL", postgres.url)
-        environment.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
-        stack = Stack.at(
-            tmp_path_factory.mktemp("scenarios"), topic_prefix=f"s{suffix}.", database_prefix=f"s_{suffix}"
-        )
-        try:
-            stack.up()
-            yield endpoints_of(stack)
-        finally:
-            stack.down()
+@pytest.fixture
+def endpoints(stack: Stack) -> Endpoints:
+    """The run's stack; every scenario has a program of its own there."""
+    return endpoints_of(stack)
 
 
 @pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
