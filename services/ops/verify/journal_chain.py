@@ -30,7 +30,7 @@ def first_previous(chain: int) -> bytes:
 
 
 def hash_of(previous: bytes, chain: int, row: Any) -> bytes:
-    """What the hash of a journal row must be, after a row with the hash `previous`."""
+    """What the hash of a journal row (columns as in JOURNAL) must be, after a row with the hash `previous`."""
     (position, program, member, type_, occurred_at, recorded_at, source, id_, digest, version, payload, _) = (
         row
     )

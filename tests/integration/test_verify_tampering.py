@@ -1,0 +1,278 @@
+"""Whatever is changed in the ledger's tables behind its back, `verify` finds it and names the place."""
+
+# ruff: noqa: S608 - the names of tables and columns are our own
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from services.common.chain import genesis, row_hash
+from services.ledger.tables import metadata
+from services.ops.install import on_server
+from services.ops.local.postgres import LocalPostgres
+from services.ops.verify.findings import CHECKS, Report
+from tallybook.ledger.v1 import events_pb2 as pb
+from tests.integration.verify_book import filled_ledger, look
+
+pytestmark = pytest.mark.integration
+
+NOT_FOR_THE_BOOK_TO_SAY = {
+    ("consumer_offsets", "consumer"): "a name",
+    ("consumer_offsets", "topic"): "a name; Kafka is asked whether it has it",
+    ("consumer_offsets", "chain"): "Kafka is asked whether it has that partition",
+    ("consumer_offsets", "epoch"): "a fence, not a fact",
+    ("consumer_offsets", "owner"): "a fence, not a fact",
+    ("stream_positions", "topic"): "found by the position that is missing, when tiering's journal is there",
+    ("installation", "one"): "can have one value only",
+}
+PLACES = [
+    (table.name, column.name)
+    for table in metadata.sorted_tables
+    for column in table.columns
+    if table.name != "api_keys" and (table.name, column.name) not in NOT_FOR_THE_BOOK_TO_SAY
+]
+CHANGES = {
+    "smallint": ("{c} + 1", "{c} - 1", "{c} + 100"),
+    "integer": ("{c} + 1", "{c} - 1"),
+    "bigint": ("{c} + 1", "{c} - 1", "{c} + 1000000"),
+    "text": ("{c} || 'x'",),
+    "bytea": ("set_byte({c}, 0, (get_byte({c}, 0) + 1) % 256)", "{c} || '\\x00'"),
+    "timestamp with time zone": ("{c} + interval '1 microsecond'", "{c} - interval '1 microsecond'"),
+    "bigint[]": ("array_replace({c}, {c}[1], {c}[1] + 1)", "{c} || 1::bigint"),
+    "integer[]": ("array_replace({c}, {c}[1], {c}[1] + 1)",),
+    "text[]": ("{c} || 'gold'::text",),
+    "timestamp with time zone[]": ("{c} || now()",),
+}
+TYPE = """
+SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2
+"""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
+    """The owner's URL of a filled ledger's database."""
+    name = "verify_tampering"
+    owner = await asyncpg.connect(postgres.url)
+    try:
+        await owner.execute(f'CREATE DATABASE "{name}"')
+        url = on_server(postgres.url, name)
+        async with filled_ledger(url):
+            yield url
+        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await owner.close()
+
+
+@asynccontextmanager
+async def superuser(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction in which no trigger refuses anything, and which never happened in the end."""
+    connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        yield connection
+        await transaction.rollback()
+    finally:
+        await connection.close()
+
+
+async def change(connection: asyncpg.Connection, table: str, column: str) -> str:
+    """Change a column of one row, in the first way and row that the table's own constraints let through."""
+    type_ = await connection.fetchval(TYPE, table, column)
+    rows = await connection.fetch(f"SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 20")
+    for row in rows:
+        for way in CHANGES[type_]:
+            new = way.format(c=column)
+            try:
+                async with connection.transaction():
+                    changed = await connection.fetchval(
+                        f"UPDATE {table} AS t SET {column} = {new} "
+                        f"WHERE ctid = $1 AND {column} <> {new} RETURNING t::text",
+                        row["ctid"],
+                    )
+            except asyncpg.IntegrityConstraintViolationError:
+                continue
+            if changed is not None:
+                return str(changed)
+    raise AssertionError(f"no way to change {table}.{column}")
+
+
+def named(report: Report, table: str) -> bool:
+    return any(table in f"{finding.where} {finding.what}" for finding in report.findings)
+
+
+async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: str) -> None:
+    async with superuser(book) as connection:
+        report = await look(connection)
+        rows = await connection.fetchval("SELECT count(*) FROM journal")
+        types = {row["type"] for row in await connection.fetch("SELECT DISTINCT type FROM journal")}
+    assert report.findings == []
+    assert report.looked["chain"] == rows > 100
+    assert all(report.looked[check] for check in CHECKS)
+    assert types == set(pb.DESCRIPTOR.message_types_by_name) - {
+        "HashedIdentifier", "ReturnedLine", "AppliedRule", "Allocation",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "column"), PLACES, ids=".".join)
+async def test_a_changed_column_is_found(book: str, table: str, column: str) -> None:
+    async with superuser(book) as connection:
+        changed = await change(connection, table, column)
+        report = await look(connection)
+    assert named(report, table), changed
+
+
+NULLABLE = [
+    (table.name, column.name)
+    for table in metadata.sorted_tables
+    for column in table.columns
+    if column.nullable and table.name != "api_keys"
+]
+
+
+@pytest.mark.parametrize(("table", "column"), NULLABLE, ids=".".join)
+async def test_a_value_that_was_wiped_out_is_found(book: str, table: str, column: str) -> None:
+    async with superuser(book) as connection:
+        await connection.execute(
+            f"UPDATE {table} SET {column} = NULL "
+            f"WHERE ctid = (SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 1)"
+        )
+        report = await look(connection)
+    assert named(report, table)
+
+
+DELETABLE = [
+    table.name
+    for table in metadata.sorted_tables
+    # Offsets and stream positions that are gone are made anew: nothing then says that they were there.
+    if table.name not in ("api_keys", "installation", "consumer_offsets", "stream_positions")
+]
+
+
+@pytest.mark.parametrize("table", DELETABLE)
+async def test_a_deleted_row_is_found(book: str, table: str) -> None:
+    async with superuser(book) as connection:
+        await connection.execute(f"DELETE FROM {table} WHERE ctid = (SELECT max(ctid) FROM {table})")
+        report = await look(connection)
+    assert named(report, table)
+
+
+async def test_one_changed_row_is_one_finding_in_its_hash_chain(book: str) -> None:
+    async with superuser(book) as connection:
+        await connection.execute("UPDATE journal SET recorded_at = now() WHERE chain = 2 AND position = 9")
+        report = await look(connection)
+    assert [str(finding) for finding in report.findings] == [
+        "chain ledger chain 2: journal 2-9: its hash is not that of its content and the row before"
+    ]
+
+
+async def test_two_rows_that_changed_places_are_found(book: str) -> None:
+    async with superuser(book) as connection:
+        away = "UPDATE journal SET position = 1011 - position WHERE chain = 1 AND position IN (5, 6)"
+        back = "UPDATE journal SET position = position - 1000 WHERE chain = 1 AND position > 1000"
+        await connection.execute(away)
+        await connection.execute(back)
+        report = await look(connection)
+    assert {finding.where for finding in report.findings if finding.check == "chain"} >= {
+        "journal 1-5",
+        "journal 1-6",
+    }
+
+
+async def test_a_cut_end_of_a_chain_is_found_even_with_its_head_moved_back(book: str) -> None:
+    async with superuser(book) as connection:
+        await connection.execute(
+            "DELETE FROM journal WHERE chain = 0 AND position = (SELECT max(position) FROM journal WHERE chain = 0)"
+        )
+        await connection.execute(
+            "UPDATE chain_heads SET (position, hash) = (SELECT position, hash FROM journal WHERE chain = 0 "
+            "ORDER BY position DESC LIMIT 1) WHERE chain = 0"
+        )
+        report = await look(connection)
+    assert not report.clean
+    assert named(report, "relay_positions")
+
+
+async def forge(connection: asyncpg.Connection, chain: int, position: int, payload: bytes) -> None:
+    """Give a row another payload and make the whole chain's hashes right again."""
+    await connection.execute(
+        "UPDATE journal SET payload = $3 WHERE chain = $1 AND position = $2", chain, position, payload
+    )
+    previous = genesis(chain)
+    for row in await connection.fetch("SELECT * FROM journal WHERE chain = $1 ORDER BY position", chain):
+        previous = row_hash(
+            previous, chain, row["position"], row["program"], row["member"], row["type"], row["occurred_at"],
+            row["recorded_at"], row["cause_source"], row["cause_id"], row["cause_digest"], row["program_version"],
+            row["payload"],
+        )  # fmt: skip
+        await connection.execute(
+            "UPDATE journal SET hash = $3 WHERE chain = $1 AND position = $2",
+            chain,
+            row["position"],
+            previous,
+        )
+    await connection.execute("UPDATE chain_heads SET hash = $2 WHERE chain = $1", chain, previous)
+
+
+async def row_of(connection: asyncpg.Connection, type_: str) -> Any:
+    return await connection.fetchrow(
+        "SELECT * FROM journal WHERE type = $1 ORDER BY chain, position LIMIT 1", type_
+    )
+
+
+async def test_points_written_into_the_journal_with_every_hash_made_right_are_found(book: str) -> None:
+    async with superuser(book) as connection:
+        row = await row_of(connection, "PointsAccrued")
+        message = pb.PointsAccrued.FromString(row["payload"])
+        message.points += 1_000
+        await forge(connection, row["chain"], row["position"], message.SerializeToString())
+        report = await look(connection)
+    assert not report.counts["chain"]
+    assert {"L1", "tables"} <= set(report.counts)
+
+
+async def test_a_forged_rejection_is_found_by_the_inbox(book: str) -> None:
+    async with superuser(book) as connection:
+        row = await row_of(connection, "ActivityRejected")
+        message = pb.ActivityRejected(kind="purchase", code="something_else", detail="")
+        await forge(connection, row["chain"], row["position"], message.SerializeToString())
+        report = await look(connection)
+    assert set(report.counts) == {"L4"}
+
+
+async def test_points_given_in_all_tables_alike_are_found(book: str) -> None:
+    """Postings, lots and accounts changed to agree with each other: the journal does not."""
+    async with superuser(book) as connection:
+        posting = await connection.fetchrow(
+            "SELECT * FROM postings WHERE debit = 'issued' AND lot IS NOT NULL LIMIT 1"
+        )
+        member = posting["credit"].removeprefix("member/")
+        chain, position = posting["chain"], posting["position"]
+        at = "chain = $1 AND position = $2 AND lot IS NOT NULL"
+        await connection.execute(f"UPDATE postings SET amount = amount + 5 WHERE {at}", chain, position)
+        lot = "UPDATE lots SET amount = amount + 5, remaining = remaining + 5 WHERE chain = $1 AND lot = $2"
+        await connection.execute(lot, chain, position)
+        account = "UPDATE accounts SET posted = posted + 5 WHERE chain = $1 AND member = $2"
+        await connection.execute(account, chain, member)
+        report = await look(connection)
+    assert set(report.counts) == {"L1", "tables"}
+    assert named(report, f"postings {chain}-{position}")
+
+
+async def test_a_payload_that_is_no_message_is_found_and_does_not_stop_the_rest(book: str) -> None:
+    async with superuser(book) as connection:
+        row = await row_of(connection, "HoldPlaced")
+        await connection.execute(
+            "UPDATE journal SET payload = '\\xffffff' WHERE chain = $1 AND position = $2",
+            row["chain"],
+            row["position"],
+        )
+        report = await look(connection)
+    assert any("its payload is no HoldPlaced" in finding.what for finding in report.findings)

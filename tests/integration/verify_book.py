@@ -1,0 +1,86 @@
+"""A ledger's book with something of everything in it, and the verifier's look at it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import asyncpg
+
+from services.ops.verify.broker import STREAMS, check_applied
+from services.ops.verify.chain import verify_chain
+from services.ops.verify.findings import Findings, Report
+from services.ops.verify.service_tables import check_service
+from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
+
+DAY = timedelta(days=1)
+OFFSETS = """
+INSERT INTO consumer_offsets (chain, consumer, topic, first_offset, next_offset, epoch, owner,
+                              recorded, rejected, duplicates, dead_lettered)
+VALUES (1, 'ledger', 'purchases.v1', 3, 20, 1, 'somebody', 11, 3, 2, 1)
+"""
+RELAYED = (
+    "UPDATE relay_positions AS r SET position = h.position FROM chain_heads AS h WHERE h.chain = r.chain"
+)
+MEMBERS_EACH = 3
+
+
+@asynccontextmanager
+async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
+    """Members on every chain, each with accruals, debt, holds in every state, tiers, returns, expiries, refusals."""
+    async with service_role("ledger", owner_url) as url, Ledger.open(url) as ledger:
+        await ledger.activate()
+        for chain in range(CHAINS):
+            for number in range(MEMBERS_EACH):
+                await _live(ledger, member_on(chain, number))
+        for chain in range(CHAINS):
+            # Somebody else's purchase under an id that was used, and an identifier that nobody is known by.
+            member = member_on(chain)
+            await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
+            await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
+        await ledger.advance(NOON + 400 * DAY)
+        async with ledger.writer.transaction() as tx:
+            await tx.execute(OFFSETS)
+            await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
+            await tx.execute(
+                "UPDATE relay_positions AS r SET position = h.position FROM chain_heads h WHERE h.chain = r.chain"
+            )
+        yield ledger
+
+
+async def _live(ledger: Ledger, member: str) -> None:
+    """What one member does in a year."""
+    await ledger.take(ledger.enrol(member, f"{member}-card"))
+    await ledger.take(ledger.purchase(f"{member}-1", 30_000, member=member, quantity=3))
+    await ledger.take(ledger.purchase(f"{member}-2", 20_000, member=f"card:{member}-card", at=NOON + DAY))
+    await ledger.take(ledger.purchase(f"{member}-2", 20_000, member=member, at=NOON + DAY))
+    await ledger.take(ledger.tier("silver", NOON + DAY / 2, member=member))
+    for hold in "abcd":
+        await ledger.take(
+            ledger.hold(50, f"{member}-{hold}", member, ttl=86_400 * (2 if hold == "d" else 900))
+        )
+    await ledger.take(ledger.capture(f"{member}-a", 30, member))
+    await ledger.take(ledger.release(f"{member}-b", member))
+    await ledger.take(
+        ledger.return_(f"{member}-1", f"{member}-r1", member=member, at=NOON + 2 * DAY, units=2)
+    )
+    await ledger.take(ledger.hold(100, f"{member}-e", member))
+    await ledger.take(ledger.capture(f"{member}-e", member=member))
+    await ledger.take(ledger.return_(f"{member}-2", f"{member}-r2", member=member, at=NOON + 3 * DAY))
+    await ledger.take(ledger.return_(f"{member}-2", f"{member}-r3", member=member, at=NOON + 3 * DAY))
+    await ledger.take(ledger.hold(10_000, f"{member}-f", member))
+    if not member.endswith("0"):
+        await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
+
+
+async def look(connection: asyncpg.Connection) -> Report:
+    """All that `verify` says of a ledger's database, without Kafka, in the transaction that the connection is in."""
+    chains = await connection.fetchval("SELECT chains FROM installation")
+    found = Findings("ledger", None)
+    await check_service(connection, "ledger", chains, found)
+    await check_applied(connection, {(STREAMS["tiering"], 1): 7}, found)
+    report = found.report
+    for chain in range(chains):
+        report.add(await verify_chain(connection, "ledger", chain, chains))
+    return report
