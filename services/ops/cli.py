@@ -7,7 +7,7 @@ import sys
 import typer
 from aiokafka.errors import KafkaError
 
-from services.ops import demo, import_, install_command, keys, status, up
+from services.ops import demo, import_, install_command, keys, program_command, status, up
 from services.ops.api import ApiError, UnreachableError
 from services.ops.book_options import BookUnreadable
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
@@ -53,7 +53,18 @@ def create_cli() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for module in (up, status, keys, install_command, import_, scenario, demo, verify, replay):
+    for module in (
+        up,
+        status,
+        keys,
+        install_command,
+        import_,
+        scenario,
+        program_command,
+        demo,
+        verify,
+        replay,
+    ):
         module.register(app)
     return app
 
