@@ -98,18 +98,20 @@ def read_purchases(transactions: Path, program: str, account: RowAccount) -> Ite
                     channel=CHANNEL,
                     currency=CURRENCY,
                 )
+                lines, line_number = basket.lines, 0
             amount = cents.get(value)
             if amount is None:
                 amount = cents[value] = minor_units(value)
             if quantity < 1:
                 account.treatments["quantity 0 sent as 1"] += 1
-            basket.lines.add(
-                id=len(basket.lines) + 1,
-                sku=str(product),
-                category=departments.get(product, UNLISTED),
-                quantity=max(quantity, 1),
-                amount=amount,
-            )
+            line_number += 1
+            # Fields one by one and not as arguments of add(): a million and a half lines take half the time.
+            line = lines.add()
+            line.id = line_number
+            line.sku = str(product)
+            line.category = departments.get(product, UNLISTED)
+            line.quantity = max(quantity, 1)
+            line.amount = amount
     if basket is not None:
         yield _counted(basket, account)
     account.close()
