@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import asyncpg
 import httpx
@@ -56,26 +57,32 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
 
 
-def status() -> None:
+def status(as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False) -> None:
     """Show processes, positions and lag. Exit status 1 when anything is not running or not ready."""
     stack = Stack.at()
-    state = stack.state
-    processes = Table("process", "where", "pid", "state", box=None, pad_edge=False)
-    well = True
-    for service in state.services.values():
-        health = health_of(service)
-        well &= health == "ready"
-        pid = str(service.process.pid) if service.process else ""
-        processes.add_row(service.name, service.url, pid, health)
-    out().print(processes)
+    services = stack.state.services.values()
+    health = {service.name: health_of(service) for service in services}
+    if not as_json:
+        processes = Table("process", "where", "pid", "state", box=None, pad_edge=False)
+        for service in services:
+            pid = str(service.process.pid) if service.process else ""
+            processes.add_row(service.name, service.url, pid, health[service.name])
+        out().print(processes)
     try:
         found = asyncio.run(progress_of(stack))
     except (OSError, asyncpg.PostgresError, KafkaError) as fault:
         err().print(f"positions can't be read: {fault}", markup=False, style="red")
         raise typer.Exit(1) from fault
-    out().print()
-    out().print(progress_table(found))
-    if not well:
+    if as_json:
+        facts = {
+            "services": {s.name: {"url": s.url, "state": health[s.name]} for s in services},
+            "progress": [asdict(service) for service in found],
+        }
+        out().print_json(data=facts)
+    else:
+        out().print()
+        out().print(progress_table(found))
+    if any(state != "ready" for state in health.values()):
         raise typer.Exit(1)
 
 

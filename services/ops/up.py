@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands `up` and `down`."""
     app.command("up")(up)
     app.command("down")(down)
+    app.command("env")(env)
 
 
 def up() -> None:
@@ -52,3 +53,11 @@ def where(stack: Stack) -> Table:
     )
     table.add_row("folder", os.path.relpath(stack.home), "logs in logs/")
     return table
+
+
+def env() -> None:
+    """Print where the running stack is, for a shell: eval "$(tally env)"."""
+    stack = Stack.at()
+    places = {name.upper(): stack.url(name) for name in SERVICES} | {"KAFKA": stack.state.bootstrap}
+    for name, place in places.items():
+        out().print(f"export {name}={place}", markup=False, highlight=False)
