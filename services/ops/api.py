@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from services.ops.install import SERVICES
 from services.ops.local.stack import Stack
+from services.ops.local.state import StackState
 
 REQUEST_SECONDS = 60.0
 
@@ -38,6 +41,8 @@ class Endpoints:
     chains: int
     topic_prefix: str
     key: str = field(repr=False)
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Base URLs of further processes of a service, each of which has taken some of its partitions."""
 
     def url(self, service: str) -> str:
         """The base URL of `ledger`, `tiering` or `rewards`."""
@@ -55,6 +60,15 @@ def endpoints_of(stack: Stack) -> Endpoints:
         state.chains,
         state.topic_prefix,
         state.ops_key,
+        {service: _extras(state, service) for service in SERVICES},
+    )
+
+
+def _extras(state: StackState, service: str) -> tuple[str, ...]:
+    return tuple(
+        process.url
+        for name, process in state.services.items()
+        if name.startswith(f"{service}-") and process.process is not None and process.process.alive()
     )
 
 
@@ -91,12 +105,18 @@ class Api:
         return await self._send(service, "PUT", path, json=body)
 
     async def facts(self, service: str) -> dict[str, Any]:
-        """`/health/ready`, whether it says ready or not. Raises UnreachableError."""
-        response = await self._request(service, "GET", "/health/ready")
-        try:
-            facts: dict[str, Any] = response.json()
-        except ValueError as error:
-            raise UnreachableError(f"{service} does not tell its health: {response.text[:200]!r}") from error
+        """`/health/ready` of a service; `consumers` has the partitions of all its processes.
+
+        Raises:
+            UnreachableError: a process does not answer, or is not ready.
+        """
+        facts: dict[str, Any] = {}
+        for url in (self.endpoints.url(service), *self.endpoints.extras.get(service, ())):
+            response = await self._request(service, "GET", "/health/ready", base=url)
+            if not response.is_success:
+                raise UnreachableError(f"{service} at {url} is not ready: {response.text[:200]}")
+            one = response.json()
+            facts = {**one, "consumers": {**facts.get("consumers", {}), **one["consumers"]}}
         return facts
 
     async def _send(self, service: str, method: str, path: str, **more: Any) -> Any:
@@ -111,9 +131,11 @@ class Api:
             code, detail = "no_problem_document", response.text[:500]
         raise ApiError(response.status_code, code, detail, where)
 
-    async def _request(self, service: str, method: str, path: str, **more: Any) -> httpx.Response:
+    async def _request(
+        self, service: str, method: str, path: str, base: str = "", **more: Any
+    ) -> httpx.Response:
+        url = base or self.endpoints.url(service)
         try:
-            return await self._http.request(method, self.endpoints.url(service) + path, **more)
+            return await self._http.request(method, url + path, **more)
         except httpx.HTTPError as error:
-            url = self.endpoints.url(service)
             raise UnreachableError(f"{service} at {url} does not answer ({error!r})") from error

@@ -124,13 +124,13 @@ class LevelGauge:
         prefix = self._api.endpoints.topic_prefix
         for service, topics in READS.items():
             facts = await self._api.facts(service)
-            consumers = facts.get("consumers", {})
+            consumers = facts["consumers"]
             names = {prefix + topic for topic in topics}
             written = {place: end for place, end in ends.items() if place.topic in names}
             read = 0
             for place, end in written.items():
                 consumer = consumers.get(f"{place.topic}/{place.partition}", {})
                 read += min(end, int(consumer.get("next_offset") or 0))
-            unpublished = int(facts.get("relay", {}).get("behind") or 0)
+            unpublished = int(facts["relay"]["behind"])
             services[service] = ServiceLag(read, sum(written.values()), unpublished)
         return Lag(services)
