@@ -261,17 +261,17 @@ class Consumer:
         """Decode, dead-letter what can't be decoded, apply the rest, move the offset."""
         items: list[Any] = []
         kept: list[ConsumerRecord] = []
-        dead = 0
+        dead: list[int] = []
         for record in records:
             try:
                 items.append(worker.handler.decode(record))
                 kept.append(record)
             except Undecodable as error:
                 await self._bury(worker, record, str(error))
-                dead += 1
+                dead.append(record.offset)
         after = records[-1].offset + 1
         try:
-            await self._commit(worker, items, dead, after)
+            await self._commit(worker, items, len(dead), after)
         except NOT_POISON:
             raise
         except Exception as error:
@@ -284,24 +284,26 @@ class Consumer:
         worker: _Worker,
         records: Sequence[ConsumerRecord],
         items: Sequence[Any],
-        dead: int,
+        dead: Sequence[int],
         after: int,
         error: Exception,
     ) -> None:
-        """One of `items` makes the transaction fail: halve until it is alone, then dead-letter it."""
+        """One of `items` makes the transaction fail: halve until it is alone, then dead-letter it.
+
+        `dead` are the offsets of records up to `after` that were dead-lettered already and not counted yet.
+        """
         if len(items) == 1:
             log.error("poison", partition=str(worker.partition), offset=records[0].offset, error=repr(error))
             await self._bury(worker, records[0], f"failed to apply: {type(error).__name__}")
-            await self._commit(worker, [], dead + 1, after)
+            await self._commit(worker, [], len(dead) + 1, after)
             return
         middle = len(items) // 2
         for part in (slice(None, middle), slice(middle, None)):
-            last_part = part.stop is None
-            # Dead records before the middle are counted with the last part; the offset says how far we are.
-            part_after = after if last_part else records[middle].offset
-            part_dead = dead if last_part else 0
+            part_after = after if part.stop is None else records[middle].offset
+            # Each is counted by the commit that passes its offset: a crash between two parts loses no count.
+            part_dead = [offset for offset in dead if worker.next_offset <= offset < part_after]
             try:
-                await self._commit(worker, items[part], part_dead, part_after)
+                await self._commit(worker, items[part], len(part_dead), part_after)
             except NOT_POISON:
                 raise
             except Exception as part_error:  # noqa: BLE001 (not swallowed: the record behind it is looked for)
