@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -109,3 +110,8 @@ async def test_an_import_through_kills_ends_as_an_undisturbed_one(
     state = stack.state
     verified = await asyncio.to_thread(verify_book, Book(urls, state.bootstrap, state.topic_prefix), 2)
     assert verified.report.findings == []
+    rebuilt = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.ops.cli", "replay", "ledger", "tiering", "rewards"),
+        env={**os.environ, "TALLY_HOME": str(stack.home)},
+    )
+    assert await rebuilt.wait() == 0
