@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from services.common.errors import Refusal
 
 SCOPES = ("pos", "checkout", "member", "ops", "audit")
 CACHE_SECONDS = 5.0
+KEY_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 CACHE_KEYS_MAX = 10_000
 
 FIND = "SELECT key_id, secret_sha256, scopes, programs, stores, expires_at, revoked_at FROM api_keys WHERE key_id = $1"
@@ -38,7 +40,10 @@ class ApiKey:
     revoked_at: datetime | None
 
     def allow(self, scopes: tuple[str, ...], program: str | None = None, store: str | None = None) -> None:
-        """Raises Refusal("forbidden") unless the key has one of `scopes` (ops has all) for the program and store."""
+        """Raises Refusal("forbidden") unless the key has one of `scopes` (ops has all) for the program and store.
+
+        A key that is bound to stores must name one of them: leaving the store out (an empty text) is not a way around.
+        """
         if "ops" not in self.scopes and not self.scopes.intersection(scopes):
             raise Refusal(
                 "forbidden",
@@ -46,7 +51,7 @@ class ApiKey:
             )
         if program is not None and self.programs and program not in self.programs:
             raise Refusal("forbidden", f"this key is not for program {program!r}")
-        if store and self.stores and store not in self.stores:
+        if store is not None and self.stores and store not in self.stores:
             raise Refusal("forbidden", f"this key is not for store {store!r}")
 
 
@@ -68,7 +73,7 @@ class Keys:
         kind, _, token = (authorization or "").partition(" ")
         prefix, _, rest = token.strip().partition("_")
         key_id, _, secret = rest.partition("_")
-        if kind.lower() != "bearer" or prefix != "tb" or not secret:
+        if kind.lower() != "bearer" or prefix != "tb" or not KEY_ID.fullmatch(key_id) or not secret:
             raise Refusal(
                 "unauthenticated", "send `Authorization: Bearer tb_...`; make a key with `tally keys create`"
             )

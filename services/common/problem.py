@@ -21,6 +21,7 @@ log = structlog.get_logger("http")
 TYPE = "https://tallybook.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
 BODY_BYTES_MAX = 1_000_000
+TOO_LARGE = f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time"
 REQUEST_ERRORS_MAX = 20
 
 COMMON_STATUS = {
@@ -96,9 +97,8 @@ def install_problems(app: FastAPI, status_of: Mapping[str, int]) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed", 400: "invalid_request"}.get(
-            error.status_code, "invalid_request"
-        )
+        codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+        code = codes.get(error.status_code, "invalid_request")
         return problem(error.status_code, code, str(error.detail))
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
@@ -143,13 +143,11 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_BYTES_MAX:
-                raise Refusal(
-                    "body_too_large", f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time"
-                )
+                # Not a Refusal: FastAPI passes on its own exceptions while it reads a body, and no others.
+                raise HTTPException(413, TOO_LARGE)
             return message
 
         await self._app(scope, limited if length is None else receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time"
-        await problem(413, "body_too_large", detail)(scope, receive, send)
+        await problem(413, "body_too_large", TOO_LARGE)(scope, receive, send)

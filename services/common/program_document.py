@@ -11,12 +11,20 @@ VERSION_DIGITS = 16
 
 def load_json(text: bytes | str) -> dict[str, Any]:
     """The document in JSON, decimals as text. Raises ValueError."""
-    document = json.loads(text, parse_float=str)
+    try:
+        document = json.loads(text, parse_float=str, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(document, dict):
         raise ValueError(  # noqa: TRY004
             "a program document is a JSON object with the keys program, ledger, tiering, rewards"
         )
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    # Python's JSON takes NaN and Infinity; JSON has no such numbers, and no other reader would take them.
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def canonical(document: dict[str, Any]) -> bytes:
