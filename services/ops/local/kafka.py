@@ -105,8 +105,8 @@ class ApacheKafka(BrokerProcess):
             self._java(
                 "kafka.tools.StorageTool",
                 "format",
-                "--cluster-id",
-                cluster,
+                # In one word: an id may begin with a dash, and would be taken for an option by itself.
+                f"--cluster-id={cluster}",
                 "--config",
                 str(self._properties),
             ),
