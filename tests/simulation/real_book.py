@@ -32,6 +32,7 @@ from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 IDENTIFIERS = wire.Identifiers("0" * 64)
 PROGRAM = "club"
 

@@ -25,15 +25,15 @@ EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
 STEPS = 50
 
 members = st.sampled_from(["ann", "bob"])
-ids = st.sampled_from([f"p{n}" for n in range(6)])
-hold_ids = st.sampled_from([f"h{n}" for n in range(5)])
+ids = st.integers(0, 30).map("p{}".format)
+hold_ids = st.integers(0, 30).map("h{}".format)
 small = st.integers(1, 5)
 lines = st.lists(
-    st.tuples(st.sampled_from(["FOOD", "FOOD", "FUEL"]), small, st.integers(0, 20_000)),
+    st.tuples(st.sampled_from(["FOOD", "FOOD", "FOOD", "FUEL"]), small, st.integers(100, 20_000)),
     min_size=1,
     max_size=3,
 )
-hours = st.integers(-24 * 45, 24 * 2)
+hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
@@ -45,7 +45,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.real = real.RealBook()
         self.naive = NaiveLedger(real.WALL)
         self.sent: list[tuple[Callable[[], Command], Outcome]] = []
-        self.known: set[tuple[str, str]] = set()
+        self.known: dict[tuple[str, str], tuple[Command, Outcome]] = {}
         self.number = 0
 
     @initialize()
@@ -99,6 +99,45 @@ class LedgerMachine(RuleBasedStateMachine):
         id_ = self.next_id()
         self.both(lambda: real.release_of(id_, hold, member), lambda: self.naive.release(hold, member))
 
+    @rule(data=st.data(), later=hours)
+    def give_back_something(self, data: st.DataObject, later: int) -> None:
+        """Units that can be brought back: most returns are no mistake."""
+        left = [
+            (member, of, number, units - bought.back.get(number, 0))
+            for member, account in self.naive.members.items()
+            for of, bought in account.bought.items()
+            for number, (_, units, _) in enumerate(bought.lines, 1)
+            if units > bought.back.get(number, 0)
+        ]
+        if left:
+            member, of, number, most = data.draw(st.sampled_from(left))
+            self.give_back(of, member, later, {number: data.draw(st.integers(1, most))})
+
+    @rule(data=st.data(), id_=hold_ids, seconds=st.sampled_from([86_400, 5_000_000]))
+    def hold_much(self, data: st.DataObject, id_: str, seconds: int) -> None:
+        """A hold near what the member has."""
+        able = {name: account.posted - account.held for name, account in self.naive.members.items()}
+        able = {name: points for name, points in able.items() if points > 0}
+        if able:
+            member = data.draw(st.sampled_from(sorted(able)))
+            self.hold(id_, member, data.draw(st.integers(1, able[member] + 1)), seconds)
+
+    @rule(data=st.data(), end=st.sampled_from(["capture", "part", "release"]))
+    def end_a_hold(self, data: st.DataObject, end: str) -> None:
+        holds = [
+            (member, id_, hold.amount)
+            for member, account in self.naive.members.items()
+            for id_, hold in account.holds.items()
+            if hold.state == "open"
+        ]
+        if not holds:
+            return
+        member, id_, amount = data.draw(st.sampled_from(holds))
+        if end == "release":
+            self.release(id_, member)
+        else:
+            self.capture(id_, member, None if end == "capture" else data.draw(st.integers(1, amount)))
+
     @rule(member=members, tier=tiers, hours_ago=st.integers(0, 24 * 40))
     def assign(self, member: str, tier: str, hours_ago: int) -> None:
         """Tiering may be late, but the tiers of a member come in the order of time."""
@@ -114,6 +153,26 @@ class LedgerMachine(RuleBasedStateMachine):
     def advance(self, hours: int) -> None:
         to = self.at(hours)
         self.unkeyed(lambda: self.real.advance(to), lambda: self.naive.advance(to))
+
+    @rule(data=st.data(), member=members)
+    def meet_an_instant(self, data: st.DataObject, member: str) -> None:
+        """The clock stops exactly where something ends, or a tier begins exactly when a purchase was made."""
+        account = self.naive.members.get(member)
+        if account is None:
+            return
+        ends = [c.expires for c in account.credits if c.expires] + [
+            hold.ends for hold in account.holds.values()
+        ]
+        last = account.tiers[-1][0] if account.tiers else real.EARLIEST
+        begins = [bought.at for bought in account.bought.values() if bought.at >= last]
+        if begins and data.draw(st.booleans()):
+            since, name = data.draw(st.sampled_from(begins)), data.draw(tiers)
+            self.unkeyed(
+                lambda: self.real.assign(member, name, since), lambda: self.naive.assign(member, name, since)
+            )
+        elif ends:
+            to = data.draw(st.sampled_from(ends))
+            self.unkeyed(lambda: self.real.advance(to), lambda: self.naive.advance(to))
 
     @rule(version=st.sampled_from(["v1", "v2"]))
     def activate(self, version: str) -> None:
@@ -171,17 +230,21 @@ class LedgerMachine(RuleBasedStateMachine):
         command = make()
         key = (command.cause.source, command.cause.id)
         if key in self.known:
-            self.reused(command)
+            self.reused(command, *self.known[key])
             return
-        self.known.add(key)
-        self.sent.append((make, self.unkeyed(lambda: self.real.take(command), naive)))
+        outcome = self.unkeyed(lambda: self.real.take(command), naive)
+        self.known[key] = (command, outcome)
+        self.sent.append((make, outcome))
 
-    def reused(self, command: Command) -> None:
+    def reused(self, command: Command, first: Command, outcome: Outcome) -> None:
         """An id that was used: the same content is a repeat, any other is refused, and neither changes a member."""
         before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
-        outcome = self.real.take(command)
-        assert outcome.duplicate or (outcome.refusal and outcome.refusal[0] == "id_reused")
-        assert len(self.real.rows) == rows + (not outcome.duplicate)
+        again = self.real.take(command)
+        unknown = outcome.refusal is not None and outcome.refusal[0] == "unknown_member"
+        same = command.cause.digest == first.cause.digest and (command.member == first.member or unknown)
+        assert again.duplicate == same
+        assert same or (again.refusal and again.refusal[0] == "id_reused")
+        assert len(self.real.rows) == rows + (not same)
         assert self.real.book.members == before
 
     def unkeyed(self, take: Callable[[], Outcome], naive: Callable[[], Any]) -> Outcome:
