@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf import json_format
@@ -70,6 +71,25 @@ def decode_activity(headers: Headers, value: bytes | None, types: Mapping[str, t
     raise Undecodable(f"content-type is {content_type!r}; {PROTOBUF} and {JSON} are taken")
 
 
+@lru_cache(maxsize=4_096)
+def _constant_headers(service: str, type_: str, program: str, chain: int) -> tuple[tuple[str, bytes], ...]:
+    """What rows of one type, program and chain have in common."""
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", b"tallybook.%s.v1.%s" % (service.encode(), type_.encode())),
+        ("ce_source", b"tallybook/%s" % service.encode()),
+        ("content-type", PROTOBUF.encode()),
+        ("ce_program", program.encode()),
+        ("ce_chain", b"%d" % chain),
+    )
+
+
+@lru_cache(maxsize=64)
+def _recorded(recorded_at: datetime) -> bytes:
+    """The rows of a transaction were all recorded at one time."""
+    return recorded_at.isoformat().encode()
+
+
 def journal_headers(
     service: str,
     chain: int,
@@ -81,17 +101,14 @@ def journal_headers(
     recorded_at: datetime,
 ) -> list[tuple[str, bytes]]:
     """The headers of a journal row on `<service>.v1`."""
+    constant = _constant_headers(service, type_, program, chain)
     headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_type", b"tallybook.%s.v1.%s" % (service.encode(), type_.encode())),
-        ("ce_source", b"tallybook/%s" % service.encode()),
+        *constant[:3],
         ("ce_id", b"%d-%d" % (chain, position)),
         ("ce_time", occurred_at.isoformat().encode()),
-        ("content-type", PROTOBUF.encode()),
-        ("ce_program", program.encode()),
-        ("ce_chain", b"%d" % chain),
+        *constant[3:],
         ("ce_position", b"%d" % position),
-        ("ce_recordedat", recorded_at.isoformat().encode()),
+        ("ce_recordedat", _recorded(recorded_at)),
     ]
     if member is not None:
         headers.append(("ce_subject", member.encode()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -117,10 +119,11 @@ async def activate_program(
         raise Refusal("program_invalid", f"program: is {parsed.id!r}, the path says {program!r}")
     cause = Cause("program", f"{program}@{version}")
     now = utc_now()
-    activated = False
-    for chain in range(ledger.chains):
-        outcome = await ledger.queue.submit(ActivateProgram(program, "", chain, cause, now, version, content))
-        activated = activated or bool(outcome.events)
+    outcomes = await _on_every_chain(
+        ledger,
+        [ActivateProgram(program, "", chain, cause, now, version, content) for chain in range(ledger.chains)],
+    )
+    activated = any(outcome.events for outcome in outcomes)
     return JSONResponse(
         {"program": program, "version": version, "activated": activated}, 201 if activated else 200
     )
@@ -147,13 +150,13 @@ async def advance_clock(
             "clock_not_ours",
             "the program runs on the wall's clock; only `clock: events` programs can be moved",
         )
-    cause = Cause("clock", body.to.isoformat())
+    to = body.to.astimezone(UTC)
+    cause = Cause("clock", to.isoformat())
     now = utc_now()
-    for chain in range(ledger.chains):
-        outcome = await ledger.queue.submit(AdvanceClock(program, "", chain, cause, now, body.to))
-        if outcome.refusal is not None:
-            raise Refusal(*outcome.refusal)
-    return JSONResponse({"program": program, "clock": body.to.isoformat()})
+    await _on_every_chain(
+        ledger, [AdvanceClock(program, "", chain, cause, now, to) for chain in range(ledger.chains)]
+    )
+    return JSONResponse({"program": program, "clock": to.isoformat()})
 
 
 @router.get("/totals", response_model=schemas.TotalsAnswer, tags=["programs"])
@@ -359,6 +362,15 @@ async def release_hold(
     cause = Cause(f"{program}/release", idempotency_key, _digest("release", hold))
     command = ReleaseHold(program, member_id, chain, cause, utc_now(), hold)
     return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
+
+
+async def _on_every_chain(ledger: Ledger, commands: Sequence[Command]) -> list[Outcome]:
+    """The outcomes of one command a chain. Raises the first Refusal; the same request again does what is missing."""
+    outcomes = await asyncio.gather(*(ledger.queue.submit(command) for command in commands))
+    for outcome in outcomes:
+        if outcome.refusal is not None:
+            raise Refusal(*outcome.refusal)
+    return outcomes
 
 
 async def _submit(ledger: Ledger, message: Any) -> Outcome:

@@ -24,7 +24,7 @@ from services.ledger.domain.commands import (
     RecordReturn,
     ReleaseHold,
 )
-from services.ledger.domain.decide import tick_before
+from services.ledger.domain.decide import new_day
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.program import Program, parse_program
 
@@ -241,10 +241,10 @@ def _due_until(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str],
     """How far this batch will move which clocks."""
     until: dict[tuple[int, str], datetime] = {}
     for command in commands:
-        tick = command if isinstance(command, AdvanceClock) else tick_before(book, command)
-        if tick is not None:
+        to = command.to if isinstance(command, AdvanceClock) else new_day(book, command)
+        if to is not None:
             key = (command.chain, command.program)
-            until[key] = max(tick.to, until.get(key, tick.to))
+            until[key] = max(to, until.get(key, to))
     return until
 
 

@@ -86,9 +86,12 @@ def check_texts(message: Any, lines: list[PurchaseLine]) -> None:
     """The free texts of an activity are as short as HTTP wants them, by whichever road. Raises Undecodable."""
     bounded(message.store, "store")
     bounded(message.channel, "channel")
-    for line in lines:
-        bounded(line.sku, "sku")
-        bounded(line.category, "category")
+    # All at once, for they are nearly always good; one by one only to find the one that is not.
+    texts = [line.sku for line in lines] + [line.category for line in lines]
+    if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):
+        for line in lines:
+            bounded(line.sku, "sku")
+            bounded(line.category, "category")
 
 
 def cut_to_micros(timestamp: Any) -> None:

@@ -75,7 +75,15 @@ def run(book: Book, command: Command, append: Callable[[Decided], int]) -> list[
 
 
 def tick_before(book: Book, command: Command) -> AdvanceClock | None:
-    """For a program that runs on its events: the command that moves its clock to this one's day, if that is new.
+    """The command that moves the clock to this one's day, if `new_day` says so."""
+    day = new_day(book, command)
+    if day is None:
+        return None
+    return AdvanceClock(command.program, "", command.chain, Cause("clock", day.isoformat()), command.now, day)
+
+
+def new_day(book: Book, command: Command) -> datetime | None:
+    """For a program that runs on its events: the day of this command, if the clock has not reached it.
 
     Days (in UTC) and not instants, so that a year of purchases moves a clock 365 times; and by the order of the
     stream alone, so that every run of the same stream moves it at the same places.
@@ -87,14 +95,13 @@ def tick_before(book: Book, command: Command) -> AdvanceClock | None:
     else:
         return None
     state = book.programs.get((command.chain, command.program))
-    if state is None or not book.versions[state.version].runs_on_events:
+    if state is None or occurred_at.date() <= state.clock.date():
+        return None
+    if not book.versions[state.version].runs_on_events:
         return None
     if not BEGINNING <= occurred_at <= max(command.now, state.clock) + FUTURE_TOLERANCE:
         return None
-    day = occurred_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    if day <= state.clock:
-        return None
-    return AdvanceClock(command.program, "", command.chain, Cause("clock", day.isoformat()), command.now, day)
+    return occurred_at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def decide(book: Book, command: Command) -> Iterator[Decided]:
