@@ -17,8 +17,7 @@ from services.common.auth import new_key
 from services.common.clock import utc_now
 from services.common.settings import Settings
 from services.ledger.main import assembled
-from services.ops.install import on_server
-from tests.integration.ledger_rows import DOCUMENT, service_role
+from tests.integration.ledger_rows import DOCUMENT, fresh_database, service_role
 
 GROCER = "/v1/programs/grocer"
 
@@ -58,17 +57,12 @@ class Served:
 @asynccontextmanager
 async def served(server_url: str, bootstrap: str, **settings: Any) -> AsyncIterator[Served]:
     """A database of its own, migrated; the application as its service role; program `grocer` active."""
-    name = f"http_{secrets.token_hex(6)}"
     async with AsyncExitStack() as stack:
-        server = await asyncpg.connect(server_url)
-        stack.push_async_callback(server.close)
-        await server.execute(f'CREATE DATABASE "{name}"')
-        stack.push_async_callback(server.execute, f'DROP DATABASE "{name}" WITH (FORCE)')
-        owner_url = on_server(server_url, name)
+        owner_url = await stack.enter_async_context(fresh_database(server_url))
         url = await stack.enter_async_context(service_role("ledger", owner_url))
         told = Settings(
             database_url=url, KAFKA_BOOTSTRAP_SERVERS=bootstrap, identifier_key="0" * 64, chains=4, consume=False,
-            topic_prefix=f"{name}.", **settings,
+            topic_prefix=f"h{secrets.token_hex(4)}.", **settings,
         )  # fmt: skip
         app, _ = await stack.enter_async_context(assembled(told))
         found = Served(app, owner_url)

@@ -32,6 +32,7 @@ from services.ledger.domain.commands import (
 )
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs
+from services.ops.install import on_server
 from tallybook.activities.v1 import activities_pb2 as activities
 
 CHAINS = 4
@@ -53,6 +54,19 @@ DOCUMENT: dict[str, Any] = {
         "holds": {"max_ttl_seconds": 86_400_0},
     },
 }
+
+
+@asynccontextmanager
+async def fresh_database(server_url: str) -> AsyncIterator[str]:
+    """The owner's URL of an empty database that lives longer than a test; dropped after."""
+    name = f"shared_{secrets.token_hex(6)}"
+    server = await asyncpg.connect(server_url)
+    try:
+        await server.execute(f'CREATE DATABASE "{name}"')
+        yield on_server(server_url, name)
+        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await server.close()
 
 
 @asynccontextmanager

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from services.common.db import Writer, ensure_installation
 from services.common.migrate import upgrade
 from services.common.schema_v1 import MECHANISM_APPEND_ONLY
-from tests.integration.ledger_rows import Ledger, service_role
+from services.ops.local.postgres import LocalPostgres
+from tests.integration.ledger_rows import Ledger, fresh_database, service_role
 
 SERVICES = ("ledger", "tiering", "rewards")
 CHANGES = ("UPDATE {} SET {column} = {column}", "DELETE FROM {}", "TRUNCATE {}")
@@ -30,11 +31,13 @@ def metadata_of(service: str) -> MetaData:
     return found
 
 
-@pytest_asyncio.fixture(params=SERVICES)
-async def migrated(request: pytest.FixtureRequest, database: str) -> AsyncIterator[tuple[str, str, str]]:
+@pytest_asyncio.fixture(params=SERVICES, scope="module", loop_scope="session")
+async def migrated(
+    request: pytest.FixtureRequest, postgres: LocalPostgres
+) -> AsyncIterator[tuple[str, str, str]]:
     """(service, the owner's URL, the service's URL)"""
-    async with service_role(request.param, database) as url:
-        yield request.param, database, url
+    async with fresh_database(postgres.url) as owner_url, service_role(request.param, owner_url) as url:
+        yield request.param, owner_url, url
 
 
 async def test_the_migrated_schema_is_the_declared_one(migrated: tuple[str, str, str]) -> None:
@@ -134,26 +137,26 @@ async def test_an_installation_keeps_its_number_of_chains(database: str) -> None
                 pass
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "INSERT INTO journal VALUES (0, 0, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', sha256(''))",
-        "INSERT INTO journal VALUES (0, 1, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', 'short')",
-        "INSERT INTO postings VALUES (0, 1, 0, 'g', 'a', 'b', 'points', 0, NULL)",
-        "INSERT INTO postings VALUES (0, 1, 0, 'g', 'a', 'a', 'points', 1, NULL)",
-        "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 11, 0)",
-        "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, -1, 0)",
-        "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, -1)",
-        "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 11, 0, now(), NULL, 'p')",
-        "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 6, now(), NULL, 'p')",
-        "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p')",
-        "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}')",
-        "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}')",
-    ],
+WRONG = (
+    "INSERT INTO journal VALUES (0, 0, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', sha256(''))",
+    "INSERT INTO journal VALUES (0, 1, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', 'short')",
+    "INSERT INTO postings VALUES (0, 1, 0, 'g', 'a', 'b', 'points', 0, NULL)",
+    "INSERT INTO postings VALUES (0, 1, 0, 'g', 'a', 'a', 'points', 1, NULL)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 11, 0)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, -1, 0)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, -1)",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 11, 0, now(), NULL, 'p')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 6, now(), NULL, 'p')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p')",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}')",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}')",
 )
-async def test_the_database_says_the_invariants_too(database: str, wrong: str) -> None:
+
+
+async def test_the_database_says_the_invariants_too(database: str) -> None:
     async with service_role("ledger", database) as url:
         service = await asyncpg.connect(url)
-        with pytest.raises(asyncpg.CheckViolationError):
-            await service.execute(wrong)
+        for wrong in WRONG:
+            with pytest.raises(asyncpg.CheckViolationError):
+                await service.execute(wrong)
         await service.close()

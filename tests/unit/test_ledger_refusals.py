@@ -1,4 +1,4 @@
-"""Every refusal of the ledger's core, at its edge, and which is told first when several hold; docs/refusals.md says so."""
+"""Every refusal of the ledger's core, and which is told first when several hold, as docs/refusals.md says."""
 
 from __future__ import annotations
 

@@ -48,6 +48,7 @@ from tests.unit.ledger_given import (
 
 YEAR_ON = NOON.replace(year=2027)
 MINUTE = timedelta(minutes=1)
+ANN = "member/ann"
 
 
 def base(amount: int, exact: str, points: int) -> list[AppliedRule]:
@@ -338,11 +339,13 @@ def test_only_commands_move_the_clock_of_a_program_that_runs_on_the_wall() -> No
 @pytest.mark.parametrize(
     ("event", "accounts"),
     [
-        (PointsAccrued("p", "purchase", 10, "", [], None, 4), [("issued", "member/ann", 6, 7), ("issued", "member/ann", 4, None)]),
-        (PointsAccrued("p", "purchase", 4, "", [], None, 4), [("issued", "member/ann", 4, None)]),
-        (PointsClawedBack("p", "return", 5, "", [(1, 2)], 3), [("member/ann", "clawed_back", 2, 1), ("member/ann", "clawed_back", 3, None)]),
-        (HoldCaptured("h", "o", 5, [(1, 2), (2, 3)], [(2, 1)]), [("member/ann", "redeemed", 2, 1), ("member/ann", "redeemed", 3, 2)]),
-        (PointsExpired(1, 9), [("member/ann", "breakage", 9, 1)]),
+        (PointsAccrued("p", "purchase", 10, "", [], None, 4), [("issued", ANN, 6, 7), ("issued", ANN, 4, None)]),
+        (PointsAccrued("p", "purchase", 4, "", [], None, 4), [("issued", ANN, 4, None)]),
+        (PointsClawedBack("p", "return", 5, "", [(1, 2)], 3),
+         [(ANN, "clawed_back", 2, 1), (ANN, "clawed_back", 3, None)]),
+        (HoldCaptured("h", "o", 5, [(1, 2), (2, 3)], [(2, 1)]),
+         [(ANN, "redeemed", 2, 1), (ANN, "redeemed", 3, 2)]),
+        (PointsExpired(1, 9), [(ANN, "breakage", 9, 1)]),
         (HoldPlaced("h", "o", 5, NOON, [(1, 5)]), []),
     ],
 )  # fmt: skip
