@@ -87,8 +87,11 @@ def check_texts(message: Any, lines: list[PurchaseLine]) -> None:
     bounded(message.store, "store")
     bounded(message.channel, "channel")
     # All at once, for they are nearly always good; one by one only to find the one that is not.
-    texts = [line.sku for line in lines] + [line.category for line in lines]
-    if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):
+    if not lines:
+        return
+    _, skus, categories, _, _ = zip(*lines, strict=True)
+    longest = max(max(map(len, skus)), max(map(len, categories)))
+    if longest > TEXT_CHARS_MAX or "\x00" in "".join(skus) or "\x00" in "".join(categories):
         for line in lines:
             bounded(line.sku, "sku")
             bounded(line.category, "category")

@@ -19,8 +19,12 @@ def summary(imported: Imported, totals: Mapping[str, int], tiers: Mapping[str, i
     """Rate, tiers, and the points of the program."""
     table = Table(show_header=False, box=None, pad_edge=False)
     events = imported.published.records
-    table.add_row("purchases", f"{events:,}", f"of {totals['members']:,} households, {imported.account.rows:,} lines")
-    table.add_row("rate", f"{events / imported.seconds:,.0f}/s", "file -> Kafka -> ledger -> tiering and rewards level")
+    table.add_row(
+        "purchases", f"{events:,}", f"of {totals['members']:,} households, {imported.account.rows:,} lines"
+    )
+    table.add_row(
+        "rate", f"{events / imported.seconds:,.0f}/s", "file -> Kafka -> ledger -> tiering and rewards level"
+    )
     for tier, members in tiers.items():
         share = members / max(totals["members"], 1)
         table.add_row(f"tier {tier}", f"{members:,}", f"{share:.0%} of members")
@@ -60,7 +64,9 @@ def redemption(
     table.add_row("wallet before", _points(before["points"]))
     requests = (f"POST {path}", "the same again", "POST .../capture")
     for request, answer in zip(requests, answers, strict=True):
-        table.add_row(escape(request), f"{answer['state']} ({answer['points']} points, {answer['redemption']})")
+        table.add_row(
+            escape(request), f"{answer['state']} ({answer['points']} points, {answer['redemption']})"
+        )
     table.add_row("ledger after", _points(after["points"]))
     return table
 
@@ -76,5 +82,6 @@ def where(stack: Stack) -> Table:
         table.add_row(f"{service} API", f"{stack.url(service)}/docs")
     table.add_row("kafka", f"{stack.state.bootstrap}, topics {stack.state.topic_prefix}*")
     table.add_row("ops key", stack.state.ops_key)
-    table.add_row("try", f"curl -H 'Authorization: Bearer {stack.state.ops_key}' {stack.url('ledger')}/v1/programs/grocer/members/h1")
+    member = f"{stack.url('ledger')}/v1/programs/grocer/members/h1"
+    table.add_row("try", f"curl -H 'Authorization: Bearer {stack.state.ops_key}' {member}")
     return table
