@@ -90,7 +90,9 @@ def _reads(views: Views) -> APIRouter:
 def _writes(redeemer: Redeemer) -> APIRouter:
     router = APIRouter(prefix="/v1/programs/{program}/members/{member}/redemptions", tags=["redemptions"])
 
-    @router.post("", status_code=201, responses={200: {"description": "The same request had been taken before."}})
+    @router.post(
+        "", status_code=201, responses={200: {"description": "The same request had been taken before."}}
+    )
     async def reserve(
         program: ProgramId,
         member: MemberId,

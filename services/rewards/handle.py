@@ -91,7 +91,9 @@ class Redeemer:
         cause = (f"{program}/redemption", command.redemption, digest)
         return await self._take("reserve", lambda: self._begin_redemption(key, command, cause))
 
-    async def step(self, program: str, member: str, redemption_id: str, step: Step, request_key: str) -> Answer:
+    async def step(
+        self, program: str, member: str, redemption_id: str, step: Step, request_key: str
+    ) -> Answer:
         """Capture or cancel a reserved redemption. Raises Refusal."""
         key = (program, member, redemption_id)
         cause = (f"{program}/redemption_step", request_key, _digest(step, *key))
@@ -224,7 +226,9 @@ class Redeemer:
 
     async def _at(self, tx: Transaction, redemption: Redemption, now: datetime) -> datetime:
         """The program's present, never before the redemption's last change."""
-        found = await find_program(tx, self._chain((redemption.program, redemption.member, "")), redemption.program)
+        found = await find_program(
+            tx, self._chain((redemption.program, redemption.member, "")), redemption.program
+        )
         present = _present(*found, now) if found else now
         return max(present, redemption.changed_at)
 

@@ -94,7 +94,9 @@ class LedgerClient:
 def _stands(answer: Any) -> HoldStands:
     """The ledger says when a hold expires as long as it is open."""
     expires_at = answer["expires_at"]
-    return HoldStands(HOLD_STATES[answer["state"]], datetime.fromisoformat(expires_at) if expires_at else None)
+    return HoldStands(
+        HOLD_STATES[answer["state"]], datetime.fromisoformat(expires_at) if expires_at else None
+    )
 
 
 def _refused(problem: Any) -> LedgerRefused:

@@ -42,7 +42,10 @@ async def serve(settings: RewardsSettings) -> int:
         consumer = Consumer(
             NAME,
             settings.kafka_bootstrap_servers,
-            {settings.topic(topic): StreamHandler(topic, relay.wake) for topic in (LEDGER_TOPIC, TIERS_TOPIC)},
+            {
+                settings.topic(topic): StreamHandler(topic, relay.wake)
+                for topic in (LEDGER_TOPIC, TIERS_TOPIC)
+            },
             writer,
             DeadLetters(producer, settings.topic(DEAD_LETTERS)),
             group_id=settings.topic(NAME),

@@ -48,7 +48,9 @@ ON CONFLICT (chain, program) DO UPDATE SET clock = greatest(program_clocks.clock
 """
 
 
-async def apply_told(tx: Transaction, chain: int, told: Sequence[Told]) -> list[tuple[StreamRow, ProgramError]]:
+async def apply_told(
+    tx: Transaction, chain: int, told: Sequence[Told]
+) -> list[tuple[StreamRow, ProgramError]]:
     """Bring wallets, programs and clocks up to a batch of rows. Returns the program versions that can't be used."""
     await _apply_wallets(tx, chain, told)
     await _apply_clocks(tx, chain, told)

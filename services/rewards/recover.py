@@ -65,7 +65,9 @@ class Recovery:
         """Take over what is due at `now` and drive it on. Returns how many redemptions no longer wait."""
         async with self._writer.transaction() as tx:
             rows = await tx.fetch(TAKE_OVER, now, self._lease, STEPS_MAX, DOUBLINGS_MAX)
-        drives = (self._drive((row["program"], row["member"], row["redemption"]), row["attempts"]) for row in rows)
+        drives = (
+            self._drive((row["program"], row["member"], row["redemption"]), row["attempts"]) for row in rows
+        )
         results = await asyncio.gather(*drives, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):

@@ -114,7 +114,9 @@ class Book:
         waiting = [key for key, redemption in self._changed.items() if redemption.state in WAITING]
         settled = [key for key, redemption in self._changed.items() if redemption.state not in WAITING]
         if waiting:
-            await tx.execute(BEGIN_STEPS, self.chain, *_unzip(waiting), now + timedelta(seconds=lease_seconds))
+            await tx.execute(
+                BEGIN_STEPS, self.chain, *_unzip(waiting), now + timedelta(seconds=lease_seconds)
+            )
         if settled:
             await tx.execute(END_STEPS, self.chain, *_unzip(settled))
         return True
@@ -194,5 +196,3 @@ def _inbox_chain(cause: Cause, chains: int) -> int:
 
 def _unzip(keys: list[Key]) -> tuple[list[str], list[str], list[str]]:
     return [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]
-
-

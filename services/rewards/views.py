@@ -59,7 +59,9 @@ class Views:
         async with self._reader.snapshot() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise Refusal("unknown_program", f"no program {program!r} is active; programs are activated at the ledger")
+            raise Refusal(
+                "unknown_program", f"no program {program!r} is active; programs are activated at the ledger"
+            )
         rewards = program_of(row.document, row.version).catalogue.values()
         return CatalogueView(
             program=program,
@@ -89,7 +91,9 @@ class Views:
             row = (await connection.execute(wallet)).one_or_none()
             found = (await connection.execute(newest)).mappings().all()
         if row is None:
-            raise Refusal("unknown_member", f"the ledger has told of no member {member!r} in program {program!r}")
+            raise Refusal(
+                "unknown_member", f"the ledger has told of no member {member!r} in program {program!r}"
+            )
         return WalletView(
             program=program,
             member=member,

@@ -56,7 +56,9 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             held = message.amount + sum(part.amount for part in message.released)
             return facts.HoldCaptured(message.hold, message.order, message.amount, held)
         case "HoldReleased":
-            return facts.HoldReleased(message.hold, message.order, message.amount, message.reason == "expired")
+            return facts.HoldReleased(
+                message.hold, message.order, message.amount, message.reason == "expired"
+            )
         case "TierChanged":
             return facts.TierChanged(message.to_tier, time_of(message.since))
         case "ProgramActivated":
@@ -87,9 +89,13 @@ def payload_of(event: events.Event) -> bytes:
                 ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
             )  # fmt: skip
         case events.RedemptionReserved():
-            message = rewards.RedemptionReserved(redemption=event.redemption, expires_at=_timestamp(event.expires_at))
+            message = rewards.RedemptionReserved(
+                redemption=event.redemption, expires_at=_timestamp(event.expires_at)
+            )
         case events.RedemptionRefused():
-            message = rewards.RedemptionRefused(redemption=event.redemption, code=event.code, detail=event.detail)
+            message = rewards.RedemptionRefused(
+                redemption=event.redemption, code=event.code, detail=event.detail
+            )
         case events.CaptureRequested():
             message = rewards.CaptureRequested(redemption=event.redemption)
         case events.RedemptionCaptured():

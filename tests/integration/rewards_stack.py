@@ -127,7 +127,13 @@ class RewardsStack:
     async def buy(self, member: str, points: int, at: str = "2026-01-05T12:00:00Z") -> None:
         """A purchase that gives `points` (one a dollar)."""
         line = {"id": 1, "sku": "A1", "category": "food", "quantity": 1, "amount": points * 100}
-        body = {"id": secrets.token_hex(6), "member": member, "occurred_at": at, "currency": "USD", "lines": [line]}
+        body = {
+            "id": secrets.token_hex(6),
+            "member": member,
+            "occurred_at": at,
+            "currency": "USD",
+            "lines": [line],
+        }
         (await self.ledger.post(f"/v1/programs/{self.program}/purchases", json=body)).raise_for_status()
 
     async def advance(self, to: datetime) -> None:
@@ -222,7 +228,16 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
             ) as http,
         ):
             yield RewardsStack(
-                owner_url, ledger_owner_url, ledger_writer, writer, views, ledger, http, transport, ledger_key, redeemer
+                owner_url,
+                ledger_owner_url,
+                ledger_writer,
+                writer,
+                views,
+                ledger,
+                http,
+                transport,
+                ledger_key,
+                redeemer,
             )
         for closing in (ledger_writer, ledger_reader, writer, reader):
             await closing.close()

@@ -116,7 +116,9 @@ async def test_the_ledger_s_refusals_keep_their_codes(
     stack: RewardsStack, member: str, reward: str, code: str, status: int
 ) -> None:
     path = f"/v1/programs/{stack.program}/members/{member}/redemptions"
-    answers = [await stack.http.post(path, json={**BODY, "reward": reward}, headers=key(f"k{n}")) for n in range(3)]
+    answers = [
+        await stack.http.post(path, json={**BODY, "reward": reward}, headers=key(f"k{n}")) for n in range(3)
+    ]
     assert (answers[-1].status_code, answers[-1].json()["code"]) == (status, code)
     first = await stack.http.post(path, json={**BODY, "reward": reward}, headers=key("k2"))
     assert first.json() == answers[-1].json(), "the same request gets the first outcome"
@@ -136,7 +138,9 @@ async def test_the_ledger_s_refusals_keep_their_codes(
         ("GET", "/v1/nothing", "not_found", 404),
     ],
 )
-async def test_what_is_not_there_is_said(stack: RewardsStack, method: str, path: str, code: str, status: int) -> None:
+async def test_what_is_not_there_is_said(
+    stack: RewardsStack, method: str, path: str, code: str, status: int
+) -> None:
     body = BODY if path.endswith("redemptions") and method == "POST" else None
     answer = await stack.http.request(method, path.format(p=stack.program), json=body, headers=key("k"))
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -161,7 +165,11 @@ async def test_who_may_do_what(stack: RewardsStack) -> None:
 async def test_a_body_that_is_no_json_or_too_large_is_refused(stack: RewardsStack) -> None:
     path = f"/v1/programs/{stack.program}/members/ann/redemptions"
     too_large = b" " * 1_000_001
-    for content, code in ((b"{", "invalid_request"), (b"\xff", "invalid_request"), (too_large, "body_too_large")):
+    for content, code in (
+        (b"{", "invalid_request"),
+        (b"\xff", "invalid_request"),
+        (too_large, "body_too_large"),
+    ):
         answer = await stack.http.post(
             path, content=content, headers={**key("k"), "Content-Type": "application/json"}
         )

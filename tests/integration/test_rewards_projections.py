@@ -131,7 +131,9 @@ async def test_a_row_that_comes_twice_counts_once_and_a_gap_stops_the_consumer(s
 
 
 async def test_a_tier_is_shown_even_before_the_ledger_told_of_the_member(stack: RewardsStack) -> None:
-    message = tiering_pb.TierChanged(from_tier="member", to_tier="gold", since=Timestamp(seconds=1_767_225_600))
+    message = tiering_pb.TierChanged(
+        from_tier="member", to_tier="gold", since=Timestamp(seconds=1_767_225_600)
+    )
     chain = chain_of("ann", CHAINS)
     record = {
         "chain": chain, "position": 1, "program": stack.program, "member": "ann", "type": "TierChanged",
@@ -144,12 +146,17 @@ async def test_a_tier_is_shown_even_before_the_ledger_told_of_the_member(stack: 
         await stack.views.wallet(stack.program, "nobody")
 
 
-async def test_a_version_whose_section_is_wrong_is_refused_and_the_one_before_stays(stack: RewardsStack) -> None:
+async def test_a_version_whose_section_is_wrong_is_refused_and_the_one_before_stays(
+    stack: RewardsStack,
+) -> None:
     before = await stack.views.catalogue(stack.program)
-    await stack.activate({**DOCUMENT, "rewards": {"catalogue": [{"id": "mug", "kind": "product", "points": -1}]}})
+    await stack.activate(
+        {**DOCUMENT, "rewards": {"catalogue": [{"id": "mug", "kind": "product", "points": -1}]}}
+    )
     assert await stack.views.catalogue(stack.program) == before
     refusals = await stack.fetch(
-        "SELECT chain, payload, cause_source FROM journal WHERE type = 'ProgramRefused' AND program = $1", stack.program
+        "SELECT chain, payload, cause_source FROM journal WHERE type = 'ProgramRefused' AND program = $1",
+        stack.program,
     )
     assert sorted(row["chain"] for row in refusals) == list(range(CHAINS))
     assert b"rewards.catalogue[0].points" in refusals[0]["payload"]
@@ -158,7 +165,9 @@ async def test_a_version_whose_section_is_wrong_is_refused_and_the_one_before_st
 async def test_a_new_version_prices_new_redemptions_only(stack: RewardsStack) -> None:
     await stack.buy("ann", 1_000)
     await stack.redeemer.reserve(stack.program, Reserve("r1", "ann", "mug", "o", None))
-    await stack.activate({**DOCUMENT, "rewards": {"catalogue": [{"id": "mug", "kind": "product", "points": 250}]}})
+    await stack.activate(
+        {**DOCUMENT, "rewards": {"catalogue": [{"id": "mug", "kind": "product", "points": 250}]}}
+    )
     with pytest.raises(Refusal, match="unknown_reward"):
         await stack.redeemer.reserve(stack.program, Reserve("r2", "ann", "five_off", "o", None))
     await stack.redeemer.reserve(stack.program, Reserve("r3", "ann", "mug", "o", None))

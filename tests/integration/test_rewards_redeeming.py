@@ -39,7 +39,9 @@ async def stack(servers: RewardsStack) -> RewardsStack:
     return stack
 
 
-def asking(redemption: str = "r1", reward: str = "five_off", order: str = "o1", ttl: int | None = None) -> Reserve:
+def asking(
+    redemption: str = "r1", reward: str = "five_off", order: str = "o1", ttl: int | None = None
+) -> Reserve:
     return Reserve(redemption, "ann", reward, order, ttl)
 
 
@@ -115,20 +117,29 @@ async def test_the_same_request_counts_once_and_other_content_is_refused(stack: 
         assert await refused(stack.redeemer.reserve(stack.program, other)) == "id_reused"
     for member in ("bob", "carl", "dora", "eve"):
         other = Reserve("r1", member, "five_off", "o1", None)
-        assert await refused(stack.redeemer.reserve(stack.program, other)) == "id_reused", "for another member too"
+        assert await refused(stack.redeemer.reserve(stack.program, other)) == "id_reused", (
+            "for another member too"
+        )
     assert (await stack.points("ann"))["held"] == 500
 
 
 async def test_steps_count_once_by_their_key(stack: RewardsStack) -> None:
     await stack.redeemer.reserve(stack.program, asking())
-    assert await refused(stack.redeemer.step(stack.program, "ann", "r2", "capture", "k0")) == "unknown_redemption"
+    assert (
+        await refused(stack.redeemer.step(stack.program, "ann", "r2", "capture", "k0"))
+        == "unknown_redemption"
+    )
     first = await stack.redeemer.step(stack.program, "ann", "r1", "capture", "k1")
     second = await stack.redeemer.step(stack.program, "ann", "r1", "capture", "k1")
     assert (first.duplicate, second.duplicate) == (False, True)
     assert first.redemption.state is second.redemption.state is State.CAPTURED
     assert await refused(stack.redeemer.step(stack.program, "ann", "r1", "cancel", "k1")) == "id_reused"
-    assert await refused(stack.redeemer.step(stack.program, "ann", "r1", "capture", "k2")) == "already_captured"
-    assert await refused(stack.redeemer.step(stack.program, "ann", "r1", "cancel", "k3")) == "already_captured"
+    assert (
+        await refused(stack.redeemer.step(stack.program, "ann", "r1", "capture", "k2")) == "already_captured"
+    )
+    assert (
+        await refused(stack.redeemer.step(stack.program, "ann", "r1", "cancel", "k3")) == "already_captured"
+    )
     assert (await stack.points("ann"))["posted"] == 500
 
 
@@ -137,12 +148,16 @@ async def test_the_ledger_s_refusal_is_recorded_with_its_code(stack: RewardsStac
     await stack.redeemer.reserve(stack.program, asking("r2"))
     assert await refused(stack.redeemer.reserve(stack.program, asking("r3"))) == "insufficient_points"
     await stack.buy("ann", 1_000)
-    assert await refused(stack.redeemer.reserve(stack.program, asking("r3"))) == "insufficient_points", "first outcome"
+    assert await refused(stack.redeemer.reserve(stack.program, asking("r3"))) == "insufficient_points", (
+        "first outcome"
+    )
     assert (await stack.redeemer.reserve(stack.program, asking("r4"))).redemption.state is State.RESERVED
     nobody = Reserve("r5", "nobody", "five_off", "o", None)
     assert await refused(stack.redeemer.reserve(stack.program, nobody)) == "unknown_member"
     assert await stack.state("nobody", "r5") is State.REFUSED
-    assert await refused(stack.redeemer.reserve(stack.program, asking("r6", ttl=86_401))) == "ttl_out_of_range"
+    assert (
+        await refused(stack.redeemer.reserve(stack.program, asking("r6", ttl=86_401))) == "ttl_out_of_range"
+    )
 
 
 async def test_a_hold_that_the_clock_took_times_the_redemption_out(stack: RewardsStack) -> None:

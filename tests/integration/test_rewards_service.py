@@ -69,7 +69,9 @@ async def test_rewards_killed_while_it_redeems_loses_and_doubles_nothing(
         checkout = Checkout(http, stack.url("rewards"))
         redeeming = asyncio.gather(*(checkout.redeem(number) for number in range(REDEMPTIONS)))
         for begun in (2, REDEMPTIONS // 2):
-            await eventually(partial(requested, stack, begun), "some are answered, some under way", PATIENCE_SECONDS)
+            await eventually(
+                partial(requested, stack, begun), "some are answered, some under way", PATIENCE_SECONDS
+            )
             await asyncio.to_thread(stack.kill, "rewards")
             await asyncio.to_thread(stack.start_service, "rewards")
         await redeeming
@@ -83,7 +85,9 @@ async def test_rewards_killed_while_it_redeems_loses_and_doubles_nothing(
     }  # fmt: skip
     assert not await query(stack, "rewards", "SELECT FROM redemption_steps")
     published = await published_types(stack)
-    assert published == dict(await query(stack, "rewards", "SELECT type, count(*) FROM journal GROUP BY type"))
+    assert published == dict(
+        await query(stack, "rewards", "SELECT type, count(*) FROM journal GROUP BY type")
+    )
     assert published["RedemptionRequested"] == REDEMPTIONS
     # A clean stop in bounded time; it raises when the process had to be killed.
     await asyncio.to_thread(stack.stop_service, "rewards")
@@ -122,7 +126,9 @@ async def level(http: httpx.AsyncClient, stack: Stack) -> bool:
         return False
     wallets = await query(stack, "rewards", "SELECT member, posted, held FROM wallets")
     accounts = await query(
-        stack, "ledger", f"SELECT member, posted, held FROM accounts WHERE member IN {tuple(MEMBERS)}"  # noqa: S608
+        stack,
+        "ledger",
+        f"SELECT member, posted, held FROM accounts WHERE member IN {tuple(MEMBERS)}",  # noqa: S608
     )
     return sorted(wallets) == sorted(accounts)
 

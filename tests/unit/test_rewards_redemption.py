@@ -43,7 +43,9 @@ PROGRAM = parse_program(
     {
         "program": "grocer",
         "rewards": {
-            "catalogue": [{"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}],
+            "catalogue": [
+                {"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}
+            ],
             "redemption": {"ttl_seconds": 600},
         },
     },
@@ -129,7 +131,9 @@ def test_a_key_with_other_content_is_refused_and_with_the_same_is_not() -> None:
         (State.REFUSED, "redemption_refused"),
     ],
 )
-def test_a_step_begins_only_where_the_points_are_reserved(state: State | None, code: str | None, step: Step) -> None:
+def test_a_step_begins_only_where_the_points_are_reserved(
+    state: State | None, code: str | None, step: Step
+) -> None:
     redemption = given(state) if state is not None else None
     if code is None:
         expected = CAPTURE_ASKED if step == "capture" else CANCEL_ASKED
@@ -179,7 +183,9 @@ def test_the_ledger_s_answer_settles_a_step(
 
 
 @pytest.mark.parametrize("state", [State.CAPTURED, State.CANCELLED, State.TIMED_OUT, State.REFUSED])
-@pytest.mark.parametrize("answer", [OPEN, HoldStands("captured"), HoldStands("expired"), SAYS_POOR, SAYS_EXPIRED])
+@pytest.mark.parametrize(
+    "answer", [OPEN, HoldStands("captured"), HoldStands("expired"), SAYS_POOR, SAYS_EXPIRED]
+)
 def test_nothing_changes_a_redemption_that_has_ended(state: State, answer: LedgerAnswer) -> None:
     assert settle(given(state), answer) == []
 
@@ -213,7 +219,9 @@ HOLD_EXPIRED = HoldReleased("r1", "order-1", 500, expired=True)
         (State.RESERVED, HoldReleased("r1", "order-2", 500, expired=True), State.RESERVED),
     ],
 )
-def test_the_ledger_s_stream_finishes_and_ends_redemptions(state: State, fact: HoldFact, ends_in: State) -> None:
+def test_the_ledger_s_stream_finishes_and_ends_redemptions(
+    state: State, fact: HoldFact, ends_in: State
+) -> None:
     assert then(given(state), hear(given(state), fact)) is ends_in
 
 
@@ -264,7 +272,11 @@ def test_a_redemption_begins_once() -> None:
 
 def test_the_page_of_states_says_what_the_code_does() -> None:
     page = (Path(__file__).parents[2] / "docs" / "redemptions.md").read_text()
-    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")[1:-1]]
+        for line in page.splitlines()
+        if line.startswith("|")
+    ]
     told = {row[0]: (row[2], row[3]) for row in rows if len(row) == 4 and row[0] in set(State)}
     expected = {str(state): (code, code) for state, (code, _) in WHERE_IT_STANDS.items()}
     expected["reserved"] = ("-> `capturing", "-> `cancelling")

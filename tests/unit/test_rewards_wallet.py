@@ -44,7 +44,9 @@ def test_points_given_taken_back_and_expired_move_the_posted_balance() -> None:
 
 
 def test_points_that_repay_debt_count_too() -> None:
-    wallet = after(ledger.PointsClawedBack(points=40, debt=40), ledger.PointsAccrued(points=100, debt_repaid=40))
+    wallet = after(
+        ledger.PointsClawedBack(points=40, debt=40), ledger.PointsAccrued(points=100, debt_repaid=40)
+    )
     assert wallet.posted == 60
 
 
@@ -54,7 +56,9 @@ def test_a_hold_counts_against_available_at_once() -> None:
 
 
 def test_a_capture_in_part_frees_the_rest_of_the_hold() -> None:
-    captured = ledger.HoldCaptured(hold="h", order="o", amount=200, released=[ledger.Allocation(lot=1, amount=100)])
+    captured = ledger.HoldCaptured(
+        hold="h", order="o", amount=200, released=[ledger.Allocation(lot=1, amount=100)]
+    )
     wallet = after(ACCRUED, PLACED, captured)
     assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
 

@@ -74,11 +74,20 @@ WHERE_IT_STANDS: dict[State, tuple[str, str]] = {
         "redemption_not_reserved",
         "the ledger has not confirmed the points yet: send the reservation again, or try again in a moment",
     ),
-    State.CAPTURING: ("redemption_being_captured", "another request is capturing it: read it again in a moment"),
-    State.CANCELLING: ("redemption_being_cancelled", "another request is cancelling it: read it again in a moment"),
+    State.CAPTURING: (
+        "redemption_being_captured",
+        "another request is capturing it: read it again in a moment",
+    ),
+    State.CANCELLING: (
+        "redemption_being_cancelled",
+        "another request is cancelling it: read it again in a moment",
+    ),
     State.CAPTURED: ("already_captured", "its points are spent"),
     State.CANCELLED: ("already_cancelled", "its points are free again: make a new redemption"),
-    State.TIMED_OUT: ("redemption_timed_out", "its time was over and its points are free again: make a new redemption"),
+    State.TIMED_OUT: (
+        "redemption_timed_out",
+        "its time was over and its points are free again: make a new redemption",
+    ),
     State.REFUSED: ("redemption_refused", "it was refused and holds no points: make a new redemption"),
 }
 """Why a redemption that is not `reserved` can be neither captured nor cancelled."""
@@ -88,17 +97,22 @@ def same_request(seen: bytes, digest: bytes, key: str) -> None:
     """A repeated key must come with the same content. Raises Refusal("id_reused")."""
     if seen != digest:
         raise Refusal(
-            "id_reused", f"Idempotency-Key {key!r} was used for another request: take a new key for new content"
+            "id_reused",
+            f"Idempotency-Key {key!r} was used for another request: take a new key for new content",
         )
 
 
-def reserve(program: Program | None, redemption: Redemption | None, command: Reserve) -> list[RedemptionEvent]:
+def reserve(
+    program: Program | None, redemption: Redemption | None, command: Reserve
+) -> list[RedemptionEvent]:
     """Begin a redemption. Refusals, in order: id_reused, unknown_program, unknown_reward.
 
     Whether the member exists and has the points is the ledger's to say: this service hears of both later.
     """
     if redemption is not None:
-        raise Refusal("id_reused", f"there is already a redemption {command.redemption!r}: take a new Idempotency-Key")
+        raise Refusal(
+            "id_reused", f"there is already a redemption {command.redemption!r}: take a new Idempotency-Key"
+        )
     if program is None:
         raise Refusal("unknown_program", "no such program is active; programs are activated at the ledger")
     reward = program.catalogue.get(command.reward)

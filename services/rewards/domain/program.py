@@ -78,7 +78,9 @@ def _catalogue(values: Any) -> dict[str, Reward]:
     if not isinstance(values, list):
         raise ProgramError("rewards.catalogue", "must be a list")
     if len(values) > CATALOGUE_MAX:
-        raise ProgramError("rewards.catalogue", f"has {len(values)} rewards, at most {CATALOGUE_MAX} are taken")
+        raise ProgramError(
+            "rewards.catalogue", f"has {len(values)} rewards, at most {CATALOGUE_MAX} are taken"
+        )
     catalogue: dict[str, Reward] = {}
     for number, value in enumerate(values):
         path = f"rewards.catalogue[{number}]"
