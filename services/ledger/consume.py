@@ -63,8 +63,10 @@ def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifi
             )
         hashed.append((identifier.kind, identifiers.digest(identifier.kind, identifier.value)))
     occurred_at = time_of(message.occurred_at) if message.HasField("occurred_at") else None
-    id_ = wire.required_id(message.id or member, "id")
-    cause = Cause(f"{message.program}/enrolment", id_, wire.enrolment_digest(hashed, occurred_at))
+    digest = wire.enrolment_digest(hashed, occurred_at)
+    # Without an id its content is its id: the same enrolment again is the same, one with more identifiers is another.
+    id_ = wire.required_id(message.id or f"{member}:{digest.hex()[:16]}", "id")
+    cause = Cause(f"{message.program}/enrolment", id_, digest)
     return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed)
 
 
