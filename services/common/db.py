@@ -17,6 +17,15 @@ STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 20_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 
+KEYED_LOOKUPS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""The write path looks rows up by key and does nothing else. Left to itself the planner reads whole tables while they
+are new and have no statistics, or takes a batch of one for a batch of hundreds."""
+
 PASSING_FAULTS: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
@@ -56,6 +65,7 @@ class Writer:
             max_inactive_connection_lifetime=60,
             server_settings={
                 "application_name": "tallybook",
+                **KEYED_LOOKUPS,
                 "jit": "off",
                 "timezone": "UTC",
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),

@@ -19,6 +19,10 @@ LOCK_HEADS = """
 -- The one lock of a transaction: rows in ascending order, so that two transactions never wait for each other in a ring.
 SELECT chain, position, hash FROM chain_heads WHERE chain = ANY($1::smallint[]) ORDER BY chain FOR UPDATE
 """
+LOCK_FREE_HEADS = """
+-- The heads that nobody holds: a command that can go on does not wait for a chain that is busy with a batch.
+SELECT chain FROM chain_heads WHERE chain = ANY($1::smallint[]) ORDER BY chain FOR UPDATE SKIP LOCKED
+"""
 MOVE_HEADS = """
 UPDATE chain_heads AS head SET position = new.position, hash = new.hash
 FROM unnest($1::smallint[], $2::bigint[], $3::bytea[]) AS new (chain, position, hash) WHERE head.chain = new.chain
@@ -50,6 +54,11 @@ class Journal:
         if len(rows) != len(wanted):
             raise InvariantBroken(f"chains {wanted} asked for, {[row['chain'] for row in rows]} exist")
         return cls({row["chain"]: Head(row["chain"], row["position"], row["hash"]) for row in rows})
+
+    @staticmethod
+    async def lock_free(tx: Transaction, chains: Iterable[int]) -> set[int]:
+        """Lock those heads of `chains` that can be had without waiting, and say which."""
+        return {row["chain"] for row in await tx.fetch(LOCK_FREE_HEADS, sorted(set(chains)))}
 
     def append(
         self,

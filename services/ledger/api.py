@@ -91,7 +91,7 @@ class Ledger:
         return found
 
 
-def ledger_of(request: Request) -> Ledger:
+async def ledger_of(request: Request) -> Ledger:
     """The ledger behind the request."""
     ledger: Ledger = request.app.state.ledger
     return ledger

@@ -1,13 +1,14 @@
-"""HTTP commands of one chain that arrive while a transaction runs share the next one.
+"""HTTP commands that arrive while a transaction runs share the next one, whatever their chains.
 
-The locks, queries and commits of a transaction cost the same for one command and for fifty; and since one
-process has one transaction a chain under way, its commands don't queue up at the database.
+The queries and the commit of a transaction cost about the same for one command and for fifty. A transaction takes
+the commands of the chains that are free; those of a chain that a batch from Kafka is writing to stay for the next,
+so that nobody waits for a chain that is not his.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -16,6 +17,7 @@ from services.common import telemetry
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Writer
 from services.common.errors import InvariantBroken, Refusal
+from services.common.journal import Journal
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs
@@ -27,22 +29,22 @@ WAITING_MAX = 2_000
 """Commands of one process that may wait; more are told to come again."""
 TRIES_MAX = 8
 TRY_AGAIN_SECONDS = 0.05
-TRANSACTIONS_MAX = 6
+TRANSACTIONS_MAX = 2
+"""At once, in one process."""
 
 Waiting = tuple[Command, asyncio.Future[Outcome]]
 
 
 class CommandQueue:
-    """Takes one command at a time from many callers, and commits them by chain."""
+    """Takes one command at a time from many callers, and commits them together."""
 
     def __init__(self, writer: Writer, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
         self._writer = writer
         self._programs = programs
         self._chains = chains
         self._wake = wake
-        self._waiting: dict[int, deque[Waiting]] = defaultdict(deque)
-        self._busy: dict[int, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(TRANSACTIONS_MAX)
+        self._waiting: deque[Waiting] = deque()
+        self._lanes: set[asyncio.Task[None]] = set()
         self._count = 0
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Gets the exception when an invariant is found broken: the process must stop."""
@@ -58,28 +60,24 @@ class CommandQueue:
                 "temporarily_unavailable", "too many commands are waiting: send it again in a second"
             )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting[command.chain].append((command, future))
+        self._waiting.append((command, future))
         self._count += 1
-        if command.chain not in self._busy:
-            self._busy[command.chain] = asyncio.create_task(self._drain(command.chain))
+        if len(self._lanes) < TRANSACTIONS_MAX:
+            lane = asyncio.create_task(self._drain())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
         try:
             return await future
         finally:
             self._count -= 1
 
-    async def _drain(self, chain: int) -> None:
-        queue = self._waiting[chain]
-        try:
-            while queue:
-                async with self._slots:
-                    batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
-                    await self._commit(batch)
-        finally:
-            del self._busy[chain]
+    async def _drain(self) -> None:
+        while self._waiting:
+            await self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))])
 
     async def _commit(self, batch: list[Waiting]) -> None:
         try:
-            outcomes = await self._transaction([command for command, _ in batch])
+            taken, outcomes = await self._transaction(batch)
         except PASSING_FAULTS as error:
             log.warning("commands not committed", commands=len(batch), error=repr(error))
             refusal = Refusal(
@@ -99,18 +97,26 @@ class CommandQueue:
                 await self._commit([one])
         else:
             self._wake()
-            telemetry.COMMAND_BATCH.observe(len(batch))
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
+            # What was left comes before what has arrived since.
+            self._waiting.extendleft(reversed([one for one in batch if one not in taken]))
+            telemetry.COMMAND_BATCH.observe(len(taken))
+            for (_, future), outcome in zip(taken, outcomes, strict=True):
                 refused = outcome.refusal[0] if outcome.refusal else "recorded"
                 telemetry.COMMANDS.labels("duplicate" if outcome.duplicate else refused).inc()
                 if not future.done():
                     future.set_result(outcome)
 
-    async def _transaction(self, commands: list[Command]) -> list[Outcome]:
+    async def _transaction(self, batch: list[Waiting]) -> tuple[list[Waiting], list[Outcome]]:
+        """Commit the commands whose chains are free, at least those of the first one's chain, and say which."""
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 async with self._writer.transaction() as tx:
-                    return await handle(tx, commands, self._programs, self._chains, utc_now())
+                    free = await Journal.lock_free(tx, (command.chain for command, _ in batch))
+                    if not free:
+                        free = {batch[0][0].chain}
+                    taken = [one for one in batch if one[0].chain in free]
+                    commands = [command for command, _ in taken]
+                    return taken, await handle(tx, commands, self._programs, self._chains, utc_now())
             except PASSING_FAULTS:
                 if attempt == TRIES_MAX:
                     raise
