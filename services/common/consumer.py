@@ -35,9 +35,9 @@ RETRIES_MAX = 60
 RETRY_FIRST_SECONDS = 0.1
 RETRY_LONGEST_SECONDS = 2.0
 HAND_OVER_SECONDS = 30.0
-SESSION_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_MS = 6_000
 """After a kill the group waits this long for the dead before its partitions go to others."""
-HEARTBEAT_MS = 3_000
+HEARTBEAT_MS = 2_000
 COURTESY_COMMIT_SECONDS = 5.0
 
 NOT_POISON: tuple[type[Exception], ...] = (Fenced, InvariantBroken, *PASSING_FAULTS)

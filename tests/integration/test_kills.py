@@ -24,7 +24,7 @@ from services.ops.verify.run import Book, verify_book
 from tests.bench import synthetic
 from tests.poll import eventually
 
-KILLS = int(os.environ.get("TALLY_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("TALLY_TEST_KILLS", "2"))
 PURCHASES = 3_000 + 1_500 * KILLS
 MEMBERS = 400
 STALL_SECONDS = 120.0
