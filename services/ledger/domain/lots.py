@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.common.errors import InvariantBroken
 from services.ledger.domain.book import NEVER, Lot, Member
 from services.ledger.domain.events import Allocations
 
@@ -28,7 +29,7 @@ def allocate(member: Member, amount: int, now: datetime) -> Allocations:
     ]
     allocations, missing = take(sorted(lots, key=spend_order), amount)
     if missing:
-        raise AssertionError(f"{missing} points short after they were counted")
+        raise InvariantBroken(f"{missing} points short after they were counted")
     return allocations
 
 
