@@ -50,9 +50,9 @@ def decode_activity(headers: Headers, value: bytes | None, types: Mapping[str, t
     Raises:
         Undecodable: no or an unknown type, another content type, or bytes that are not that message.
     """
+    attributes = dict(headers)
     # Kafka allows a header without a value; to us it is as if it were not there.
-    attributes = {name: content for name, content in headers if content is not None}
-    name = attributes.get("ce_type", b"").decode(errors="replace")
+    name = (attributes.get("ce_type") or b"").decode(errors="replace")
     cls = types.get(name)
     if cls is None:
         raise Undecodable(f"header ce_type is {name!r}; this topic takes {', '.join(sorted(types))}")
@@ -60,7 +60,7 @@ def decode_activity(headers: Headers, value: bytes | None, types: Mapping[str, t
         raise Undecodable("the record has no value")
     if len(value) > MAX_VALUE_BYTES:
         raise Undecodable(f"the value has {len(value)} bytes, at most {MAX_VALUE_BYTES} are taken")
-    content_type = attributes.get("content-type", PROTOBUF.encode()).decode(errors="replace")
+    content_type = (attributes.get("content-type") or PROTOBUF.encode()).decode(errors="replace")
     try:
         if content_type.startswith(PROTOBUF):
             return cls.FromString(value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from aiokafka.structs import ConsumerRecord
@@ -18,6 +20,7 @@ from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, R
 from services.ledger.domain.program import PROGRAM_ID
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs, purchase_source
+from tallybook.activities.v1 import activities_pb2 as activities
 
 TIERS = "tiers.v1"
 
@@ -33,28 +36,28 @@ ON CONFLICT (chain, topic) DO UPDATE SET position = EXCLUDED.position
 
 def command_of(message: Any, identifiers: wire.Identifiers, chains: int) -> Command:
     """The command in an activity, whichever road it came by. Raises Undecodable."""
-    if not PROGRAM_ID.fullmatch(message.program):
+    program = message.program
+    if not PROGRAM_ID.fullmatch(program):
         raise Undecodable("program must be 1 to 64 of a-z, 0-9, _ and -")
-    member = message.member = identifiers.reference(message.member)
-    chain = chain_of(member, chains)
-    now = utc_now()
-    wire.cut_to_micros(message.occurred_at)
-    name = message.DESCRIPTOR.name
-    if name == "Purchase":
-        purchase = wire.purchase_of(message)
-        wire.check_texts(message, purchase.lines)
+    member = identifiers.reference(message.member)
+    chain, now = chain_of(member, chains), utc_now()
+    if isinstance(message, activities.Enrolment):
+        return _enrolment(message, member, chain, identifiers, now)
+    content = wire.bare(message)
+    digest = sha256(content).digest()
+    if isinstance(message, activities.Purchase):
+        purchase = wire.purchase_of(message, wire.named(content, member))
+        wire.check_texts(message, content, purchase.lines)
         wire.bounded(message.currency, "currency")
-        cause = Cause(purchase_source(message.program), message.id, wire.digest_of(message))
-        return RecordPurchase(message.program, member, chain, cause, now, purchase)
-    if name == "Return":
-        wire.check_texts(message, [])
-        cause = Cause(f"{message.program}/return", message.id, wire.digest_of(message))
-        return RecordReturn(message.program, member, chain, cause, now, wire.return_of(message))
-    return _enrolment(message, member, chain, identifiers)
+        cause = Cause(purchase_source(program), purchase.id, digest)
+        return RecordPurchase(program, member, chain, cause, now, purchase)
+    activity = wire.return_of(message, wire.named(content, member))
+    wire.check_texts(message, content, [])
+    cause = Cause(f"{program}/return", activity.id, digest)
+    return RecordReturn(program, member, chain, cause, now, activity)
 
 
-def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifiers) -> Enrol:
-    now = utc_now()
+def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifiers, now: datetime) -> Enrol:
     hashed = []
     for identifier in message.identifiers:
         if not wire.IDENTIFIER.fullmatch(f"{identifier.kind}:{identifier.value}"):

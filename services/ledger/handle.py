@@ -64,6 +64,7 @@ async def handle(
 def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at: datetime) -> list[Outcome]:
     """What follows from the commands, in order, put into `loaded`; nothing is written yet."""
     outcomes = []
+    first = len(loaded.journal.entries)
     for command in commands:
         seen = (
             loaded.seen.get((command.cause.source, command.cause.id))
@@ -77,6 +78,8 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
         if tick is not None:
             _take(loaded, tick, recorded_at)
         outcomes.append(_take(loaded, command, recorded_at))
+    for chain, position, program, member, event, *_ in loaded.journal.entries[first:]:
+        loaded.changes.note(chain, program, member, event, position)
     return outcomes
 
 
@@ -101,19 +104,16 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         nonlocal cause
         state = loaded.book.programs.get((command.chain, command.program))
         version = "" if state is None else state.version
-        type_, payload = wire.encode(decided.event)
         position = loaded.journal.append(
             command.chain,
             command.program,
             decided.member,
-            type_,
+            decided.event,
             decided.occurred_at,
             recorded_at,
             cause,
             version,
-            payload,
         )
-        loaded.changes.note(command.chain, command.program, decided, position)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -165,10 +165,9 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
     )
     cause = command.cause
     rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
-    type_, payload = wire.encode(rejected.event)
     state = loaded.book.programs.get((command.chain, command.program))
     position = loaded.journal.append(
-        command.chain, command.program, None, type_, command.now, recorded_at,
-        (cause.source, cause.id, cause.digest), "" if state is None else state.version, payload,
+        command.chain, command.program, None, rejected.event, command.now, recorded_at,
+        (cause.source, cause.id, cause.digest), "" if state is None else state.version,
     )  # fmt: skip
     return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))

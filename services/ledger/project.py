@@ -95,9 +95,9 @@ class Changes:
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
 
-    def note(self, chain: int, program: str, decided: e.Decided, position: int) -> None:
+    def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
-        event, member = decided.event, decided.member or ""
+        member = member or ""
         key = (program, member)
         for seq, (debit, credit, asset, amount, lot) in enumerate(postings_of(event, member, position)):
             self.postings.append((chain, position, seq, program, debit, credit, asset, amount, lot))

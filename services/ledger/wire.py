@@ -82,75 +82,71 @@ def bounded(value: str, field: str) -> str:
     return value
 
 
-def check_texts(message: Any, lines: list[PurchaseLine]) -> None:
+def check_texts(message: Any, content: bytes, lines: list[PurchaseLine]) -> None:
     """The free texts of an activity are as short as HTTP wants them, by whichever road. Raises Undecodable."""
+    if len(content) <= TEXT_CHARS_MAX and b"\x00" not in content:
+        # Where the whole is short enough, so is every text in it.
+        return
     bounded(message.store, "store")
     bounded(message.channel, "channel")
     # All at once, for they are nearly always good; one by one only to find the one that is not.
-    if not lines:
-        return
-    _, skus, categories, _, _ = zip(*lines, strict=True)
-    longest = max(max(map(len, skus)), max(map(len, categories)))
-    if longest > TEXT_CHARS_MAX or "\x00" in "".join(skus) or "\x00" in "".join(categories):
+    texts = [text for _, sku, category, _, _ in lines for text in (sku, category)]
+    if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):
         for line in lines:
             bounded(line.sku, "sku")
             bounded(line.category, "category")
 
 
-def cut_to_micros(timestamp: Any) -> None:
-    """Times count in microseconds: a finer one is the same request as the one that HTTP makes of it."""
-    finer = timestamp.nanos % NANOS_PER_MICRO
+def bare(message: Any) -> bytes:
+    """An activity's content whoever it names, which is what its digest covers; the message is left without member.
+
+    The member is compared by itself, after it was resolved. Times count in microseconds: a finer one is the same
+    request as the one that HTTP makes of it.
+    """
+    message.member = ""
+    finer = message.occurred_at.nanos % NANOS_PER_MICRO
     if finer:
-        timestamp.nanos -= finer
-
-
-def purchase_of(message: Any) -> Purchase:
-    """A `Purchase` message in the core's words. `message.member` must be a resolved reference by now."""
-    if not message.HasField("occurred_at"):
-        raise Undecodable("occurred_at is missing")
-    lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
-    return Purchase(
-        required_id(message.id, "id"),
-        time_of(message.occurred_at),
-        message.currency,
-        lines,
-        message.SerializeToString(),
-    )
-
-
-def return_of(message: Any) -> Return:
-    """A `Return` message in the core's words."""
-    if not message.HasField("occurred_at"):
-        raise Undecodable("occurred_at is missing")
-    lines = [(line.line, line.quantity) for line in message.lines]
-    of = bounded(message.of, "of")
-    return Return(
-        required_id(message.id, "id"), time_of(message.occurred_at), of, lines, message.SerializeToString()
-    )
-
-
-def rename(command: Command, member: str) -> None:
-    """Give a command the member id behind the identifier that it came with, in its content too."""
-    command.member = member
-    if isinstance(command, RecordPurchase):
-        command.purchase.content = _named(activities.Purchase.FromString(command.purchase.content), member)
-    elif isinstance(command, RecordReturn):
-        command.activity.content = _named(activities.Return.FromString(command.activity.content), member)
-
-
-def _named(message: Any, member: str) -> bytes:
-    message.member = member
+        message.occurred_at.nanos -= finer
     content: bytes = message.SerializeToString()
     return content
 
 
-def digest_of(message: Any) -> bytes:
-    """SHA-256 of an activity's content, whoever it names: the member is compared by itself, after it was resolved."""
-    member = message.member
-    message.member = ""
-    content = message.SerializeToString()
-    message.member = member
-    return hashlib.sha256(content).digest()
+def named(content: bytes, member: str) -> bytes:
+    """A bare activity with its member: a message goes on where its bytes are put one behind another."""
+    return content + _member_field(member)
+
+
+def _member_field(member: str) -> bytes:
+    """Field 3 of a Purchase and of a Return; a reference is so short that its length is one byte."""
+    text = member.encode()
+    return b"\x1a%c%b" % (len(text), text)
+
+
+def purchase_of(message: Any, content: bytes) -> Purchase:
+    """A `Purchase` message in the core's words; `content` is what the book keeps of it. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
+    return Purchase(
+        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, content
+    )
+
+
+def return_of(message: Any, content: bytes) -> Return:
+    """A `Return` message in the core's words; `content` is what the book keeps of it. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    lines = [(line.line, line.quantity) for line in message.lines]
+    of = bounded(message.of, "of")
+    return Return(required_id(message.id, "id"), time_of(message.occurred_at), of, lines, content)
+
+
+def rename(command: Command, member: str) -> None:
+    """Give a command the member id behind the identifier that it came with, in its content too."""
+    if isinstance(command, (RecordPurchase, RecordReturn)):
+        told = command.purchase if isinstance(command, RecordPurchase) else command.activity
+        told.content = named(told.content.removesuffix(_member_field(command.member)), member)
+    command.member = member
 
 
 def enrolment_digest(identifiers: list[tuple[str, bytes]], occurred_at: datetime | None) -> bytes:
@@ -241,7 +237,7 @@ def decode(type_: str, payload: bytes) -> e.Event:
     m = m.FromString(payload)
     match type_:
         case "PurchaseRecorded":
-            return e.PurchaseRecorded(purchase_of(m.activity))
+            return e.PurchaseRecorded(purchase_of(m.activity, _unembedded(payload)))
         case "PointsAccrued":
             rules = [e.AppliedRule(r.rule, r.arithmetic) for r in m.rules]
             expires_at = time_of(m.expires_at) if m.HasField("expires_at") else None
@@ -254,7 +250,8 @@ def decode(type_: str, payload: bytes) -> e.Event:
             return e.IdentifiersLinked([(i.kind, i.hash) for i in m.identifiers])
         case "ReturnRecorded":
             lines = [e.ReturnedLine(x.line, x.sku, x.category, x.quantity, x.amount) for x in m.lines]
-            return e.ReturnRecorded(return_of(m.activity), lines, time_of(m.purchased_at))
+            told = return_of(m.activity, m.activity.SerializeToString())
+            return e.ReturnRecorded(told, lines, time_of(m.purchased_at))
         case "PointsClawedBack":
             return e.PointsClawedBack(m.purchase, m.reason, m.points, m.tier, _pairs(m.allocations), m.debt)
         case "HoldPlaced":
@@ -272,6 +269,17 @@ def decode(type_: str, payload: bytes) -> e.Event:
         case "ActivityRejected":
             return e.ActivityRejected(m.kind, m.code, m.detail)
     raise InvariantBroken(f"no event type {type_!r}")
+
+
+def _unembedded(payload: bytes) -> bytes:
+    """The inverse of `_embedded`: exactly the bytes that were told."""
+    length = shift = 0
+    for index, byte in enumerate(payload[1:], 2):
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte <= 0x7F:
+            return payload[index : index + length]
+    raise InvariantBroken("a PurchaseRecorded without a purchase")
 
 
 def _embedded(content: bytes) -> bytes:

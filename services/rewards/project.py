@@ -25,8 +25,12 @@ Told = tuple[StreamRow, Fact | None]
 """A row of another service's stream, and what it tells us."""
 
 FIND_WALLETS = """
-SELECT program, member, posted, held, tier, tier_since FROM wallets
-WHERE chain = $1 AND (program, member) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+-- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
+SELECT w.program, w.member, w.posted, w.held, w.tier, w.tier_since
+FROM unnest($2::text[], $3::text[]) AS k (program, member)
+CROSS JOIN LATERAL (
+    SELECT * FROM wallets WHERE chain = $1 AND program = k.program AND member = k.member LIMIT 1
+) AS w
 """
 SAVE_WALLETS = """
 INSERT INTO wallets (chain, program, member, posted, held, tier, tier_since)

@@ -32,11 +32,15 @@ LEFT JOIN program_clocks AS c ON c.chain = p.chain AND c.program = p.program
 WHERE p.chain = $1 AND p.program = $2
 """
 FIND_REDEMPTIONS = """
-SELECT program, member, redemption AS id, reward, name, kind, value, order_id AS "order", points, ttl_seconds, version,
-       state, requested_at, changed_at, first_position AS position, expires_at, code, detail
-FROM redemptions
-WHERE chain = $1 AND (program, member, redemption)
-      IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
+-- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
+SELECT r.program, r.member, r.redemption AS id, r.reward, r.name, r.kind, r.value, r.order_id AS "order", r.points,
+       r.ttl_seconds, r.version, r.state, r.requested_at, r.changed_at, r.first_position AS position, r.expires_at,
+       r.code, r.detail
+FROM unnest($2::text[], $3::text[], $4::text[]) AS k (program, member, redemption)
+CROSS JOIN LATERAL (
+    SELECT * FROM redemptions
+    WHERE chain = $1 AND program = k.program AND member = k.member AND redemption = k.redemption LIMIT 1
+) AS r
 """
 SAVE_REDEMPTIONS = """
 INSERT INTO redemptions (chain, program, member, redemption, reward, name, kind, value, order_id, points, ttl_seconds,
@@ -55,8 +59,8 @@ SELECT $1::smallint, *, $5::timestamptz, 0 FROM unnest($2::text[], $3::text[], $
 ON CONFLICT (chain, program, member, redemption) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
 """
 END_STEPS = """
-DELETE FROM redemption_steps
-WHERE chain = $1 AND (program, member, redemption) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
+DELETE FROM redemption_steps AS s USING unnest($2::text[], $3::text[], $4::text[]) AS k (program, member, redemption)
+WHERE s.chain = $1 AND s.program = k.program AND s.member = k.member AND s.redemption = k.redemption
 """
 SEEN = "SELECT digest FROM inbox WHERE chain = $1 AND source = $2 AND event_id = $3"
 REMEMBER = """
@@ -76,7 +80,7 @@ class Book:
     @classmethod
     async def load(cls, tx: Transaction, chain: int, keys: Iterable[Key] = ()) -> Book:
         """Lock the chain, then load the redemptions of `keys` that exist."""
-        journal = await Journal.lock(tx, [chain])
+        journal = await Journal.lock(tx, [chain], payload_of)
         book = cls(chain, journal, {})
         await book.load_more(tx, keys)
         return book
@@ -97,8 +101,7 @@ class Book:
     ) -> int:
         """Put an event behind the chain's head and bring its redemption up to it. Returns its position."""
         position = self._journal.append(
-            self.chain, program, member, type(event).__name__, occurred_at, recorded_at,
-            cause, version, payload_of(event),
+            self.chain, program, member, event, occurred_at, recorded_at, cause, version,
         )  # fmt: skip
         if member is not None and not isinstance(event, ProgramRefused):
             key = (program, member, event.redemption)
@@ -109,7 +112,7 @@ class Book:
         """Write rows, redemptions and steps; True when there was anything. `now` is when the leases begin."""
         await self._journal.write(tx)
         if not self._changed:
-            return bool(self._journal.rows)
+            return bool(self._journal.entries)
         await save_redemptions(tx, self.chain, self._changed.values())
         waiting = [key for key, redemption in self._changed.items() if redemption.state in WAITING]
         settled = [key for key, redemption in self._changed.items() if redemption.state not in WAITING]

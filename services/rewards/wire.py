@@ -79,8 +79,8 @@ def program_of(document: str, version: str) -> Program:
         raise ProgramError("document", str(error)) from error
 
 
-def payload_of(event: events.Event) -> bytes:
-    """The exact bytes that go into the journal and onto rewards.v1; the type is the class's name."""
+def payload_of(event: events.Event) -> tuple[str, bytes]:
+    """(type, payload) of our journal row, the exact bytes that go onto rewards.v1 too."""
     message: Message
     match event:
         case events.RedemptionRequested():
@@ -106,7 +106,7 @@ def payload_of(event: events.Event) -> bytes:
             message = rewards.RedemptionCancelled(redemption=event.redemption, reason=event.reason)
         case events.ProgramRefused():
             message = rewards.ProgramRefused(version=event.version, reason=event.reason)
-    return message.SerializeToString(deterministic=True)
+    return type(event).__name__, message.SerializeToString(deterministic=True)
 
 
 def event_of(type_: str, payload: bytes) -> events.Event:

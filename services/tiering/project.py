@@ -43,7 +43,7 @@ async def apply_rows(
     if any(row.chain != chain for row in rows):
         raise InvariantBroken(f"a row of another chain came on partition {chain}")
     # The head's lock comes first: whoever else would work on this chain waits here, and then reads what was committed.
-    journal = await Journal.lock(tx, [chain])
+    journal = await Journal.lock(tx, [chain], payload_of)
     applied = {chain: await store.position(tx, chain, topic)}
     fresh = unseen(rows, applied)
     if not fresh:
@@ -54,7 +54,7 @@ async def apply_rows(
         await batch.take(segment)
     await journal.write(tx)
     await store.move_position(tx, chain, topic, applied[chain])
-    return len(fresh), len(journal.rows)
+    return len(fresh), len(journal.entries)
 
 
 def _segments(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
@@ -151,9 +151,8 @@ class _Batch:
             )  # fmt: skip
 
     def _append(self, event: Decision, member: str | None, fact: Fact) -> int:
-        type_, payload = payload_of(event)
         occurred_at = event.since if isinstance(event, TierChanged) else event.occurred_at
         return self._journal.append(
-            self._chain, event.program, member, type_, occurred_at, self._recorded_at,
-            (LEDGER, f"{self._chain}-{fact.position}", None), event.version, payload,
+            self._chain, event.program, member, event, occurred_at, self._recorded_at,
+            (LEDGER, f"{self._chain}-{fact.position}", None), event.version,
         )  # fmt: skip

@@ -63,7 +63,7 @@ class RealBook:
         self.programs = Programs()
         book = Book()
         book.versions = self.programs.versions
-        self.loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}), {}, 1)
+        self.loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}, wire.encode), {}, 1)
 
     @property
     def book(self) -> Book:
@@ -72,7 +72,7 @@ class RealBook:
     @property
     def rows(self) -> list[tuple[Any, ...]]:
         """The journal's rows."""
-        return self.loaded.journal.rows
+        return self.loaded.journal.sealed()
 
     def member(self, member: str) -> Member:
         return self.book.members[PROGRAM, member]

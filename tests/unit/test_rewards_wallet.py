@@ -103,7 +103,7 @@ def test_every_type_that_is_read_has_a_fact() -> None:
     ],
 )
 def test_an_event_is_the_same_after_the_journal(event: events.Event) -> None:
-    assert event_of(type(event).__name__, payload_of(event)) == event
+    assert event_of(*payload_of(event)) == event
 
 
 @pytest.mark.parametrize("type_", ["Nonsense", "DESCRIPTOR", "RedemptionCaptured"])

@@ -171,7 +171,7 @@ def test_rows_that_replay_passes_over_leave_nothing_in_the_projections(event: Ev
     before, changes = repr([book.members, book.programs, book.identifiers]), Changes()
     decided = Decided(event, "ann", NOON)
     evolve(book, 0, "grocer", decided, 1)
-    changes.note(0, "grocer", decided, 1)
+    changes.note(0, "grocer", "ann", event, 1)
     assert repr([book.members, book.programs, book.identifiers]) == before
     assert all(not getattr(changes, name) for name in vars(Changes()))
 

@@ -50,7 +50,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
             evolve(book, chain, program, decided, position)
             if isinstance(decided.event, ProgramActivated | IdentifiersLinked):
                 # What the book does not keep in the form of the tables, the live code's own list does.
-                changes.note(chain, program, decided, position)
+                changes.note(chain, program, decided.member, decided.event, position)
     await _write(build, book, changes, chains)
 
 

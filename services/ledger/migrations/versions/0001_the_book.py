@@ -45,7 +45,7 @@ CREATE TABLE holds (
     PRIMARY KEY (chain, program, member, hold),
     CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount)
 );
-CREATE INDEX holds_open ON holds (chain, program, member) WHERE state = 'open';
+CREATE INDEX holds_open ON holds (chain, program, member, hold) WHERE state = 'open';
 CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open';
 CREATE TABLE settlements (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
