@@ -13,8 +13,9 @@ from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import Refusal
 from services.ledger import store, wire
+from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import ActivateProgram, Command, Enrol
-from services.ledger.domain.decide import run, tick_before
+from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityRejected, Decided
 
 KINDS = {

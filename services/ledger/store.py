@@ -14,6 +14,7 @@ from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import project, wire
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     AdvanceClock,
     AssignTier,
@@ -24,7 +25,6 @@ from services.ledger.domain.commands import (
     RecordReturn,
     ReleaseHold,
 )
-from services.ledger.domain.decide import new_day
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.program import Program, parse_program
 

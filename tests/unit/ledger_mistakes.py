@@ -11,15 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.ledger.domain.checks import AMOUNT_MAX, FUTURE_TOLERANCE, LINES_MAX, POINTS_MAX, QUANTITY_MAX
 from services.ledger.domain.commands import Command
-from services.ledger.domain.decide import (
-    AMOUNT_MAX,
-    FUTURE_TOLERANCE,
-    IDENTIFIERS_MAX,
-    LINES_MAX,
-    POINTS_MAX,
-    QUANTITY_MAX,
-)
+from services.ledger.domain.members import IDENTIFIERS_MAX
 from tests.unit import ledger_given as g
 from tests.unit.ledger_given import DAY, NOON, Given
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.common.errors import InvariantBroken, Refusal
+from services.ledger.domain.checks import FUTURE_TOLERANCE
+from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import RecordPurchase
-from services.ledger.domain.decide import FUTURE_TOLERANCE, tick_before
 from services.ledger.domain.events import (
     AppliedRule,
     ClockAdvanced,

@@ -1,0 +1,71 @@
+"""What every decision checks alike. Codes of refusals are stable; of several mistakes the caller learns the first.
+
+The order of the checks of each command is a table in docs/refusals.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from services.common.errors import InvariantBroken, Refusal
+from services.ledger.domain.book import BEGINNING, Book, Member
+from services.ledger.domain.commands import Command
+from services.ledger.domain.program import Program
+
+FUTURE_TOLERANCE = timedelta(hours=24)
+"""A till's clock may be ahead by this much."""
+LINES_MAX = 2_000
+QUANTITY_MAX = 1_000_000_000
+AMOUNT_MAX = 1_000_000_000_000
+POINTS_MAX = 1_000_000_000_000_000
+UNRESOLVED = ":"
+"""A member reference with a colon is an identifier that nobody is known by."""
+
+
+def active_program(book: Book, command: Command) -> Program:
+    """The program in force. Raises Refusal("unknown_program")."""
+    program = book.program(command.chain, command.program)
+    if program is None:
+        raise Refusal("unknown_program", f"no program {command.program!r} is active here")
+    return program
+
+
+def enrolled_member(book: Book, command: Command) -> Member:
+    """The command's member, with its lots at hand. Raises Refusal("unknown_member")."""
+    member = book.members.get((command.program, command.member))
+    if member is None:
+        raise Refusal("unknown_member", _unknown(command))
+    if not member.complete:
+        raise InvariantBroken(f"the lots of {member.id} were not loaded for {type(command).__name__}")
+    return member
+
+
+def check_can_enrol(program: Program, command: Command) -> None:
+    """A first activity may enrol whom it names. Raises Refusal("unknown_member")."""
+    if UNRESOLVED in command.member or not program.enrols_on_first_activity:
+        raise Refusal("unknown_member", _unknown(command))
+
+
+def _unknown(command: Command) -> str:
+    if UNRESOLVED in command.member:
+        return f"nobody in the program is known by this {command.member.partition(UNRESOLVED)[0]}"
+    return f"member {command.member!r} is not enrolled in the program"
+
+
+def check_time(book: Book, command: Command, occurred_at: datetime) -> None:
+    """An activity is neither of the future nor from before 1970. Raises Refusal."""
+    clock = book.programs[command.chain, command.program].clock
+    latest = max(command.now, clock) + FUTURE_TOLERANCE
+    if occurred_at > latest:
+        raise Refusal(
+            "occurred_in_future",
+            f"occurred_at {occurred_at.isoformat()} is later than {latest.isoformat()}: check the till's clock",
+        )
+    if occurred_at < BEGINNING:
+        raise Refusal("occurred_too_early", f"occurred_at {occurred_at.isoformat()} is before 1970")
+
+
+def present(book: Book, command: Command, program: Program) -> datetime:
+    """The program's present: its clock where it runs on events, else the wall's time (never behind its clock)."""
+    clock = book.programs[command.chain, command.program].clock
+    return clock if program.runs_on_events else max(command.now, clock)

@@ -1,0 +1,99 @@
+"""A purchase is recorded, and what it earns is accrued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from services.common.errors import Refusal
+from services.ledger.domain import earning
+from services.ledger.domain.book import Book, Member
+from services.ledger.domain.checks import (
+    AMOUNT_MAX,
+    LINES_MAX,
+    POINTS_MAX,
+    QUANTITY_MAX,
+    active_program,
+    check_can_enrol,
+    check_time,
+)
+from services.ledger.domain.commands import RecordPurchase
+from services.ledger.domain.events import (
+    AppliedRule,
+    Decided,
+    MemberEnrolled,
+    PointsAccrued,
+    PurchaseRecorded,
+)
+from services.ledger.domain.program import Program
+
+
+def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
+    """A purchase counts once, whatever it earns; who is not a member yet becomes one where the program says so."""
+    program = active_program(book, command)
+    purchase = command.purchase
+    check_time(book, command, purchase.occurred_at)
+    if purchase.currency != program.currency:
+        raise Refusal(
+            "currency_mismatch",
+            f"the purchase is in {purchase.currency!r}, the program counts in {program.currency}",
+        )
+    if not 1 <= len(purchase.lines) <= LINES_MAX:
+        raise Refusal("lines_out_of_range", f"{len(purchase.lines)} lines; a purchase has 1 to {LINES_MAX}")
+    for id_, _, _, quantity, amount in purchase.lines:
+        if not 1 <= quantity <= QUANTITY_MAX:
+            raise Refusal(
+                "quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}"
+            )
+        if not 0 <= amount <= AMOUNT_MAX:
+            raise Refusal(
+                "amount_out_of_range",
+                f"line {id_}: amount {amount} is not from 0 to {AMOUNT_MAX} minor units",
+            )
+    if len({line.id for line in purchase.lines}) != len(purchase.lines):
+        raise Refusal("line_repeated", "two lines have the same id: give each line of the purchase its own")
+    member = book.members.get((command.program, command.member))
+    if member is None:
+        check_can_enrol(program, command)
+    tier = "" if member is None else member.tier_at(purchase.occurred_at)
+    amount = earning.eligible_amount(program, purchase.lines)
+    points = earning.points_for(program, amount, tier)
+    if points > POINTS_MAX:
+        raise Refusal("points_out_of_range", f"{points} points for one purchase; at most {POINTS_MAX}")
+
+    if member is None:
+        yield Decided(MemberEnrolled("first_activity"), command.member, purchase.occurred_at)
+        member = book.members[command.program, command.member]
+    yield Decided(PurchaseRecorded(purchase), member.id, purchase.occurred_at)
+    if points > 0:
+        rules = earning.explain(program, amount, tier, points)
+        yield accrual(
+            program,
+            member,
+            purchase.id,
+            purchase.occurred_at,
+            "purchase",
+            points,
+            rules,
+            tier,
+            purchase.occurred_at,
+        )
+
+
+def accrual(
+    program: Program,
+    member: Member,
+    purchase: str,
+    earned_at: datetime,
+    reason: str,
+    points: int,
+    rules: list[AppliedRule],
+    tier: str,
+    occurred_at: datetime,
+) -> Decided:
+    """Points given; debt is repaid first."""
+    repaid = min(points, member.debt)
+    expires_at = earning.expiry_of(program, earned_at)
+    return Decided(
+        PointsAccrued(purchase, reason, points, tier, rules, expires_at, repaid), member.id, occurred_at
+    )
