@@ -17,6 +17,7 @@ from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal, Undecodable
 from services.common.program_document import canonical, load_json, version_of
+from services.common.program_section import ProgramError
 from services.ledger import consume, schemas, views, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain import events as e
@@ -29,7 +30,7 @@ from services.ledger.domain.commands import (
     PlaceHold,
     ReleaseHold,
 )
-from services.ledger.domain.program import ProgramError, parse_program
+from services.ledger.domain.program import parse_program
 from services.ledger.handle import Outcome
 from tallybook.activities.v1 import activities_pb2 as activities
 

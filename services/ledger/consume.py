@@ -15,9 +15,9 @@ from services.common.codec import StreamRow, decode_activity, decode_row, time_o
 from services.common.consumer import Applied
 from services.common.db import Transaction
 from services.common.errors import Undecodable
+from services.common.program_section import PROGRAM_ID
 from services.ledger import wire
 from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, RecordPurchase, RecordReturn
-from services.ledger.domain.program import PROGRAM_ID
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs, purchase_source
 from tallybook.activities.v1 import activities_pb2 as activities

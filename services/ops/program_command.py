@@ -10,17 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from services.common.program_document import canonical, version_of
+from services.common.program_section import ProgramError
 from services.ledger.domain.program import Program
-from services.ledger.domain.program import ProgramError as LedgerError
 from services.ledger.domain.program import parse_program as parse_ledger
 from services.ops import programs
 from services.ops.api import Api, endpoints_of
 from services.ops.local.stack import Stack
 from services.ops.screen import out
 from services.ops.yaml_document import Document, Place
-from services.rewards.domain.program import ProgramError as RewardsError
 from services.rewards.domain.program import parse_program as parse_rewards
-from services.tiering.domain.program import ProgramError as TieringError
 from services.tiering.domain.program import Rules, parse_rules
 
 NameOrFile = Annotated[str, typer.Argument(help="A file, or the name of a document in deploy/programs")]
@@ -66,7 +64,7 @@ def checked(name: str) -> Document:
     readers: list[Callable[[Any, str], Any]] = [parse_ledger, parse_rules, parse_rewards]
     try:
         ledger, tiering, _ = (read(document.data, version) for read in readers)
-    except (LedgerError, TieringError, RewardsError) as error:
+    except ProgramError as error:
         raise document.error(_place(error.field), error.detail) from error
     for place, detail in _across(ledger, tiering):
         raise document.error(place, detail)

@@ -13,9 +13,10 @@ from datetime import datetime
 from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.common.program_section import ProgramError
 from services.rewards.domain.events import RedemptionEvent, RedemptionRequested
 from services.rewards.domain.facts import ClockAdvanced, Fact, ProgramActivated, TierChanged
-from services.rewards.domain.program import Program, ProgramError
+from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import Redemption, begin
 from services.rewards.domain.redemption import evolve as evolve_redemption
 from services.rewards.domain.wallet import Wallet, evolve

@@ -12,8 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
+from services.common.program_section import ProgramError
 from services.rewards.domain import events, facts
-from services.rewards.domain.program import Program, ProgramError, parse_program
+from services.rewards.domain.program import Program, parse_program
 from tallybook.ledger.v1 import events_pb2 as ledger
 from tallybook.rewards.v1 import events_pb2 as rewards
 from tallybook.tiering.v1 import events_pb2 as tiering

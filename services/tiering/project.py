@@ -14,10 +14,10 @@ from services.common.codec import StreamRow, unseen
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
+from services.common.program_section import ProgramError
 from services.tiering import store
 from services.tiering.domain.decide import take, take_retired, take_reviews
 from services.tiering.domain.events import Decision, Fact, ProgramActivated, ProgramRefused, TierChanged
-from services.tiering.domain.program import ProgramError
 from services.tiering.domain.state import ProgramState, State
 from services.tiering.wire import fact_of, payload_of
 

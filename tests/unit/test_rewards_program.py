@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.common.program_section import ProgramError
 from services.rewards.domain.program import (
     CATALOGUE_MAX,
     TTL_DEFAULT_SECONDS,
-    ProgramError,
     Reward,
     parse_program,
 )

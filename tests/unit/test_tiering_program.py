@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.tiering.domain.program import ProgramError, Tier, parse_rules
+from services.common.program_section import ProgramError
+from services.tiering.domain.program import Tier, parse_rules
 
 DOCUMENT: dict[str, Any] = {
     "program": "grocer",
