@@ -10,6 +10,7 @@ What holds at every moment (DESIGN, L5 and L6):
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -29,8 +30,10 @@ from services.common.errors import Fenced, InvariantBroken, Undecodable
 log = structlog.get_logger("consumer")
 
 FETCH_TIMEOUT_MS = 200
-PARTITION_FETCH_BYTES = 512 * 1024
-QUEUED_BATCHES_MAX = 2
+PARTITION_FETCH_BYTES = 256 * 1024
+QUEUED_BATCHES = 2
+"""A partition with so many batches in its queue is not asked for more. (Pausing it would make the client throw away
+what it has fetched already, and fetch it again.)"""
 RETRIES_MAX = 60
 RETRY_FIRST_SECONDS = 0.1
 RETRY_LONGEST_SECONDS = 2.0
@@ -95,7 +98,6 @@ class _Worker:
     queue: deque[ConsumerRecord] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
-    paused: bool = False
     task: asyncio.Task[None] | None = None
 
     def gave_up(self) -> bool:
@@ -128,6 +130,7 @@ class Consumer:
         self._batch_records = batch_records
         self._slots = asyncio.Semaphore(batches_in_flight)
         self._workers: dict[TopicPartition, _Worker] = {}
+        self._hunger = asyncio.Event()
         self._owner = uuid.uuid4().hex
         self._failure: asyncio.Future[None] | None = None
         self._kafka: AIOKafkaConsumer | None = None
@@ -152,10 +155,9 @@ class Consumer:
         courtesy = asyncio.create_task(self._commit_as_a_courtesy())
         try:
             while not stop.is_set():
-                fetching = asyncio.create_task(
-                    self._kafka.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=self._batch_records)
-                )
-                await asyncio.wait({fetching, stopping, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+                fetching = asyncio.create_task(self._fetch(self._kafka))
+                watched: set[asyncio.Future[Any]] = {fetching, stopping, self._failure}
+                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
                 if self._failure.done():
                     fetching.cancel()
                     self._failure.result()
@@ -199,6 +201,7 @@ class Consumer:
             kafka.seek(tp, worker.next_offset)
             kafka.resume(tp)
             self._workers[tp] = worker
+            self._hunger.set()
             worker.task = asyncio.create_task(
                 self._work(worker), name=f"{self.name} {tp.topic}/{tp.partition}"
             )
@@ -220,6 +223,20 @@ class Consumer:
         if self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
 
+    async def _fetch(self, kafka: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Some records of partitions whose queues are short; none when there are none for a while."""
+        enough = QUEUED_BATCHES * self._batch_records
+        hungry = [tp for tp, worker in self._workers.items() if len(worker.queue) < enough]
+        if not hungry:
+            self._hunger.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hunger.wait(), FETCH_TIMEOUT_MS / 1_000)
+            return {}
+        fetched: dict[TopicPartition, list[ConsumerRecord]] = await kafka.getmany(
+            *hungry, timeout_ms=FETCH_TIMEOUT_MS, max_records=self._batch_records
+        )
+        return fetched
+
     def _enqueue(self, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         for tp, records in fetched.items():
             worker = self._workers.get(tp)
@@ -227,9 +244,6 @@ class Consumer:
                 continue
             worker.queue.extend(records)
             worker.wake.set()
-            if len(worker.queue) >= QUEUED_BATCHES_MAX * self._batch_records and not worker.paused:
-                worker.paused = True
-                self._kafka.pause(tp)  # type: ignore[union-attr]
 
     async def _work(self, worker: _Worker) -> None:
         try:
@@ -244,9 +258,7 @@ class Consumer:
                     batch = [
                         worker.queue.popleft() for _ in range(min(len(worker.queue), self._batch_records))
                     ]
-                    if worker.paused and len(worker.queue) < self._batch_records:
-                        worker.paused = False
-                        self._kafka.resume(worker.partition)  # type: ignore[union-attr]
+                    self._hunger.set()
                     await self._take(worker, batch)
         except Fenced as error:
             # Another process owns the partition now; the group will tell us so.

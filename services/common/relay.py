@@ -48,8 +48,9 @@ UPDATE relay_positions AS r SET position = new.position
 FROM unnest($1::smallint[], $2::bigint[]) AS new (chain, position)
 WHERE r.chain = new.chain AND r.position < new.position
 """
-BEHIND = """
-SELECT coalesce(sum(h.position - r.position), 0)::bigint FROM chain_heads h JOIN relay_positions r USING (chain)
+PROGRESS = """
+SELECT coalesce(sum(r.position), 0)::bigint AS relayed, coalesce(sum(h.position - r.position), 0)::bigint AS behind
+FROM chain_heads h JOIN relay_positions r USING (chain)
 """
 
 
@@ -57,18 +58,21 @@ class Relay:
     """Moves rows from one service's journal to `<service>.v1`, partition = chain."""
 
     def __init__(
-        self, service: str, topic: str, writer: Writer, producer: AIOKafkaProducer, chains: int
+        self,
+        service: str,
+        topic: str,
+        writer: Writer,
+        producer: AIOKafkaProducer,
+        chains: int,
+        news: asyncio.Event,
     ) -> None:
+        """`news` is set when there is something to publish, so that it is not left to the next poll."""
         self._service = service
         self._topic = topic
         self._writer = writer
         self._producer = producer
         self._chains = chains
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """There is something to publish: don't wait for the next poll."""
-        self._wake.set()
+        self._news = news
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop` is set. Passing faults are tried again up to a limit, then raised."""
@@ -94,8 +98,8 @@ class Relay:
 
     async def _pause(self, stop: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-        self._wake.clear()
+            await asyncio.wait_for(self._news.wait(), POLL_SECONDS)
+        self._news.clear()
 
     async def _lock(self, session: Transaction) -> list[int]:
         """The chains that this process relays: those it has and those that nobody has."""
@@ -123,7 +127,6 @@ class Relay:
         await session.execute(
             NOTE, list(by_chain), [pending[-1]["position"] for pending in by_chain.values()]
         )
-        telemetry.RELAYED.labels(self._service).inc(len(rows))
         return len(rows)
 
     async def _send(self, chain: int, rows: list[Any]) -> None:
@@ -146,6 +149,7 @@ class Relay:
 
 async def behind(session: Transaction, service: str) -> int:
     """How many journal rows are not published yet."""
-    count = int(await session.fetchval(BEHIND))
-    telemetry.RELAY_BEHIND.labels(service).set(count)
-    return count
+    progress = await session.fetchrow(PROGRESS)
+    telemetry.RELAYED.labels(service).set(progress["relayed"])
+    telemetry.RELAY_BEHIND.labels(service).set(progress["behind"])
+    return int(progress["behind"])

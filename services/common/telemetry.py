@@ -16,10 +16,17 @@ RECORDS = Counter(
 RETRIES = Counter(
     "tallybook_batch_retries_total", "Transactions tried again after a passing fault.", ["consumer"]
 )
-RELAYED = Counter(
-    "tallybook_relayed_rows_total", "Journal rows published to the service's topic.", ["service"]
+RELAYED = Gauge(
+    "tallybook_relayed_rows",
+    "Journal rows published to the service's topic, by all its processes ever: what the database said when "
+    "/health/ready was asked last.",
+    ["service"],
 )
-RELAY_BEHIND = Gauge("tallybook_relay_behind_rows", "Journal rows not published yet.", ["service"])
+RELAY_BEHIND = Gauge(
+    "tallybook_relay_behind_rows",
+    "Journal rows not published yet, by any process: what the database said when /health/ready was asked last.",
+    ["service"],
+)
 COMMANDS = Counter(
     "tallybook_commands_total",
     "HTTP commands by outcome: recorded, duplicate, or a refusal's code.",
@@ -33,7 +40,10 @@ COMMAND_BATCH = Histogram(
 
 
 def configure_log(service: str, level: str) -> None:
-    """Write one JSON object a line to standard error. No payloads, keys or identifiers are ever logged."""
+    """Write one JSON object a line to standard error. No payloads, keys or identifiers are ever logged.
+
+    A line is one write, so that those of a service and of its relay's process never run into each other.
+    """
     numeric = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     logging.basicConfig(
         level=logging.WARNING,
@@ -48,6 +58,6 @@ def configure_log(service: str, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     structlog.contextvars.bind_contextvars(service=service)

@@ -17,7 +17,8 @@ from services.common.auth import Keys
 from services.common.consumer import Consumer
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.problem import install_problems
-from services.common.relay import Relay, behind
+from services.common.relay import behind
+from services.common.relay_process import RelayProcess
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
@@ -27,10 +28,13 @@ from services.ledger.store import Programs
 from services.ledger.ticker import Ticker
 
 SERVICE = "ledger"
+TOPIC = "ledger.v1"
 
 
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
+async def assembled(
+    settings: Settings, relay: RelayProcess
+) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
     """The HTTP application and the side tasks, with everything they need open."""
     writer = await Writer.connect(settings.database_url.get_secret_value())
     reader = Reader.connect(settings.database_url.get_secret_value())
@@ -40,7 +44,6 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str
         await producer.start()
         programs = Programs()
         identifiers = wire.Identifiers(settings.identifier_key.get_secret_value())
-        relay = Relay(SERVICE, settings.topic("ledger.v1"), writer, producer, settings.chains)
         activities = consume.Activities(identifiers, programs, settings.chains, relay.wake)
         consumer = Consumer(
             SERVICE,
@@ -101,9 +104,9 @@ def create_app(ledger: api.Ledger, keys: Keys) -> FastAPI:
     return app
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, relay: RelayProcess) -> int:
     """Run until told to stop. Returns the exit status."""
-    async with assembled(settings) as (app, tasks):
+    async with assembled(settings, relay) as (app, tasks):
         return await run_service(SERVICE, app, settings, tasks)
 
 
@@ -111,7 +114,10 @@ def main() -> None:
     """Entry point."""
     settings = Settings()
     configure_log(SERVICE, settings.log_level)
-    sys.exit(uvloop.run(serve(settings)))
+    relay = RelayProcess(SERVICE, settings.topic(TOPIC), settings)
+    if settings.consume:
+        relay.start()
+    sys.exit(uvloop.run(serve(settings, relay)))
 
 
 if __name__ == "__main__":

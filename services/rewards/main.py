@@ -1,4 +1,4 @@
-"""Runs the rewards service: HTTP, consumer, relay and recovery loop in one process."""
+"""Runs the rewards service: HTTP, consumer and recovery loop in one process, the relay beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from services.common.consumer import Consumer
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
 from services.common.dead_letter import DeadLetters
-from services.common.relay import Relay, behind
+from services.common.relay import behind
+from services.common.relay_process import RelayProcess
 from services.common.service import SideTask, kafka_producer, run_service
 from services.common.telemetry import configure_log
 from services.rewards.api import create_app
@@ -28,7 +29,7 @@ TOPIC = "rewards.v1"
 STEPS_WAITING = "SELECT count(*) FROM redemption_steps"
 
 
-async def serve(settings: RewardsSettings) -> int:
+async def serve(settings: RewardsSettings, relay: RelayProcess) -> int:
     """Assemble the service and run it until it is told to stop. Returns the exit status."""
     url = settings.database_url.get_secret_value()
     writer, reader = await Writer.connect(url), Reader.connect(url)
@@ -37,7 +38,6 @@ async def serve(settings: RewardsSettings) -> int:
     try:
         await ensure_installation(writer, settings.chains)
         await producer.start()
-        relay = Relay(NAME, settings.topic(TOPIC), writer, producer, settings.chains)
         redeemer = Redeemer(writer, ledger, relay.wake, settings.chains, settings.lease_seconds)
         consumer = Consumer(
             NAME,
@@ -80,7 +80,10 @@ def main() -> None:
     """The entry of `python -m services.rewards.main`."""
     settings = RewardsSettings()
     configure_log(NAME, settings.log_level)
-    sys.exit(uvloop.run(serve(settings)))
+    relay = RelayProcess(NAME, settings.topic(TOPIC), settings)
+    if settings.consume:
+        relay.start()
+    sys.exit(uvloop.run(serve(settings, relay)))
 
 
 if __name__ == "__main__":

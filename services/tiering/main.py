@@ -15,7 +15,8 @@ from services.common.auth import Keys
 from services.common.consumer import Consumer
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.problem import install_problems
-from services.common.relay import Relay, behind
+from services.common.relay import behind
+from services.common.relay_process import RelayProcess
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
@@ -23,18 +24,19 @@ from services.tiering import api
 from services.tiering.consume import LEDGER_TOPIC, LedgerRows
 
 SERVICE = "tiering"
-TIERS_TOPIC = "tiers.v1"
+TOPIC = "tiers.v1"
 
 
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
+async def assembled(
+    settings: Settings, relay: RelayProcess
+) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
     """The HTTP application and the side tasks, with everything they need open."""
     url = settings.database_url.get_secret_value()
     writer, reader, producer = await Writer.connect(url), Reader.connect(url), kafka_producer(settings)
     try:
         await ensure_installation(writer, settings.chains)
         await producer.start()
-        relay = Relay(SERVICE, settings.topic(TIERS_TOPIC), writer, producer, settings.chains)
         consumer = Consumer(
             SERVICE,
             settings.kafka_bootstrap_servers,
@@ -78,9 +80,9 @@ def create_app(views: api.Views, keys: Keys) -> FastAPI:
     return app
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, relay: RelayProcess) -> int:
     """Run until told to stop. Returns the exit status."""
-    async with assembled(settings) as (app, tasks):
+    async with assembled(settings, relay) as (app, tasks):
         return await run_service(SERVICE, app, settings, tasks)
 
 
@@ -88,7 +90,10 @@ def main() -> None:
     """Entry point."""
     settings = Settings()
     configure_log(SERVICE, settings.log_level)
-    sys.exit(uvloop.run(serve(settings)))
+    relay = RelayProcess(SERVICE, settings.topic(TOPIC), settings)
+    if settings.consume:
+        relay.start()
+    sys.exit(uvloop.run(serve(settings, relay)))
 
 
 if __name__ == "__main__":

@@ -71,18 +71,25 @@ async def until_relayed(url: str) -> None:
 
 
 def memory_mb(stack: Stack) -> dict[str, int]:
-    """Resident memory of every service process, in MB."""
+    """Resident memory of every service, in MB: its process, and what its relay's does not share with it."""
     found = {}
     for name, service in stack.state.services.items():
         if service.process is not None and service.process.alive():
-            found[name] = psutil.Process(service.process.pid).memory_info().rss // 1_000_000
+            process, *children = family(service.process.pid)
+            own = sum(child.memory_full_info().uss for child in children)
+            found[name] = (process.memory_info().rss + own) // 1_000_000
     return found
 
 
 def cpu_seconds(stack: Stack, name: str) -> float:
-    """CPU seconds that a service process has used so far."""
+    """CPU seconds that a service, its relay's process counted in, has used so far."""
     process = stack.state.services[name].process
     if process is None:
         return 0.0
-    times = psutil.Process(process.pid).cpu_times()
-    return float(times.user + times.system)
+    return float(sum(t.user + t.system for t in (member.cpu_times() for member in family(process.pid))))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A service's process and the one of its relay, which is its child."""
+    process = psutil.Process(pid)
+    return [process, *process.children()]

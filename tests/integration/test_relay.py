@@ -51,7 +51,9 @@ class Wire:
     producer: AIOKafkaProducer
 
     def relay(self) -> Relay:
-        return Relay("ledger", f"{self.prefix}ledger.v1", self.ledger.writer, self.producer, CHAINS)
+        return Relay(
+            "ledger", f"{self.prefix}ledger.v1", self.ledger.writer, self.producer, CHAINS, asyncio.Event()
+        )
 
     async def published(self, topic: str) -> dict[int, list[ConsumerRecord]]:
         """Everything that stands on a topic now, by partition."""

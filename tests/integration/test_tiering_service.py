@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import signal
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,12 +20,12 @@ from services.common.auth import new_key
 from services.common.chain import chain_of
 from services.common.codec import StreamRow, decode_row, journal_headers
 from services.common.topics import create_topics
-from services.ops.local.ports import free_port
 from services.tiering.domain.decide import take
 from services.tiering.domain.state import ProgramState
 from services.tiering.store import rules_of
 from services.tiering.wire import fact_of
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
+from tests.integration.own_process import OwnProcess
 from tests.integration.test_tiering_api import ADD_KEY
 from tests.integration.tiering_rows import LedgerChain, day, tiering_database
 from tests.poll import eventually
@@ -37,75 +33,36 @@ from tests.poll import eventually
 CHAINS = 4
 MEMBERS = 40
 PURCHASES = 4_000
-STOP_SECONDS = 20
 READ_MS = 20_000
-CHECKOUT = Path(__file__).parents[2]
 pytestmark = pytest.mark.integration
 
 
 @dataclass
 class Tiering:
-    """The process, and what it needs."""
+    """The process, and a key to it."""
 
-    environment: dict[str, str]
-    url: str
+    own: OwnProcess
     token: str
-    process: Process | None = None
-
-    async def start(self) -> None:
-        """Start it, and wait until it answers."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.tiering.main", cwd=CHECKOUT, env=self.environment
-        )
-        await eventually(self._answers, "tiering answers", 30)
-
-    async def stop(self, signum: int) -> int:
-        """Send a signal and wait for the end. Returns the exit status."""
-        assert self.process is not None
-        self.process.send_signal(signum)
-        status = await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
-        self.process = None
-        return status
 
     async def get(self, path: str) -> httpx.Response:
-        """GET with a key."""
-        async with httpx.AsyncClient(base_url=self.url) as client:
-            return await client.get(path, headers={"Authorization": f"Bearer {self.token}"})
-
-    async def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.returncode is None, "tiering ended at its start"
-        try:
-            return (await self.get("/health/ready")).status_code == 200
-        except httpx.TransportError:
-            return False
+        """GET with the key."""
+        return await self.own.get(path, self.token)
 
 
 @pytest_asyncio.fixture
-async def tiering(database: str, bootstrap: str, topic_prefix: str) -> AsyncIterator[Tiering]:
+async def tiering(database: str, bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Tiering]:
     await create_topics(bootstrap, topic_prefix, CHAINS)
     async with tiering_database(database) as url:
         owner = await asyncpg.connect(database)
         key_id, token, digest = new_key()
         await owner.execute(ADD_KEY, key_id, digest, ["pos"], [])
         await owner.close()
-        port = free_port()
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "proto/gen")]),
-            "TALLY_DATABASE_URL": url,
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "TALLY_PORT": str(port),
-            "TALLY_CHAINS": str(CHAINS),
-            "TALLY_TOPIC_PREFIX": topic_prefix,
-            "TALLY_IDENTIFIER_KEY": secrets.token_hex(32),
-        }
-        service = Tiering(environment, f"http://127.0.0.1:{port}", token)
+        own = OwnProcess.of("tiering", url, bootstrap, topic_prefix, CHAINS, tmp_path)
         try:
-            yield service
+            yield Tiering(own, token)
         finally:
-            if service.process is not None:
-                await service.stop(signal.SIGKILL)
+            if own.process is not None:
+                await own.stop(signal.SIGKILL)
 
 
 def ledger_rows() -> list[StreamRow]:
@@ -196,12 +153,12 @@ async def test_from_the_ledgers_stream_to_tiers_through_a_kill_and_a_clean_stop(
 ) -> None:
     rows = ledger_rows()
     half = len(rows) // 2
-    await tiering.start()
+    await tiering.own.start()
     await publish(bootstrap, f"{topic_prefix}ledger.v1", rows[:half])
-    assert await tiering.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert await tiering.own.stop(signal.SIGKILL) == -signal.SIGKILL
 
     await publish(bootstrap, f"{topic_prefix}ledger.v1", rows[half:])
-    await tiering.start()
+    await tiering.own.start()
 
     async def done() -> bool:
         return await level(database, rows)
@@ -224,8 +181,9 @@ async def test_from_the_ledgers_stream_to_tiers_through_a_kill_and_a_clean_stop(
     answer = await tiering.get(f"/v1/programs/grocer/members/{member}/tier")
     assert (answer.status_code, answer.json()["tier"]) == (200, change[6])
     assert (await tiering.get("/docs")).status_code == 200
-    assert "tallybook_relayed_rows_total" in (await tiering.get("/metrics")).text
-    assert await tiering.stop(signal.SIGTERM) == 0
+    metrics = (await tiering.get("/metrics")).text
+    assert f'tallybook_relayed_rows{{service="tiering"}} {len(changes)}.0' in metrics
+    assert await tiering.own.stop(signal.SIGTERM) == 0
 
     # An undisturbed run over the same stream says the same.
     expected = undisturbed(rows)

@@ -1,0 +1,182 @@
+"""The relay's process lives and dies with its service, whoever is killed first, and loses nothing by it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+
+from services.common.codec import activity_headers, decode_row, unseen
+from services.common.relay import LOCK_SPACE, ROWS_MAX
+from services.common.topics import create_topics
+from tests.integration.ledger_rows import CHAINS, Ledger, member_on, purchase_message, service_role
+from tests.integration.own_process import OwnProcess
+from tests.integration.test_relay import Wire, fill
+from tests.poll import eventually
+
+ROWS_ON_THE_WAY = 1_000
+PURCHASES = 3_000
+FEW_SECONDS = 5.0
+pytestmark = pytest.mark.integration
+
+LOCKED = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@dataclass
+class Beside:
+    """A ledger's process, and what its relay reads and writes."""
+
+    wire: Wire
+    service: OwnProcess
+
+    async def send_purchases(self, count: int) -> None:
+        """Purchases on their way to the ledger, on every chain."""
+        headers = activity_headers("tallybook.activities.v1.Purchase", "till", "1")
+        topic = f"{self.wire.prefix}purchases.v1"
+        for n in range(count):
+            value = purchase_message(f"p{n}", member=member_on(n % CHAINS)).SerializeToString()
+            await self.wire.producer.send(topic, value, partition=n % CHAINS, headers=headers)
+        await self.wire.producer.flush()
+
+    async def relayed(self) -> int:
+        return int(await self.wire.ledger.value("SELECT sum(position) FROM relay_positions"))
+
+    async def on_its_way(self) -> psutil.Process:
+        """Start the service in front of a backlog; returns the relay's process in the middle of it."""
+        await self.send_purchases(PURCHASES)
+        await self.service.start()
+
+        async def some() -> bool:
+            return await self.relayed() >= ROWS_ON_THE_WAY
+
+        await eventually(some, "some rows are published")
+        (child,) = self.service.children()
+        return child
+
+    async def settled(self, purchases: int) -> None:
+        """Wait until all purchases are taken, and what follows from them is published."""
+
+        async def taken() -> bool:
+            return await self.wire.ledger.value("SELECT sum(next_offset) FROM consumer_offsets") == purchases
+
+        await eventually(taken, "every purchase is taken")
+        await self.wire.level()
+
+    async def sent_again(self) -> int:
+        """How many records are on the topic twice. Every row is there, and in order, or this fails."""
+        again = 0
+        for chain, records in (await self.wire.published("ledger.v1")).items():
+            fresh = unseen((decode_row(record.headers, record.value, {}) for record in records), {})
+            assert len(fresh) == await self.wire.ledger.value(
+                "SELECT position FROM chain_heads WHERE chain = $1", chain
+            )
+            again += len(records) - len(fresh)
+        return again
+
+
+@pytest_asyncio.fixture
+async def beside(database: str, bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Beside]:
+    await create_topics(bootstrap, topic_prefix, CHAINS)
+    async with (
+        service_role("ledger", database) as url,
+        Ledger.open(url) as ledger,
+        AIOKafkaProducer(bootstrap_servers=bootstrap) as producer,
+    ):
+        await ledger.activate()
+        service = OwnProcess.of("ledger", url, bootstrap, topic_prefix, CHAINS, tmp_path)
+        try:
+            yield Beside(Wire(ledger, database, bootstrap, topic_prefix, producer), service)
+        finally:
+            if service.process is not None:
+                await service.stop(signal.SIGKILL)
+
+
+def ended(process: psutil.Process) -> bool:
+    """Has it ended? (Nobody may be there to bury an orphan.)"""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_the_child_publishes_what_its_service_and_others_write(beside: Beside) -> None:
+    await fill(beside.wire.ledger, 0, 100)
+    await beside.service.start()
+    await beside.wire.level()
+    await fill(beside.wire.ledger, 100, 100)
+    await beside.send_purchases(300)
+    await beside.settled(300)
+    assert await beside.sent_again() == 0
+
+
+@pytest.mark.parametrize(("signum", "group"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
+async def test_a_clean_stop_on_the_way_ends_both_and_nothing_is_sent_twice(
+    beside: Beside, signum: int, group: bool
+) -> None:
+    child = await beside.on_its_way()
+    assert await beside.service.stop(signum, group=group) == 0
+    assert not child.is_running()
+    await beside.service.start()
+    await beside.settled(PURCHASES)
+    assert await beside.service.stop(signal.SIGTERM) == 0
+    assert await beside.sent_again() == 0
+
+
+async def test_a_killed_service_takes_its_relay_along_and_its_locks_are_free(beside: Beside) -> None:
+    child = await beside.on_its_way()
+    assert await beside.service.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    async def gone() -> bool:
+        return ended(child)
+
+    async def free() -> bool:
+        return await beside.wire.ledger.value(LOCKED, LOCK_SPACE) == 0
+
+    await eventually(gone, "the child has ended", FEW_SECONDS)
+    await eventually(free, "no chain is locked", FEW_SECONDS)
+    await beside.service.start()
+    await beside.settled(PURCHASES)
+    assert await beside.service.stop(signal.SIGTERM) == 0
+    assert await beside.sent_again() <= ROWS_MAX * CHAINS
+
+
+async def test_a_killed_relay_takes_its_service_along_which_says_so(beside: Beside) -> None:
+    await beside.service.start()
+    (child,) = beside.service.children()
+    child.send_signal(signal.SIGKILL)
+    assert await beside.service.end() == 1
+    ended = [line for line in map(json.loads, beside.service.log.open()) if line["event"] == "task ended"]
+    assert [(line["task"], line["error"]) for line in ended] == [
+        ("relay", f'RelayEnded("the relay\'s process {child.pid} ended with status -9")')
+    ]
+
+
+async def test_a_service_that_may_not_start_leaves_no_relay_behind(beside: Beside) -> None:
+    beside.service.environment["TALLY_CHAINS"] = str(CHAINS + 1)
+    await beside.service.begin()
+
+    async def forked() -> list[psutil.Process]:
+        return beside.service.children()
+
+    (child,) = await eventually(forked, "the relay's process is there")
+    assert await beside.service.end() == 1
+
+    async def gone() -> bool:
+        return ended(child)
+
+    await eventually(gone, "the child has ended", FEW_SECONDS)
+    assert "relay started" not in beside.service.log.read_text()
+
+
+async def test_a_service_that_only_serves_has_no_relay(beside: Beside) -> None:
+    beside.service.environment["TALLY_CONSUME"] = "false"
+    await beside.service.start()
+    assert beside.service.children() == []
+    assert await beside.service.stop(signal.SIGTERM) == 0
