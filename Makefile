@@ -23,7 +23,7 @@ demo: $(READY) ## A real year of purchases through the whole stack (ONCE=1: show
 	$(BIN)/tally demo $(if $(ONCE),--once)
 
 test: $(READY) ## The whole suite, on its own PostgreSQL and Kafka (TESTS=path narrows it)
-	$(BIN)/python -m pytest -q $(or $(TESTS),tests)
+	$(BIN)/python -m pytest -q -n 2 $(or $(TESTS),tests)
 
 lint: $(READY) ## Style, formatting and the import rules
 	$(BIN)/ruff check .

@@ -1,56 +1,102 @@
 """One PostgreSQL and one Kafka for the whole run; each test gets a database and topic names of its own.
 
-Both are the ones that DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name, or are started here (services/ops/local).
+Both are the ones that DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name, or are started here (services/ops/local). The run
+may have several workers (`pytest -n 2`): the first that needs a server starts it in the run's folder, the others find
+it there, and the process that began the run takes everything down when all have ended.
 """
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
 from services.ops.install import on_server
+from services.ops.local import state
 from services.ops.local.kafka import ApacheKafka, ExternalKafka, LocalKafka, local_kafka
 from services.ops.local.kafka_jars import NoApacheKafka, find_kafka_programs
 from services.ops.local.postgres import EmbeddedPostgres, ExternalPostgres, LocalPostgres, local_postgres
 from services.ops.local.stack import Stack
 
+RUN_FOLDER = pytest.StashKey[Path]()
 
-@pytest.fixture(scope="session")
-def server_folder() -> Iterator[Path]:
-    """The folder of this run's servers; others may pass through it, for PostgreSQL runs as another user."""
-    folder = Path(tempfile.mkdtemp(prefix="tallybook-tests-"))
-    folder.chmod(0o711)
-    yield folder
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that begins the run makes its folder; a worker was told of it."""
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    config.stash[RUN_FOLDER] = Path(told.get("run_folder") or tempfile.mkdtemp(prefix="tallybook-tests-"))
+    # Others may pass through, for PostgreSQL runs as another user.
+    config.stash[RUN_FOLDER].chmod(0o711)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """What pytest-xdist tells a worker (`node`) before it starts."""
+    node.workerinput["run_folder"] = str(node.config.stash[RUN_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what the run has made and not removed; nothing of it survives a Ctrl-C or a killed worker."""
+    if hasattr(config, "workerinput"):
+        return
+    folder = config.stash[RUN_FOLDER]
+    for made in list(folder.rglob(state.FILE)):
+        Stack.at(made.parent).down()
+    for name, server in (("kafka", local_kafka), ("postgres", local_postgres)):
+        if (folder / name).exists():
+            server(folder / name).remove()
     shutil.rmtree(folder)
 
 
+@contextmanager
+def one_worker_at_a_time(place: Path) -> Iterator[None]:
+    """Of several workers that want to make the same thing, the first makes it and the others wait."""
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def postgres(server_folder: Path) -> Iterator[LocalPostgres]:
+def run_folder(request: pytest.FixtureRequest) -> Path:
+    """The folder of what all workers share."""
+    return request.config.stash[RUN_FOLDER]
+
+
+@pytest.fixture(scope="session")
+def server_folder(run_folder: Path) -> Path:
+    """A folder for servers of this worker's own; others may pass through it, as through the run's."""
+    folder = Path(tempfile.mkdtemp(prefix="worker-", dir=run_folder))
+    folder.chmod(0o711)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(run_folder: Path) -> LocalPostgres:
     """The run's PostgreSQL. `.url` is the owner's URL; never kill it in a test: make one of your own."""
-    server = local_postgres(server_folder / "postgres")
-    try:
+    place = run_folder / "postgres"
+    with one_worker_at_a_time(place):
+        server = local_postgres(place)
         server.start()
-        yield server
-    finally:
-        server.remove()
+    return server
 
 
 @pytest.fixture(scope="session")
-def kafka(server_folder: Path) -> Iterator[LocalKafka]:
+def kafka(run_folder: Path) -> LocalKafka:
     """The run's broker. `.bootstrap` is host:port, `.kind` is external, apache or light."""
-    broker = local_kafka(server_folder / "kafka")
-    try:
+    place = run_folder / "kafka"
+    with one_worker_at_a_time(place):
+        broker = local_kafka(place)
         broker.start()
-        yield broker
-    finally:
-        broker.remove()
+    return broker
 
 
 @pytest.fixture(autouse=True)
@@ -89,38 +135,26 @@ async def database(postgres: LocalPostgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
+def stack(run_folder: Path, postgres: LocalPostgres, kafka: LocalKafka) -> Stack:
+    """The run's shared stack. Tests on it use members of their own, and kill nothing."""
+    place = run_folder / "stack"
+    with one_worker_at_a_time(place):
+        shared = stack_in(place, postgres, kafka)
+        if not shared.made:
+            shared.up()
+    return shared
+
+
+@pytest.fixture
 def make_stack(
     server_folder: Path, postgres: LocalPostgres, kafka: LocalKafka
 ) -> Iterator[Callable[[], Stack]]:
     """Makes whole stacks (three services) on this run's servers, each with databases and topics of its own.
 
-    Each is up when it is returned, and removed at the end of the run. A test that kills PostgreSQL or Kafka needs
+    Each is up when it is returned, and removed after the test. A test that kills PostgreSQL or Kafka needs
     `make_own_stack`.
     """
-    made: list[Stack] = []
-
-    def make() -> Stack:
-        name = f"s{secrets.token_hex(4)}"
-        stack = Stack.at(
-            server_folder / name,
-            postgres=ExternalPostgres(postgres.url),
-            kafka=ExternalKafka(kafka.bootstrap),
-            topic_prefix=f"{name}.",
-            database_prefix=name,
-        )
-        made.append(stack)
-        stack.up()
-        return stack
-
-    yield make
-    for stack in made:
-        stack.down()
-
-
-@pytest.fixture(scope="session")
-def stack(make_stack: Callable[[], Stack]) -> Stack:
-    """The run's shared stack. Tests on it use members of their own, and kill nothing."""
-    return make_stack()
+    yield from stacks(lambda: stack_in(server_folder / secrets.token_hex(4), postgres, kafka))
 
 
 @pytest.fixture
@@ -129,23 +163,43 @@ def make_own_stack(server_folder: Path) -> Iterator[Callable[[], Stack]]:
 
     Skips the test where Apache Kafka can't be run.
     """
-    made: list[Stack] = []
 
     def make() -> Stack:
-        home = server_folder / f"own-{secrets.token_hex(4)}"
+        home = server_folder / secrets.token_hex(4)
         try:
             programs = find_kafka_programs()
         except NoApacheKafka as missing:
             pytest.skip(f"needs an Apache Kafka that can be killed: {missing}")
-        stack = Stack.at(
+        return Stack.at(
             home,
             postgres=EmbeddedPostgres(home / "postgres"),
             kafka=ApacheKafka(home / "kafka", lambda: programs),
         )
-        made.append(stack)
-        stack.up()
-        return stack
 
-    yield make
+    yield from stacks(make)
+
+
+def stack_in(home: Path, postgres: LocalPostgres, kafka: LocalKafka) -> Stack:
+    """The stack of that folder, or one yet to be made, on the run's servers and with names of its own there."""
+    name = f"s{secrets.token_hex(4)}"
+    return Stack.at(
+        home,
+        postgres=ExternalPostgres(postgres.url),
+        kafka=ExternalKafka(kafka.bootstrap),
+        topic_prefix=f"{name}.",
+        database_prefix=name,
+    )
+
+
+def stacks(make: Callable[[], Stack]) -> Iterator[Callable[[], Stack]]:
+    """What a fixture yields that gives a test such stacks, each of them up; all are removed after the test."""
+    made: list[Stack] = []
+
+    def make_and_start() -> Stack:
+        made.append(make())
+        made[-1].up()
+        return made[-1]
+
+    yield make_and_start
     for stack in made:
         stack.down()

@@ -202,8 +202,8 @@ async def test_postgres_may_restart_in_the_middle(
     bootstrap: str, server_folder: Path, topic_prefix: str
 ) -> None:
     server = EmbeddedPostgres(server_folder / "restarting")
-    await asyncio.to_thread(server.start)
     try:
+        await asyncio.to_thread(server.start)
         # No role of its own here: its connection would not outlive the server.
         await asyncio.to_thread(upgrade, "ledger", server.url, "postgres")
         async with place(bootstrap, server.url, topic_prefix) as here:

@@ -108,7 +108,7 @@ async def test_an_import_through_kills_ends_as_an_undisturbed_one(
 
     urls = {service: stack.owner_url(service) for service in ("ledger", "tiering", "rewards")}
     state = stack.state
-    verified = await asyncio.to_thread(verify_book, Book(urls, state.bootstrap, state.topic_prefix), 2)
+    verified = await asyncio.to_thread(verify_book, Book(urls, state.bootstrap, state.topic_prefix))
     assert verified.report.findings == []
     rebuilt = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.ops.cli", "replay", "ledger", "tiering", "rewards"),

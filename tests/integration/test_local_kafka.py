@@ -26,13 +26,14 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(server_folder: Path, alone: None) -> Iterator[ApacheKafka]:
+    broker = ApacheKafka(server_folder / "own-kafka", find_kafka_programs)
     try:
-        broker = ApacheKafka(server_folder / "own-kafka", find_kafka_programs)
         broker.start()
+        yield broker
     except NoApacheKafka as missing:
         pytest.skip(f"needs Apache Kafka: {missing}")
-    yield broker
-    broker.remove()
+    finally:
+        broker.remove()
 
 
 async def fill(bootstrap: str, topic: str) -> None:
@@ -71,8 +72,8 @@ async def test_the_light_broker_serves_a_plain_client(server_folder: Path, alone
         broker = LightBroker(server_folder / "light", "this test asks for it")
     except ServerFailed as missing:
         pytest.skip(str(missing))
-    broker.start()
     try:
+        broker.start()
         await fill(broker.bootstrap, "seen")
         assert await count(broker.bootstrap, "seen") == RECORDS
         assert "this test asks for it" in broker.why

@@ -18,9 +18,11 @@ pytestmark = pytest.mark.integration
 def own(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPostgres]:
     monkeypatch.delenv("DATABASE_URL", raising=False)
     server = EmbeddedPostgres(server_folder / "own-postgres")
-    server.start()
-    yield server
-    server.remove()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 async def ask(url: str, sql: str) -> object:
@@ -75,9 +77,11 @@ def test_removing_leaves_no_process_and_no_file(server_folder: Path, monkeypatch
     monkeypatch.delenv("DATABASE_URL", raising=False)
     folder = server_folder / "short-lived"
     server = EmbeddedPostgres(folder)
-    server.start()
-    data = str(server.home.data)
-    server.remove()
+    try:
+        server.start()
+        data = str(server.home.data)
+    finally:
+        server.remove()
     assert not folder.exists()
     assert not server.home.root.exists()
     assert not [p.pid for p in psutil.process_iter(["cmdline"]) if data in (p.info["cmdline"] or [])]

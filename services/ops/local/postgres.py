@@ -120,12 +120,7 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop it: connections are cut, transactions rolled back, a checkpoint written. Nothing if not running."""
-        process = self._process()
-        if process is None:
-            return
-        process.signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
-        if not process.wait(STOP_SECONDS):
-            process.kill()
+        self._end(signal.SIGINT)  # PostgreSQL's "fast" shutdown
 
     def kill(self) -> None:
         """SIGKILL the server, as a crash would: recovery at the next start has to mend it."""
@@ -135,14 +130,22 @@ class EmbeddedPostgres:
         process.kill()
 
     def remove(self) -> None:
-        """Stop and delete every file of it."""
+        """End it and delete every file of it. At once: nobody will read what a stop in good order writes."""
         if not self.folder.exists():
             return
-        self.stop()
+        self._end(signal.SIGQUIT)  # PostgreSQL's "immediate" shutdown
         self.home.remove(self.folder)
 
     def running(self) -> bool:
         return self._process() is not None
+
+    def _end(self, signal_number: int) -> None:
+        process = self._process()
+        if process is None:
+            return
+        process.signal(signal_number)
+        if not process.wait(STOP_SECONDS):
+            process.kill()
 
     def _init(self) -> None:
         home = self.home

@@ -35,20 +35,22 @@ def wait_ready(service: ServiceState, log: Path, timeout_seconds: float = READY_
     """Return when GET /health/ready answers 200. Raises ServerFailed with the end of the log when it does not."""
     deadline = time.monotonic() + timeout_seconds
     last = "no answer"
-    while time.monotonic() < deadline:
-        if service.process is None or not service.process.alive():
-            raise ServerFailed(
-                f"the {service.name} service ended while it started; its log:\n{log_tail(log)}"
-            )
-        try:
-            answer = httpx.get(f"{service.url}/health/ready", timeout=5.0, trust_env=False)
-        except httpx.TransportError as fault:
-            last = repr(fault)
-        else:
-            if answer.status_code == httpx.codes.OK:
-                return
-            last = answer.text
-        time.sleep(POLL_SECONDS)
+    # One client for all tries: each makes a TLS context, which takes longer than the question.
+    with httpx.Client(timeout=5.0, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            if service.process is None or not service.process.alive():
+                raise ServerFailed(
+                    f"the {service.name} service ended while it started; its log:\n{log_tail(log)}"
+                )
+            try:
+                answer = client.get(f"{service.url}/health/ready")
+            except httpx.TransportError as fault:
+                last = repr(fault)
+            else:
+                if answer.status_code == httpx.codes.OK:
+                    return
+                last = answer.text
+            time.sleep(POLL_SECONDS)
     raise ServerFailed(
         f"the {service.name} service was not ready after {timeout_seconds:g} s ({last}); its log:\n{log_tail(log)}"
     )

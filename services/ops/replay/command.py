@@ -15,7 +15,7 @@ from rich.table import Table
 
 from services.common.errors import InvariantBroken
 from services.ops.book_options import BookUnreadable, place_of
-from services.ops.chain_pool import default_processes, progress_bar
+from services.ops.chain_pool import progress_bar
 from services.ops.replay.digest import total
 from services.ops.replay.run import SHAPES, Replayed, replay
 from services.ops.screen import err, out
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def replay_command(
     services: Annotated[list[Service], typer.Argument(help="Whose projections to rebuild.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
-    processes: Annotated[int, typer.Option(help="Processes at once; 0: one a processor.", min=0)] = 0,
+    processes: Annotated[int, typer.Option(help="Processes at once; 0: what is worth it.", min=0)] = 0,
     database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
     database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
 ) -> None:
@@ -60,7 +60,7 @@ def replay_command(
                     replay(
                         service,
                         place.urls,
-                        processes or default_processes(),
+                        processes,
                         lambda done, rows, task=task, progress=progress: progress.update(  # type: ignore[misc]
                             task, completed=done, total=rows
                         ),

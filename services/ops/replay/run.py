@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from services.ops.chain_pool import each
+from services.ops.chain_pool import default_processes, each
 from services.ops.replay import ledger, rewards, tiering
 from services.ops.replay.digest import Compared, Shape, compare
 from services.ops.replay.schema import replay_schema
@@ -74,7 +74,8 @@ def replay(
 ) -> Replayed:
     """Rebuild a service's projections and compare them with the live ones. The services may be at work meanwhile.
 
-    `urls` are the owner's of every service's database. `on_rows` hears how many journal rows are done, of how many.
+    `urls` are the owner's of every service's database; with 0 `processes` the rows decide how many. `on_rows` hears
+    how many journal rows are done, of how many.
 
     Raises:
         InvariantBroken: a journal can't be read as one.
@@ -89,7 +90,7 @@ def replay(
             pieces.sort(key=lambda piece: -piece.rows)
             total = sum(piece.rows for piece in pieces)
             on_rows(0, total)
-            for piece, compared in each(replay_piece, pieces, processes):
+            for piece, compared in each(replay_piece, pieces, processes or default_processes(total)):
                 replayed.compared += compared
                 replayed.rows += piece.rows
                 on_rows(replayed.rows, total)

@@ -13,6 +13,8 @@ from services.ops.api import Endpoints
 from tallybook.ledger.v1.events_pb2 import ActivityRejected
 
 FETCH_MS = 1_000
+FETCH_WAIT_MS = 20
+"""A broker answers a connection's requests one after another, so a fetch must not wait: a question comes next."""
 TYPES = {"ActivityRejected": ActivityRejected}
 
 
@@ -30,7 +32,7 @@ class Refusals:
     def __init__(self, endpoints: Endpoints) -> None:
         topic = f"{endpoints.topic_prefix}ledger.v1"
         self._places = [TopicPartition(topic, partition) for partition in range(endpoints.chains)]
-        self._kafka = AIOKafkaConsumer(bootstrap_servers=endpoints.bootstrap)
+        self._kafka = AIOKafkaConsumer(bootstrap_servers=endpoints.bootstrap, fetch_max_wait_ms=FETCH_WAIT_MS)
         self._next: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> Self:
@@ -39,6 +41,7 @@ class Refusals:
         self._next = await self._kafka.end_offsets(self._places)
         for place, offset in self._next.items():
             self._kafka.seek(place, offset)
+        self._kafka.pause(*self._places)
         return self
 
     async def __aexit__(
@@ -50,6 +53,7 @@ class Refusals:
         """What was refused in `program` since the last call and is in the stream by now."""
         ends: dict[TopicPartition, int] = await self._kafka.end_offsets(self._places)
         found = []
+        self._kafka.resume(*self._places)
         while any(self._next[place] < end for place, end in ends.items()):
             for place, records in (await self._kafka.getmany(timeout_ms=FETCH_MS)).items():
                 self._next[place] = records[-1].offset + 1
@@ -57,4 +61,5 @@ class Refusals:
                     row = decode_row(record.headers, record.value, TYPES)
                     if row.program == program and isinstance(row.message, ActivityRejected):
                         found.append(Refused(row.message.code, row.message.detail))
+        self._kafka.pause(*self._places)
         return found

@@ -19,6 +19,9 @@ from services.ops.verify.snapshot import Connection
 STREAMS = {"ledger": "ledger.v1", "tiering": "tiers.v1", "rewards": "rewards.v1"}
 """Where each service's journal is published."""
 FETCH_SECONDS = 10.0
+FETCH_WAIT_MS = 20
+"""A broker answers a connection's requests one after another: a fetch that waits for records (aiokafka's default is
+half a second) keeps every later question waiting, and all records that are read here are there already."""
 LOOK_BACK_RECORDS = 1_000
 """A relay that lost its place may still send a round of rows (500) that another has sent: so far back is looked."""
 
@@ -43,7 +46,9 @@ class Broker:
     """Reads ends of topics; use as an async context manager."""
 
     def __init__(self, bootstrap: str, prefix: str, chains: int) -> None:
-        self._kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._kafka = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=FETCH_WAIT_MS
+        )
         self._bootstrap = bootstrap
         self._prefix = prefix
         self._chains = chains
@@ -106,6 +111,7 @@ class Broker:
                 found[tp] += [_position(tp, record) for record in records]
                 if records[-1].offset >= ends[tp] - 1:
                     waiting.discard(tp)
+        self._kafka.pause(*starts)
         return found
 
     async def _must_have(self, topics: Iterable[str]) -> None:

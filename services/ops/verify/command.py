@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.ops.book_options import BookUnreadable, place_of
-from services.ops.chain_pool import default_processes, progress_bar
+from services.ops.chain_pool import progress_bar
 from services.ops.screen import err, out
 from services.ops.verify.findings import CHECKS
 from services.ops.verify.run import Book, Verified, verify_book
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     no_broker: Annotated[bool, typer.Option("--no-broker", help="Leave Kafka's topics out.")] = False,
-    processes: Annotated[int, typer.Option(help="Processes at once; 0: one a processor.", min=0)] = 0,
+    processes: Annotated[int, typer.Option(help="Processes at once; 0: what is worth it.", min=0)] = 0,
     database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
     database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
     bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "",
@@ -45,7 +45,7 @@ def verify(
             task = progress.add_task("verifying", total=None)
             verified = verify_book(
                 book,
-                processes or default_processes(),
+                processes,
                 lambda done, total: progress.update(task, completed=done, total=total),
             )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from services.ops.chain_pool import each
+from services.ops.chain_pool import default_processes, each
 from services.ops.verify import broker as kafka
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
@@ -64,7 +64,9 @@ def verify_piece(piece: Piece) -> Report:
 def verify_book(
     book: Book, processes: int = 1, on_rows: Callable[[int, int], None] = lambda done, total: None
 ) -> Verified:
-    """Verify everything. `on_rows` hears how many journal rows are done, of how many.
+    """Verify everything; with 0 `processes` the rows decide how many.
+
+    `on_rows` hears how many journal rows are done, of how many.
 
     Raises:
         BrokerUnreadable: Kafka does not answer.
@@ -80,7 +82,7 @@ def verify_book(
             pieces.sort(key=lambda piece: -piece.rows)
             total = sum(piece.rows for piece in pieces)
             on_rows(0, total)
-            for piece, report in each(verify_piece, pieces, processes):
+            for piece, report in each(verify_piece, pieces, processes or default_processes(total)):
                 verified.report.add(report)
                 verified.rows += piece.rows
                 on_rows(verified.rows, total)
