@@ -34,6 +34,8 @@ PARTITION_FETCH_BYTES = 256 * 1024
 QUEUED_BATCHES = 2
 """A partition with so many batches in its queue is not asked for more. (Pausing it would make the client throw away
 what it has fetched already, and fetch it again.)"""
+SLICE = 100
+"""So many records are decoded before others get their turn: requests, and transactions whose answers are there."""
 RETRIES_MAX = 60
 RETRY_FIRST_SECONDS = 0.1
 RETRY_LONGEST_SECONDS = 2.0
@@ -274,7 +276,9 @@ class Consumer:
         items: list[Any] = []
         kept: list[ConsumerRecord] = []
         dead: list[int] = []
-        for record in records:
+        for place, record in enumerate(records, 1):
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
             try:
                 items.append(worker.handler.decode(record))
                 kept.append(record)

@@ -5,6 +5,7 @@ Kafka's batches and HTTP's commands come through here alike, so they can't count
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,8 @@ KINDS = {
     "ActivateProgram": "program",
 }
 DETAIL_CHARS_MAX = 500
+SLICE = 50
+"""So many commands are decided before others get their turn: requests, and transactions whose answers are there."""
 
 
 @dataclass(slots=True)
@@ -57,7 +60,10 @@ async def handle(
         if isinstance(command, ActivateProgram):
             programs.parsed(command.version, command.document)
     loaded = await store.load(tx, commands, programs, chains)
-    outcomes = decide_batch(loaded, commands, recorded_at)
+    outcomes: list[Outcome] = []
+    for first in range(0, len(commands), SLICE):
+        outcomes += decide_batch(loaded, commands[first : first + SLICE], recorded_at)
+        await asyncio.sleep(0)
     await store.save(tx, loaded)
     return outcomes
 
