@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,17 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what the run has made and not removed; nothing of it survives a Ctrl-C or a killed worker."""
+    """Remove what is left of the run, be it after a Ctrl-C: stacks first, then the servers that they stand on."""
     if hasattr(config, "workerinput"):
         return
     folder = config.stash[RUN_FOLDER]
-    for made in list(folder.rglob(state.FILE)):
-        Stack.at(made.parent).down()
-    for name, server in (("kafka", local_kafka), ("postgres", local_postgres)):
-        if (folder / name).exists():
-            server(folder / name).remove()
-    shutil.rmtree(folder)
+    with ExitStack() as last_first:
+        last_first.callback(shutil.rmtree, folder)
+        for name, server in (("postgres", local_postgres), ("kafka", local_kafka)):
+            if (folder / name).exists():
+                last_first.callback(server(folder / name).remove)
+        for made in folder.rglob(state.FILE):
+            last_first.callback(Stack.at(made.parent).down)
 
 
 @contextmanager
@@ -192,7 +193,7 @@ def stack_in(home: Path, postgres: LocalPostgres, kafka: LocalKafka) -> Stack:
 
 
 def stacks(make: Callable[[], Stack]) -> Iterator[Callable[[], Stack]]:
-    """What a fixture yields that gives a test such stacks, each of them up; all are removed after the test."""
+    """The body of a fixture: yields what makes a stack and starts it; removes all of them after the test."""
     made: list[Stack] = []
 
     def make_and_start() -> Stack:
