@@ -7,9 +7,11 @@ SHELL := bash
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.from-lock
-# The first Python on the PATH that is 3.11 or newer; PYTHON=... names another.
-PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
-	    "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# The first of these that is 3.11 or newer and can make an environment; PYTHON=... names another. The system's own
+# comes first: distributions build it with profile-guided optimisation, version managers usually do not, and the
+# services are a fifth slower on theirs (docs/decisions/speed.md).
+PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.11 python3.12 python3.13 python3.14; do \
+	    "$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
 COMPILE = $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -60,8 +62,8 @@ clean: ## Stop the stack, delete the virtual environment and every cache
 # The environment is what the lock says, nothing more: every file is checked against its hash, and the project
 # itself is linked in place.
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Tallybook needs Python 3.11 or newer, and found none on the PATH" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV) || { echo "The Python module venv is missing (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Tallybook needs Python 3.11 or newer with its module venv (Debian: apt-get install python3-venv), and found none" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
