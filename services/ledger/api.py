@@ -32,6 +32,7 @@ from services.ledger.domain.commands import (
 )
 from services.ledger.domain.program import parse_program
 from services.ledger.handle import Outcome
+from services.ledger.store import Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 
 STATUS_OF = {
@@ -68,10 +69,16 @@ class Ledger:
     """What the routes work with; `main` puts one in `app.state.ledger`."""
 
     def __init__(
-        self, queue: CommandQueue, reader: Reader, identifiers: wire.Identifiers, chains: int
+        self,
+        queue: CommandQueue,
+        reader: Reader,
+        programs: Programs,
+        identifiers: wire.Identifiers,
+        chains: int,
     ) -> None:
         self.queue = queue
         self.reader = reader
+        self.programs = programs
         self.identifiers = identifiers
         self.chains = chains
 
@@ -221,7 +228,9 @@ async def get_statement(
     chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
         await views.member(connection, chain, program, member_id)
-        return JSONResponse(await views.statement(connection, chain, program, member_id, after, limit))
+        return JSONResponse(
+            await views.statement(connection, ledger.programs, chain, program, member_id, after, limit)
+        )
 
 
 @router.post("/purchases", response_model=schemas.PurchaseAnswer, status_code=201, tags=["activities"])
@@ -251,7 +260,7 @@ async def record_purchase(
         "member": outcome.command.member,
         "points": accrued.points if accrued else 0,
         "tier": accrued.tier if accrued else "",
-        "rules": [{"rule": r.rule, "arithmetic": r.arithmetic} for r in accrued.rules] if accrued else [],
+        "rules": views.rules_behind(ledger.programs, accrued),
         "expires_at": accrued.expires_at.isoformat() if accrued and accrued.expires_at else None,
         "balance": balance,
     }
@@ -392,7 +401,13 @@ async def _told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[s
     command: Command = outcome.command
     async with ledger.reader.snapshot() as connection:
         events = await views.group(
-            connection, outcome.chain, outcome.position, command.cause.source, command.cause.id
+            connection,
+            ledger.programs,
+            outcome.chain,
+            outcome.position,
+            command.program,
+            command.cause.source,
+            command.cause.id,
         )
         _refuse_if_refused(outcome, events)
         chain = chain_of(command.member, ledger.chains)

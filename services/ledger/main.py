@@ -78,7 +78,7 @@ async def assembled(
                     "relay": {"behind": await behind(session, SERVICE)},
                 }
 
-        app = create_app(api.Ledger(queue, reader, identifiers, settings.chains), Keys(writer))
+        app = create_app(api.Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {"invariants": watch_invariants}
         if settings.consume:

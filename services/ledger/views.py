@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import and_, func, select
@@ -12,6 +13,8 @@ from services.common.errors import Refusal
 from services.common.program_document import load_json
 from services.ledger import wire
 from services.ledger.domain import events as e
+from services.ledger.domain.earning import explain
+from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
     holds,
@@ -98,7 +101,13 @@ async def hold(
 
 
 async def statement(
-    connection: AsyncConnection, chain: int, program: str, member_id: str, after: int, limit: int
+    connection: AsyncConnection,
+    known: Programs,
+    chain: int,
+    program: str,
+    member_id: str,
+    after: int,
+    limit: int,
 ) -> dict[str, Any]:
     """A member's rows after a position, oldest first, a page at a time."""
     query = (
@@ -120,15 +129,11 @@ async def statement(
         .limit(limit + 1)
     )
     rows = (await connection.execute(query)).all()
+    events = [wire.decode(row.type, row.payload) for row in rows[:limit]]
+    await read_versions(connection, known, chain, program, events)
     entries = []
-    for row in rows[:limit]:
-        event = wire.decode(row.type, row.payload)
+    for row, event in zip(rows, events, strict=False):
         points, text, details = describe(event)
-        rules = (
-            [{"rule": r.rule, "arithmetic": r.arithmetic} for r in event.rules]
-            if isinstance(event, e.PointsAccrued)
-            else []
-        )
         entries.append(
             {
                 "position": row.position,
@@ -137,11 +142,35 @@ async def statement(
                 "recorded_at": row.recorded_at.isoformat(),
                 "points": points,
                 "text": text,
-                "rules": rules,
+                "rules": rules_behind(known, event),
                 "details": details,
             }
         )
     return {"entries": entries, "next": str(entries[-1]["position"]) if len(rows) > limit else None}
+
+
+async def read_versions(
+    connection: AsyncConnection, known: Programs, chain: int, program: str, events: Sequence[e.Event]
+) -> None:
+    """Make sure that the versions which `events` were decided by are among those that this process has parsed."""
+    missing = {
+        event.version for event in events if isinstance(event, e.PointsAccrued)
+    } - known.versions.keys()
+    if missing:
+        query = select(program_versions.c.version, program_versions.c.document).where(
+            program_versions.c.chain == chain,
+            program_versions.c.program == program,
+            program_versions.c.version.in_(missing),
+        )
+        for row in await connection.execute(query):
+            known.parsed(row.version, row.document)
+
+
+def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]:
+    """The rules that made an event's points, with their arithmetic; none where it gives none."""
+    if not isinstance(event, e.PointsAccrued):
+        return []
+    return [rule._asdict() for rule in explain(known.versions[event.version], event.amount, event.tier)]
 
 
 def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
@@ -207,7 +236,13 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
 
 
 async def group(
-    connection: AsyncConnection, chain: int, position: int, source: str, cause_id: str
+    connection: AsyncConnection,
+    known: Programs,
+    chain: int,
+    position: int,
+    program: str,
+    source: str,
+    cause_id: str,
 ) -> list[e.Event]:
     """The events of the request whose first row stands at `position`: its first outcome, told again."""
     query = (
@@ -221,7 +256,9 @@ async def group(
         )
         .order_by(journal.c.position)
     )
-    return [wire.decode(row.type, row.payload) for row in await connection.execute(query)]
+    events = [wire.decode(row.type, row.payload) for row in await connection.execute(query)]
+    await read_versions(connection, known, chain, program, events)
+    return events
 
 
 async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any]:

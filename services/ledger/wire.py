@@ -164,10 +164,8 @@ def encode(event: e.Event) -> tuple[str, bytes]:
         case e.PointsAccrued():
             message: Any = pb.PointsAccrued(
                 purchase=event.purchase, reason=event.reason, points=event.points, tier=event.tier,
-                debt_repaid=event.debt_repaid,
+                debt_repaid=event.debt_repaid, amount=event.amount, version=event.version,
             )  # fmt: skip
-            for rule in event.rules:
-                message.rules.add(rule=rule.rule, arithmetic=rule.arithmetic)
             if event.expires_at is not None:
                 _set_time(message.expires_at, event.expires_at)
         case e.ClockAdvanced():
@@ -239,9 +237,10 @@ def decode(type_: str, payload: bytes) -> e.Event:
         case "PurchaseRecorded":
             return e.PurchaseRecorded(purchase_of(m.activity, _unembedded(payload)))
         case "PointsAccrued":
-            rules = [e.AppliedRule(r.rule, r.arithmetic) for r in m.rules]
             expires_at = time_of(m.expires_at) if m.HasField("expires_at") else None
-            return e.PointsAccrued(m.purchase, m.reason, m.points, m.tier, rules, expires_at, m.debt_repaid)
+            return e.PointsAccrued(
+                m.purchase, m.reason, m.points, m.tier, m.amount, m.version, expires_at, m.debt_repaid
+            )
         case "ClockAdvanced":
             return e.ClockAdvanced(time_of(m.to))
         case "MemberEnrolled":

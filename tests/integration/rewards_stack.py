@@ -203,10 +203,11 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
         writer, reader = await Writer.connect(url), Reader.connect(url)
         await ensure_installation(ledger_writer, CHAINS)
         await ensure_installation(writer, CHAINS)
-        queue = CommandQueue(ledger_writer, Programs(), CHAINS, nothing)
+        programs = Programs()
+        queue = CommandQueue(ledger_writer, programs, CHAINS, nothing)
         identifiers = ledger_wire.Identifiers(secrets.token_hex(32))
         ledger_app = create_ledger_app(
-            ledger_api.Ledger(queue, ledger_reader, identifiers, CHAINS), Keys(ledger_writer)
+            ledger_api.Ledger(queue, ledger_reader, programs, identifiers, CHAINS), Keys(ledger_writer)
         )
         transport = httpx.ASGITransport(ledger_app)
         ledger_key = await add_key(ledger_owner_url, ("checkout",))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from services.ledger.domain.book import PurchaseFact, Settlement
 from services.ledger.domain.commands import PurchaseLine
-from services.ledger.domain.events import AppliedRule
 from services.ledger.domain.program import Program
 
 SHORTEST_MONTH_DAYS = 28
+
+
+class AppliedRule(NamedTuple):
+    """A rule that had a part in an accrual, with its arithmetic for people."""
+
+    rule: str
+    arithmetic: str
 
 
 def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
@@ -29,8 +36,11 @@ def points_for(program: Program, amount: int, tier: str) -> int:
     return rate.numerator * amount // rate.denominator
 
 
-def explain(program: Program, amount: int, tier: str, points: int) -> list[AppliedRule]:
-    """The rules that made `points`, with their arithmetic, for the member who asks why."""
+def explain(program: Program, amount: int, tier: str) -> list[AppliedRule]:
+    """Every rule that has a part in the points for `amount`, in order, for the member who asks why.
+
+    Made when somebody asks: the book keeps what it is made of, and most accruals nobody asks about.
+    """
     rate = program.tier_rates.get(tier)
     base = program.base_rate
     exact = _decimal(amount * base.numerator, base.denominator)
@@ -43,7 +53,9 @@ def explain(program: Program, amount: int, tier: str, points: int) -> list[Appli
         exact = _decimal(amount * rate.numerator, rate.denominator)
         multiplier = _decimal(rate.multiplier.numerator, rate.multiplier.denominator)
         rules.append(AppliedRule(f"tier {tier}", f"x {multiplier} = {exact}"))
-    rules.append(AppliedRule(f"rounding {program.rounding}", f"{exact} -> {points}"))
+    rules.append(
+        AppliedRule(f"rounding {program.rounding}", f"{exact} -> {points_for(program, amount, tier)}")
+    )
     return rules
 
 

@@ -61,18 +61,14 @@ class TierAssigned:
 
 
 @dataclass(slots=True)
-class AppliedRule:
-    rule: str
-    arithmetic: str
-
-
-@dataclass(slots=True)
 class PointsAccrued:
     purchase: str
     reason: str
     points: int
     tier: str
-    rules: list[AppliedRule]
+    amount: int
+    """Minor units that earned; with tier and version they give the arithmetic (`earning.explain`)."""
+    version: str
     expires_at: datetime | None
     debt_repaid: int
 

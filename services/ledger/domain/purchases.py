@@ -19,7 +19,6 @@ from services.ledger.domain.checks import (
 )
 from services.ledger.domain.commands import RecordPurchase
 from services.ledger.domain.events import (
-    AppliedRule,
     Decided,
     MemberEnrolled,
     PointsAccrued,
@@ -66,18 +65,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         member = book.members[command.program, command.member]
     yield Decided(PurchaseRecorded(purchase), member.id, purchase.occurred_at)
     if points > 0:
-        rules = earning.explain(program, amount, tier, points)
-        yield accrual(
-            program,
-            member,
-            purchase.id,
-            purchase.occurred_at,
-            "purchase",
-            points,
-            rules,
-            tier,
-            purchase.occurred_at,
-        )
+        at = purchase.occurred_at
+        yield accrual(program, member, purchase.id, at, "purchase", points, amount, tier, at)
 
 
 def accrual(
@@ -87,13 +76,15 @@ def accrual(
     earned_at: datetime,
     reason: str,
     points: int,
-    rules: list[AppliedRule],
+    amount: int,
     tier: str,
     occurred_at: datetime,
 ) -> Decided:
-    """Points given; debt is repaid first."""
+    """Points given for a purchase whose `amount` earns by `program`; debt is repaid first."""
     repaid = min(points, member.debt)
     expires_at = earning.expiry_of(program, earned_at)
     return Decided(
-        PointsAccrued(purchase, reason, points, tier, rules, expires_at, repaid), member.id, occurred_at
+        PointsAccrued(purchase, reason, points, tier, amount, program.version, expires_at, repaid),
+        member.id,
+        occurred_at,
     )

@@ -66,9 +66,16 @@ def settle(
     given = purchase.accrued + (settlement.adjusted if settlement else 0)
     if owed > given:
         amount = earning.eligible_amount(program, purchase.lines)
-        rules = earning.explain(program, amount, tier, earning.points_for(program, amount, tier))
         yield accrual(
-            program, member, purchase.id, purchase.occurred_at, reason, owed - given, rules, tier, occurred_at
+            program,
+            member,
+            purchase.id,
+            purchase.occurred_at,
+            reason,
+            owed - given,
+            amount,
+            tier,
+            occurred_at,
         )
     elif owed < given:
         allocations, debt = lots.take_back(member, purchase.id, given - owed)

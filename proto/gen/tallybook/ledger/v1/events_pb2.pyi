@@ -85,30 +85,24 @@ class TierAssigned(_message.Message):
     def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ...) -> None: ...
 
 class PointsAccrued(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "rules", "expires_at", "debt_repaid")
+    __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
-    RULES_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
     tier: str
-    rules: _containers.RepeatedCompositeFieldContainer[AppliedRule]
     expires_at: _timestamp_pb2.Timestamp
     debt_repaid: int
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[AppliedRule, _Mapping]]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ...) -> None: ...
-
-class AppliedRule(_message.Message):
-    __slots__ = ("rule", "arithmetic")
-    RULE_FIELD_NUMBER: _ClassVar[int]
-    ARITHMETIC_FIELD_NUMBER: _ClassVar[int]
-    rule: str
-    arithmetic: str
-    def __init__(self, rule: _Optional[str] = ..., arithmetic: _Optional[str] = ...) -> None: ...
+    amount: int
+    version: str
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., amount: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
 
 class PointsClawedBack(_message.Message):
     __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt")
