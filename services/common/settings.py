@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     batch_records: int = Field(default=500, ge=1, le=5000)
     """Most records of one partition in one transaction."""
-    batches_in_flight: int = Field(default=3, ge=1, le=16)
+    batches_in_flight: int = Field(default=5, ge=1, le=16)
     consume: bool = True
     """False: serve HTTP only (consumer, relay and ticker run in other processes)."""
 

@@ -173,7 +173,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     book.versions = programs.versions
     seen = await _load_inbox(tx, commands, chains)
     await _load_programs(tx, book, programs, list(journal.heads))
-    due = _due_until(book, commands)
+    due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if c.member}
     spenders: dict[Key, None] = {
         (c.chain, c.program, c.member): None for c in commands if isinstance(c, SPENDING)

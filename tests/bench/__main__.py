@@ -31,7 +31,7 @@ from tests.bench import measure, raw, synthetic
 from tests.poll import eventually
 
 MEMBERS = 5_000
-ROUND_PURCHASES = 60_000
+ROUND_PURCHASES = 120_000
 END_TO_END_PURCHASES = 40_000
 GROWTH_EVENTS = 1_000_000
 GROWTH_MEMBERS = 100_000

@@ -337,8 +337,9 @@ def test_only_commands_move_the_clock_of_a_program_that_runs_on_the_wall() -> No
 @pytest.mark.parametrize(
     ("event", "accounts"),
     [
-        (PointsAccrued("p", "purchase", 10, "", 1_000, "v", None, 4), [("issued", ANN, 6, 7), ("issued", ANN, 4, None)]),
-        (PointsAccrued("p", "purchase", 4, "", 1_000, "v", None, 4), [("issued", ANN, 4, None)]),
+        (PointsAccrued("p", "purchase", 10, "", 999, "v", None, 4),
+         [("issued", ANN, 6, 7), ("issued", ANN, 4, None)]),
+        (PointsAccrued("p", "purchase", 4, "", 400, "v", None, 4), [("issued", ANN, 4, None)]),
         (PointsClawedBack("p", "return", 5, "", [(1, 2)], 3),
          [(ANN, "clawed_back", 2, 1), (ANN, "clawed_back", 3, None)]),
         (HoldCaptured("h", "o", 5, [(1, 2), (2, 3)], [(2, 1)]),

@@ -133,6 +133,8 @@ class Book:
         self.members: dict[tuple[str, str], Member] = {}
         self.identifiers: dict[tuple[str, bytes], str] = {}
         """(program, hash) -> member id."""
+        self.horizon: dict[tuple[int, str], datetime] | None = None
+        """How far the commands at hand can move the clocks; None: any distance. What is due later is not looked for."""
         self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}
 
     def program(self, chain: int, program: str) -> Program | None:
@@ -151,7 +153,10 @@ class Book:
 
     def _expect(self, member: Member, at: datetime, kind: int, id_: str) -> None:
         # Holds (0) come before lots (1) of the same instant: what a hold frees can expire at once.
-        heap = self._due.setdefault((member.chain, member.program), [])
+        key = (member.chain, member.program)
+        if self.horizon is not None and at > self.horizon.get(key, BEGINNING):
+            return
+        heap = self._due.setdefault(key, [])
         heapq.heappush(heap, (at, kind, member.id, id_))
 
     def next_due(self, chain: int, program: str, until: datetime) -> tuple[Member, Hold | Lot] | None:

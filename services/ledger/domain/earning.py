@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import calendar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from services.ledger.domain.book import PurchaseFact, Settlement
 from services.ledger.domain.commands import PurchaseLine
@@ -92,7 +94,24 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
     """When points earned at `earned_at` expire: so many months on, the same local time in the program's zone."""
     if program.expiry_months is None:
         return None
-    return add_months(earned_at.astimezone(program.time_zone), program.expiry_months).astimezone(UTC)
+    hour = earned_at.replace(minute=0, second=0, microsecond=0)
+    # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
+    there = _hour_months_on(hour, program.time_zone, program.expiry_months)
+    if there is None:
+        return _months_on(earned_at, program.time_zone, program.expiry_months)
+    return there + (earned_at - hour)
+
+
+@lru_cache(maxsize=4_096)
+def _hour_months_on(hour: datetime, zone: ZoneInfo, months: int) -> datetime | None:
+    """Where a whole hour comes to lie; None when it does not stay whole (a clock is changed, a month is short)."""
+    there = _months_on(hour, zone, months)
+    last = timedelta(hours=1) - timedelta.resolution
+    return there if _months_on(hour + last, zone, months) - there == last else None
+
+
+def _months_on(time: datetime, zone: ZoneInfo, months: int) -> datetime:
+    return add_months(time.astimezone(zone), months).astimezone(UTC)
 
 
 def add_months(time: datetime, months: int) -> datetime:
