@@ -15,6 +15,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -23,6 +24,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from services.common import telemetry
+from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.dead_letter import DeadLetters
 from services.common.errors import Fenced, InvariantBroken, Undecodable
@@ -79,8 +81,8 @@ class Handler(Protocol):
     own_stream: bool
     """True for streams that our own services write: a bad record there is a broken invariant, not a dead letter."""
 
-    def decode(self, record: ConsumerRecord) -> Any:
-        """The item in a record. Raises Undecodable."""
+    def decode(self, record: ConsumerRecord, now: datetime) -> Any:
+        """The item in a record that is taken at `now`. Raises Undecodable."""
 
     async def apply(self, tx: Transaction, partition: int, items: Sequence[Any]) -> Applied:
         """Take the items in order, all or nothing."""
@@ -276,11 +278,12 @@ class Consumer:
         items: list[Any] = []
         kept: list[ConsumerRecord] = []
         dead: list[int] = []
+        now = utc_now()
         for place, record in enumerate(records, 1):
             if place % SLICE == 0:
                 await asyncio.sleep(0)
             try:
-                items.append(worker.handler.decode(record))
+                items.append(worker.handler.decode(record, now))
                 kept.append(record)
             except Undecodable as error:
                 await self._bury(worker, record, str(error))

@@ -386,7 +386,7 @@ async def _on_every_chain(ledger: Ledger, commands: Sequence[Command]) -> list[O
 async def _submit(ledger: Ledger, message: Any) -> Outcome:
     """Send an activity down the same road as Kafka's."""
     try:
-        command = consume.command_of(message, ledger.identifiers, ledger.chains)
+        command = consume.command_of(message, ledger.identifiers, ledger.chains, utc_now())
     except Undecodable as error:
         raise Refusal("invalid_request", str(error)) from error
     return await ledger.queue.submit(command)

@@ -34,13 +34,13 @@ ON CONFLICT (chain, topic) DO UPDATE SET position = EXCLUDED.position
 """
 
 
-def command_of(message: Any, identifiers: wire.Identifiers, chains: int) -> Command:
-    """The command in an activity, whichever road it came by. Raises Undecodable."""
+def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: datetime) -> Command:
+    """The command in an activity that came at `now`, whichever road it took. Raises Undecodable."""
     program = message.program
     if not PROGRAM_ID.fullmatch(program):
         raise Undecodable("program must be 1 to 64 of a-z, 0-9, _ and -")
     member = identifiers.reference(message.member)
-    chain, now = chain_of(member, chains), utc_now()
+    chain = chain_of(member, chains)
     if isinstance(message, activities.Enrolment):
         return _enrolment(message, member, chain, identifiers, now)
     content = wire.bare(message)
@@ -99,10 +99,10 @@ class Activities:
         self._chains = chains
         self._wake = wake
 
-    def decode(self, record: ConsumerRecord) -> Command:
+    def decode(self, record: ConsumerRecord, now: datetime) -> Command:
         """The command in a record. Raises Undecodable."""
         message = decode_activity(record.headers, record.value, wire.ACTIVITY_TYPES)
-        return command_of(message, self._identifiers, self._chains)
+        return command_of(message, self._identifiers, self._chains, now)
 
     async def apply(self, tx: Transaction, partition: int, items: Sequence[Command]) -> Applied:
         """Decide and write a batch."""
@@ -128,7 +128,7 @@ class Tiers:
         self._chains = chains
         self._wake = wake
 
-    def decode(self, record: ConsumerRecord) -> StreamRow:
+    def decode(self, record: ConsumerRecord, now: datetime) -> StreamRow:
         """The row of tiering's journal in a record."""
         return decode_row(record.headers, record.value, wire.TIER_TYPES)
 

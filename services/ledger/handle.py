@@ -105,22 +105,14 @@ async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) ->
 
 def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outcome:
     """A command for the first time."""
+    chain, program, journal = command.chain, command.program, loaded.journal
     cause = (command.cause.source, command.cause.id, command.cause.digest)
+    version = _version(loaded, command)
 
     def append(decided: Decided) -> int:
         nonlocal cause
-        state = loaded.book.programs.get((command.chain, command.program))
-        version = "" if state is None else state.version
-        position = loaded.journal.append(
-            command.chain,
-            command.program,
-            decided.member,
-            decided.event,
-            decided.occurred_at,
-            recorded_at,
-            cause,
-            version,
-        )
+        member, event, occurred_at = decided.member, decided.event, decided.occurred_at
+        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, version)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -137,6 +129,12 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
+
+
+def _version(loaded: store.Loaded, command: Command) -> str:
+    """The version that a command is decided by; empty where no program is active yet."""
+    state = loaded.book.programs.get((command.chain, command.program))
+    return "" if state is None else state.version
 
 
 def _refuse(
@@ -172,9 +170,8 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
     )
     cause = command.cause
     rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
-    state = loaded.book.programs.get((command.chain, command.program))
     position = loaded.journal.append(
         command.chain, command.program, None, rejected.event, command.now, recorded_at,
-        (cause.source, cause.id, cause.digest), "" if state is None else state.version,
+        (cause.source, cause.id, cause.digest), _version(loaded, command),
     )  # fmt: skip
     return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))

@@ -97,6 +97,9 @@ class Changes:
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
+        if isinstance(event, e.PurchaseRecorded):
+            # Half of all rows, and what they change is in the accrual behind them.
+            return
         member = member or ""
         key = (program, member)
         for seq, (debit, credit, asset, amount, lot) in enumerate(postings_of(event, member, position)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from aiokafka.structs import ConsumerRecord
 from google.protobuf.message import Message
@@ -44,7 +45,7 @@ class StreamHandler:
         self._types = TYPES[topic]
         self._wake_relay = wake_relay
 
-    def decode(self, record: ConsumerRecord) -> StreamRow:
+    def decode(self, record: ConsumerRecord, now: datetime) -> StreamRow:
         """The row in a record. Raises InvariantBroken."""
         return decode_row(record.headers, record.value, self._types)
 

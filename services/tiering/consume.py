@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from aiokafka.structs import ConsumerRecord
 
@@ -25,7 +26,7 @@ class LedgerRows:
         """`decided` is called after each commit that wrote rows of our own (the relay has something to publish)."""
         self._decided = decided
 
-    def decode(self, record: ConsumerRecord) -> StreamRow:
+    def decode(self, record: ConsumerRecord, now: datetime) -> StreamRow:
         """The row in a record; without its message when tiering has no use for that type."""
         return decode_row(record.headers, record.value, LEDGER_TYPES)
 

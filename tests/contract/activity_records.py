@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from services.common.clock import utc_now
 from services.common.codec import JSON, PROTOBUF, Headers, activity_headers, decode_activity
 from services.ledger import wire
 from services.ledger.consume import command_of
@@ -65,4 +66,4 @@ def as_protobuf(type_: str, document: dict[str, Any]) -> tuple[Headers, bytes]:
 
 def read(headers: Headers, value: bytes | None) -> Command:
     """The command in a record, as the consumer reads it. Raises Undecodable."""
-    return command_of(decode_activity(headers, value, wire.ACTIVITY_TYPES), IDENTIFIERS, CHAINS)
+    return command_of(decode_activity(headers, value, wire.ACTIVITY_TYPES), IDENTIFIERS, CHAINS, utc_now())

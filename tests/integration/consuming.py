@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -39,7 +40,7 @@ class Recorder:
     """`apply` waits for it, after it has written."""
     entered: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def decode(self, record: ConsumerRecord) -> str:
+    def decode(self, record: ConsumerRecord, now: datetime) -> str:
         value = (record.value or b"").decode()
         if value.startswith("bad"):
             raise Undecodable(f"{value} is bad")

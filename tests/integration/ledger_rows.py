@@ -192,7 +192,7 @@ class Ledger:
 
     def activity(self, message: Any) -> Command:
         """The command in an activity."""
-        return command_of(message, IDENTIFIERS, self.chains)
+        return command_of(message, IDENTIFIERS, self.chains, utc_now())
 
     def _chain(self, member: str) -> int:
         return chain_of(member, self.chains)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.common.chain import genesis, row_hash
+from services.common.clock import utc_now
 from services.common.journal import Head, Journal
 from services.common.program_document import canonical
 from services.ledger import wire
@@ -163,7 +164,7 @@ class RealBook:
 
 def activity_of(message: Any) -> Command:
     """The command that Kafka or HTTP would make of an activity."""
-    return command_of(message, IDENTIFIERS, 1)
+    return command_of(message, IDENTIFIERS, 1, utc_now())
 
 
 def purchase_of(id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]]) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.common.clock import utc_now
 from services.ledger import wire
 from services.ledger.consume import command_of
 from tallybook.activities.v1.activities_pb2 import Enrolment, Identifier
@@ -12,7 +13,7 @@ CHAINS = 16
 
 def cause_of(*identifiers: Identifier, id_: str = "") -> tuple[str, bytes | None]:
     enrolment = Enrolment(id=id_, program="club", member="ann", identifiers=identifiers)
-    cause = command_of(enrolment, IDENTIFIERS, CHAINS).cause
+    cause = command_of(enrolment, IDENTIFIERS, CHAINS, utc_now()).cause
     return cause.id, cause.digest
 
 
