@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,6 +62,11 @@ UPDATE consumer_offsets SET next_offset = $4, recorded = recorded + $7, rejected
     duplicates = duplicates + $9, dead_lettered = dead_lettered + $10
 WHERE chain = $1 AND consumer = $2 AND topic = $3 AND next_offset = $5 AND epoch = $6
 """
+PROGRESS = """
+SELECT topic, chain, next_offset, recorded, rejected, duplicates, dead_lettered
+FROM consumer_offsets WHERE consumer = $1
+"""
+OUTCOMES = ("recorded", "rejected", "duplicates", "dead_lettered")
 LOOK = "SELECT next_offset, epoch FROM consumer_offsets WHERE chain = $1 AND consumer = $2 AND topic = $3"
 
 
@@ -177,14 +182,10 @@ class Consumer:
             if self._failure.done():
                 self._failure.exception()
 
-    def lag(self) -> dict[str, dict[str, int | None]]:
-        """By `topic/partition`: the next offset to take, and how many records are behind it (None: not known yet)."""
-        found: dict[str, dict[str, int | None]] = {}
-        for tp, worker in self._workers.items():
-            end = self._kafka.highwater(tp) if self._kafka is not None else None
-            lag = None if end is None else max(0, end - worker.next_offset)
-            found[f"{tp.topic}/{tp.partition}"] = {"next_offset": worker.next_offset, "lag": lag}
-        return found
+    @property
+    def partitions(self) -> frozenset[TopicPartition]:
+        """What this process owns now."""
+        return frozenset(self._workers)
 
     async def claim(self, partitions: Iterable[TopicPartition]) -> None:
         """Become the owner of partitions: fence whoever had them, and go on from the committed offset."""
@@ -352,13 +353,8 @@ class Consumer:
                         raise Fenced(
                             f"offset {worker.next_offset} of epoch {worker.epoch} is not ours to move"
                         )
-                telemetry.RECORDS.labels(self.name, tp.topic, "recorded").inc(applied.recorded)
-                telemetry.RECORDS.labels(self.name, tp.topic, "rejected").inc(applied.rejected)
-                telemetry.RECORDS.labels(self.name, tp.topic, "duplicate").inc(applied.duplicates)
-                telemetry.RECORDS.labels(self.name, tp.topic, "dead_lettered").inc(dead)
                 break
             except PASSING_FAULTS as error:
-                telemetry.RETRIES.labels(self.name).inc()
                 log.warning("passing fault", partition=str(tp), attempt=attempt, error=repr(error))
                 if attempt == RETRIES_MAX:
                     raise
@@ -402,3 +398,18 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         except BaseException as error:
             self._consumer.fail(error)
             raise
+
+
+async def progress(session: Transaction, name: str) -> dict[str, dict[str, int]]:
+    """By `topic/partition`: the next offset to take, and what became of the records before it.
+
+    From the database, so it is what all processes of a service have done together.
+    """
+    found, outcomes = {}, Counter[tuple[str, str]]()
+    for row in await session.fetch(PROGRESS, name):
+        counts = {outcome: row[outcome] for outcome in OUTCOMES}
+        found[f"{row['topic']}/{row['chain']}"] = {"next_offset": row["next_offset"], **counts}
+        outcomes.update({(row["topic"], outcome): count for outcome, count in counts.items()})
+    for (topic, outcome), count in outcomes.items():
+        telemetry.RECORDS.labels(name, topic, outcome).set(count)
+    return found

@@ -17,8 +17,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.common import telemetry
+from services.common.child_process import ChildProcess
 from services.common.codec import journal_headers
 from services.common.db import PASSING_FAULTS, Transaction, Writer
+from services.common.service import kafka_producer
+from services.common.settings import Settings
 
 log = structlog.get_logger("relay")
 
@@ -52,6 +55,22 @@ PROGRESS = """
 SELECT coalesce(sum(r.position), 0)::bigint AS relayed, coalesce(sum(h.position - r.position), 0)::bigint AS behind
 FROM chain_heads h JOIN relay_positions r USING (chain)
 """
+
+
+def relay_process(service: str, topic: str, settings: Settings) -> ChildProcess:
+    """The relay of a service as a child process of it, not started yet."""
+
+    async def publish(stop: asyncio.Event, news: asyncio.Event) -> None:
+        writer = await Writer.connect(settings.database_url.get_secret_value())
+        producer = kafka_producer(settings)
+        try:
+            await producer.start()
+            await Relay(service, topic, writer, producer, settings.chains, news).run(stop)
+        finally:
+            await producer.stop()
+            await writer.close()
+
+    return ChildProcess("relay", publish)
 
 
 class Relay:

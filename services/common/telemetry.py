@@ -8,13 +8,11 @@ import sys
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-RECORDS = Counter(
-    "tallybook_records_total",
-    "Kafka records taken, by what became of them: recorded, rejected, duplicate, dead_lettered.",
+RECORDS = Gauge(
+    "tallybook_records",
+    "Kafka records taken by all processes ever, by what became of them (recorded, rejected, duplicates, "
+    "dead_lettered): what the database said when /health/ready was asked last.",
     ["consumer", "topic", "outcome"],
-)
-RETRIES = Counter(
-    "tallybook_batch_retries_total", "Transactions tried again after a passing fault.", ["consumer"]
 )
 RELAYED = Gauge(
     "tallybook_relayed_rows",
@@ -42,7 +40,7 @@ COMMAND_BATCH = Histogram(
 def configure_log(service: str, level: str) -> None:
     """Write one JSON object a line to standard error. No payloads, keys or identifiers are ever logged.
 
-    A line is one write, so that those of a service and of its relay's process never run into each other.
+    A line is one write, so that those of a service and of its children never run into each other.
     """
     numeric = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     logging.basicConfig(

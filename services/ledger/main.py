@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvloop
-from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
 
 from services.common import dead_letter
 from services.common.auth import Keys
-from services.common.consumer import Consumer
+from services.common.child_process import ChildProcess
+from services.common.consumer import Consumer, progress
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.problem import install_problems
-from services.common.relay import behind
-from services.common.relay_process import RelayProcess
+from services.common.relay import behind, relay_process
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
@@ -31,34 +30,49 @@ SERVICE = "ledger"
 TOPIC = "ledger.v1"
 
 
+def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], None]) -> ChildProcess:
+    """A process that takes activities and tiers from Kafka, beside others of its group; not started yet."""
+
+    async def consume_records(stop: asyncio.Event, _news: asyncio.Event) -> None:
+        writer = await Writer.connect(settings.database_url.get_secret_value())
+        producer = kafka_producer(settings)
+        programs = Programs()
+        identifiers = wire.Identifiers(settings.identifier_key.get_secret_value())
+        activities = consume.Activities(identifiers, programs, settings.chains, wake_relay)
+        try:
+            await producer.start()
+            await Consumer(
+                SERVICE,
+                settings.kafka_bootstrap_servers,
+                {
+                    settings.topic("purchases.v1"): activities,
+                    settings.topic("members.v1"): activities,
+                    settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, wake_relay),
+                },
+                writer,
+                dead_letter.DeadLetters(producer, settings.topic(dead_letter.TOPIC)),
+                group_id=settings.topic("tallybook-ledger"),
+                batch_records=settings.batch_records,
+                batches_in_flight=settings.batches_in_flight,
+            ).run(stop)
+        finally:
+            await producer.stop()
+            await writer.close()
+
+    return ChildProcess(name, consume_records)
+
+
 @asynccontextmanager
 async def assembled(
-    settings: Settings, relay: RelayProcess
+    settings: Settings, relay: ChildProcess, consumers: Sequence[ChildProcess] = ()
 ) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
     """The HTTP application and the side tasks, with everything they need open."""
     writer = await Writer.connect(settings.database_url.get_secret_value())
     reader = Reader.connect(settings.database_url.get_secret_value())
-    producer: AIOKafkaProducer = kafka_producer(settings)
     try:
         await ensure_installation(writer, settings.chains)
-        await producer.start()
         programs = Programs()
         identifiers = wire.Identifiers(settings.identifier_key.get_secret_value())
-        activities = consume.Activities(identifiers, programs, settings.chains, relay.wake)
-        consumer = Consumer(
-            SERVICE,
-            settings.kafka_bootstrap_servers,
-            {
-                settings.topic("purchases.v1"): activities,
-                settings.topic("members.v1"): activities,
-                settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, relay.wake),
-            },
-            writer,
-            dead_letter.DeadLetters(producer, settings.topic(dead_letter.TOPIC)),
-            group_id=settings.topic("tallybook-ledger"),
-            batch_records=settings.batch_records,
-            batches_in_flight=settings.batches_in_flight,
-        )
         queue = CommandQueue(writer, programs, settings.chains, relay.wake)
         ticker = Ticker(writer, queue, programs)
 
@@ -74,7 +88,7 @@ async def assembled(
             async with writer.session() as session:
                 return {
                     "ready": True,
-                    "consumers": consumer.lag(),
+                    "consumers": await progress(session, SERVICE),
                     "relay": {"behind": await behind(session, SERVICE)},
                 }
 
@@ -82,10 +96,9 @@ async def assembled(
         app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {"invariants": watch_invariants}
         if settings.consume:
-            tasks |= {"consumer": consumer.run, "relay": relay.run, "ticker": ticker.run}
+            tasks |= {child.name: child.run for child in (relay, *consumers)} | {"ticker": ticker.run}
         yield app, tasks
     finally:
-        await producer.stop()
         await reader.close()
         await writer.close()
 
@@ -104,9 +117,9 @@ def create_app(ledger: api.Ledger, keys: Keys) -> FastAPI:
     return app
 
 
-async def serve(settings: Settings, relay: RelayProcess) -> int:
+async def serve(settings: Settings, relay: ChildProcess, consumers: Sequence[ChildProcess]) -> int:
     """Run until told to stop. Returns the exit status."""
-    async with assembled(settings, relay) as (app, tasks):
+    async with assembled(settings, relay, consumers) as (app, tasks):
         return await run_service(SERVICE, app, settings, tasks)
 
 
@@ -114,10 +127,15 @@ def main() -> None:
     """Entry point."""
     settings = Settings()
     configure_log(SERVICE, settings.log_level)
-    relay = RelayProcess(SERVICE, settings.topic(TOPIC), settings)
+    relay = relay_process(SERVICE, settings.topic(TOPIC), settings)
+    consumers = [
+        consumer_process(f"consumer-{n}", settings, relay.wake) for n in range(1, settings.consumers + 1)
+    ]
     if settings.consume:
         relay.start()
-    sys.exit(uvloop.run(serve(settings, relay)))
+        for n, consumer in enumerate(consumers):
+            consumer.start(siblings=consumers[:n])
+    sys.exit(uvloop.run(serve(settings, relay, consumers)))
 
 
 if __name__ == "__main__":

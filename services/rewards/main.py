@@ -8,12 +8,12 @@ from typing import Any
 import uvloop
 
 from services.common.auth import Keys
-from services.common.consumer import Consumer
+from services.common.child_process import ChildProcess
+from services.common.consumer import Consumer, progress
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
 from services.common.dead_letter import DeadLetters
-from services.common.relay import behind
-from services.common.relay_process import RelayProcess
+from services.common.relay import behind, relay_process
 from services.common.service import SideTask, kafka_producer, run_service
 from services.common.telemetry import configure_log
 from services.rewards.api import create_app
@@ -29,7 +29,7 @@ TOPIC = "rewards.v1"
 STEPS_WAITING = "SELECT count(*) FROM redemption_steps"
 
 
-async def serve(settings: RewardsSettings, relay: RelayProcess) -> int:
+async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
     """Assemble the service and run it until it is told to stop. Returns the exit status."""
     url = settings.database_url.get_secret_value()
     writer, reader = await Writer.connect(url), Reader.connect(url)
@@ -54,9 +54,10 @@ async def serve(settings: RewardsSettings, relay: RelayProcess) -> int:
         )
 
         async def ready() -> dict[str, Any]:
-            facts: dict[str, Any] = {"service": NAME, "consumers": consumer.lag() if settings.consume else {}}
+            facts: dict[str, Any] = {"service": NAME, "consumers": {}}
             try:
                 async with writer.session() as session:
+                    facts["consumers"] = await progress(session, NAME)
                     facts["relay"] = {"behind": await behind(session, NAME)}
                     facts["steps_waiting"] = await session.fetchval(STEPS_WAITING)
             except PASSING_FAULTS:
@@ -80,7 +81,7 @@ def main() -> None:
     """The entry of `python -m services.rewards.main`."""
     settings = RewardsSettings()
     configure_log(NAME, settings.log_level)
-    relay = RelayProcess(NAME, settings.topic(TOPIC), settings)
+    relay = relay_process(NAME, settings.topic(TOPIC), settings)
     if settings.consume:
         relay.start()
     sys.exit(uvloop.run(serve(settings, relay)))

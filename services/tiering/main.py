@@ -12,11 +12,11 @@ from fastapi import FastAPI
 
 from services.common import dead_letter
 from services.common.auth import Keys
-from services.common.consumer import Consumer
+from services.common.child_process import ChildProcess
+from services.common.consumer import Consumer, progress
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.problem import install_problems
-from services.common.relay import behind
-from services.common.relay_process import RelayProcess
+from services.common.relay import behind, relay_process
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
@@ -29,7 +29,7 @@ TOPIC = "tiers.v1"
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings, relay: RelayProcess
+    settings: Settings, relay: ChildProcess
 ) -> AsyncIterator[tuple[FastAPI, dict[str, SideTask]]]:
     """The HTTP application and the side tasks, with everything they need open."""
     url = settings.database_url.get_secret_value()
@@ -51,10 +51,11 @@ async def assembled(
         async def ready() -> dict[str, Any]:
             try:
                 async with writer.session() as session:
+                    taken = await progress(session, SERVICE)
                     relayed = {"behind": await behind(session, SERVICE)}
             except PASSING_FAULTS:
-                return {"ready": False, "consumers": consumer.lag(), "relay": None}
-            return {"ready": True, "consumers": consumer.lag(), "relay": relayed}
+                return {"ready": False, "consumers": {}, "relay": None}
+            return {"ready": True, "consumers": taken, "relay": relayed}
 
         app = create_app(api.Views(reader, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
@@ -80,7 +81,7 @@ def create_app(views: api.Views, keys: Keys) -> FastAPI:
     return app
 
 
-async def serve(settings: Settings, relay: RelayProcess) -> int:
+async def serve(settings: Settings, relay: ChildProcess) -> int:
     """Run until told to stop. Returns the exit status."""
     async with assembled(settings, relay) as (app, tasks):
         return await run_service(SERVICE, app, settings, tasks)
@@ -90,7 +91,7 @@ def main() -> None:
     """Entry point."""
     settings = Settings()
     configure_log(SERVICE, settings.log_level)
-    relay = RelayProcess(SERVICE, settings.topic(TOPIC), settings)
+    relay = relay_process(SERVICE, settings.topic(TOPIC), settings)
     if settings.consume:
         relay.start()
     sys.exit(uvloop.run(serve(settings, relay)))

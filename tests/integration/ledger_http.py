@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from services.common.auth import new_key
 from services.common.clock import utc_now
-from services.common.relay_process import RelayProcess
+from services.common.relay import relay_process
 from services.common.settings import Settings
 from services.ledger.main import SERVICE, TOPIC, assembled
 from tests.integration.ledger_rows import DOCUMENT, fresh_database, service_role
@@ -65,7 +65,7 @@ async def served(server_url: str, bootstrap: str, **settings: Any) -> AsyncItera
             database_url=url, KAFKA_BOOTSTRAP_SERVERS=bootstrap, identifier_key="0" * 64, chains=4, consume=False,
             topic_prefix=f"h{secrets.token_hex(4)}.", **settings,
         )  # fmt: skip
-        app, _ = await stack.enter_async_context(assembled(told, RelayProcess(SERVICE, TOPIC, told)))
+        app, _ = await stack.enter_async_context(assembled(told, relay_process(SERVICE, TOPIC, told)))
         found = Served(app, owner_url)
         ops = await found.token("ops")
         found.tokens["ops"] = ops

@@ -77,9 +77,9 @@ class OwnProcess:
         return status
 
     def children(self) -> list[psutil.Process]:
-        """Its own processes: the relay's, if it has one."""
+        """Its own processes in the order of their starting: the relay's first."""
         assert self.process is not None
-        return psutil.Process(self.process.pid).children()
+        return sorted(psutil.Process(self.process.pid).children(), key=lambda child: child.pid)
 
     async def get(self, path: str, token: str = "") -> httpx.Response:
         """GET, with a key where one is given."""

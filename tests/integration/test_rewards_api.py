@@ -182,4 +182,4 @@ async def test_the_api_describes_itself(stack: RewardsStack) -> None:
     assert "/v1/programs/{program}/members/{member}/redemptions/{redemption}/capture" in document["paths"]
     assert (await stack.http.get("/docs")).status_code == 200
     assert (await stack.http.get("/health/live")).json() == {"live": True}
-    assert b"tallybook_records_total" in (await stack.http.get("/metrics")).content
+    assert b"tallybook_records" in (await stack.http.get("/metrics")).content

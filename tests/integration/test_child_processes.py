@@ -1,4 +1,4 @@
-"""The relay's process lives and dies with its service, whoever is killed first, and loses nothing by it."""
+"""The children of a service live and die with it, whoever is killed first, and nothing is lost by it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from tests.poll import eventually
 ROWS_ON_THE_WAY = 1_000
 PURCHASES = 3_000
 FEW_SECONDS = 5.0
+CHILDREN = ("relay", "consumer-1", "consumer-2")
+"""Of a ledger, in the order of their starting."""
 pytestmark = pytest.mark.integration
 
 LOCKED = """
@@ -51,8 +53,8 @@ class Beside:
     async def relayed(self) -> int:
         return int(await self.wire.ledger.value("SELECT sum(position) FROM relay_positions"))
 
-    async def on_its_way(self) -> psutil.Process:
-        """Start the service in front of a backlog; returns the relay's process in the middle of it."""
+    async def on_its_way(self) -> list[psutil.Process]:
+        """Start the service in front of a backlog; returns its children in the middle of it."""
         await self.send_purchases(PURCHASES)
         await self.service.start()
 
@@ -60,8 +62,7 @@ class Beside:
             return await self.relayed() >= ROWS_ON_THE_WAY
 
         await eventually(some, "some rows are published")
-        (child,) = self.service.children()
-        return child
+        return self.service.children()
 
     async def settled(self, purchases: int) -> None:
         """Wait until all purchases are taken, and what follows from them is published."""
@@ -120,26 +121,26 @@ async def test_the_child_publishes_what_its_service_and_others_write(beside: Bes
 async def test_a_clean_stop_on_the_way_ends_both_and_nothing_is_sent_twice(
     beside: Beside, signum: int, group: bool
 ) -> None:
-    child = await beside.on_its_way()
+    children = await beside.on_its_way()
     assert await beside.service.stop(signum, group=group) == 0
-    assert not child.is_running()
+    assert not any(child.is_running() for child in children)
     await beside.service.start()
     await beside.settled(PURCHASES)
     assert await beside.service.stop(signal.SIGTERM) == 0
     assert await beside.sent_again() == 0
 
 
-async def test_a_killed_service_takes_its_relay_along_and_its_locks_are_free(beside: Beside) -> None:
-    child = await beside.on_its_way()
+async def test_a_killed_service_takes_its_children_along_and_its_locks_are_free(beside: Beside) -> None:
+    children = await beside.on_its_way()
     assert await beside.service.stop(signal.SIGKILL) == -signal.SIGKILL
 
     async def gone() -> bool:
-        return ended(child)
+        return all(map(ended, children))
 
     async def free() -> bool:
         return await beside.wire.ledger.value(LOCKED, LOCK_SPACE) == 0
 
-    await eventually(gone, "the child has ended", FEW_SECONDS)
+    await eventually(gone, "the children have ended", FEW_SECONDS)
     await eventually(free, "no chain is locked", FEW_SECONDS)
     await beside.service.start()
     await beside.settled(PURCHASES)
@@ -147,35 +148,39 @@ async def test_a_killed_service_takes_its_relay_along_and_its_locks_are_free(bes
     assert await beside.sent_again() <= ROWS_MAX * CHAINS
 
 
-async def test_a_killed_relay_takes_its_service_along_which_says_so(beside: Beside) -> None:
-    await beside.service.start()
-    (child,) = beside.service.children()
+@pytest.mark.parametrize("name", ["relay", "consumer-1", "consumer-2"])
+async def test_a_killed_child_takes_its_service_along_which_says_so(beside: Beside, name: str) -> None:
+    children = await beside.on_its_way()
+    child = children[CHILDREN.index(name)]
     child.send_signal(signal.SIGKILL)
     assert await beside.service.end() == 1
-    ended = [line for line in map(json.loads, beside.service.log.open()) if line["event"] == "task ended"]
-    assert [(line["task"], line["error"]) for line in ended] == [
-        ("relay", f'RelayEnded("the relay\'s process {child.pid} ended with status -9")')
+    lines = [line for line in map(json.loads, beside.service.log.open()) if line["event"] == "task ended"]
+    assert [(line["task"], line["error"]) for line in lines] == [
+        (name, f'ChildEnded("{name}\'s process {child.pid} ended with status -9")')
     ]
+    assert not any(child.is_running() for child in children)
+    await beside.service.start()
+    await beside.settled(PURCHASES)
 
 
-async def test_a_service_that_may_not_start_leaves_no_relay_behind(beside: Beside) -> None:
+async def test_a_service_that_may_not_start_leaves_no_child_behind(beside: Beside) -> None:
     beside.service.environment["TALLY_CHAINS"] = str(CHAINS + 1)
     await beside.service.begin()
 
     async def forked() -> list[psutil.Process]:
-        return beside.service.children()
+        return [] if len(beside.service.children()) < len(CHILDREN) else beside.service.children()
 
-    (child,) = await eventually(forked, "the relay's process is there")
+    children = await eventually(forked, "its children are there")
     assert await beside.service.end() == 1
 
     async def gone() -> bool:
-        return ended(child)
+        return all(map(ended, children))
 
-    await eventually(gone, "the child has ended", FEW_SECONDS)
-    assert "relay started" not in beside.service.log.read_text()
+    await eventually(gone, "the children have ended", FEW_SECONDS)
+    assert "child started" not in beside.service.log.read_text()
 
 
-async def test_a_service_that_only_serves_has_no_relay(beside: Beside) -> None:
+async def test_a_service_that_only_serves_has_no_children(beside: Beside) -> None:
     beside.service.environment["TALLY_CONSUME"] = "false"
     await beside.service.start()
     assert beside.service.children() == []
