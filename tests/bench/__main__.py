@@ -147,23 +147,31 @@ class Bench:
         return speed
 
     async def end_to_end(self) -> None:
-        """A backlog until the ledger, tiering and rewards have all taken what follows from it."""
+        """A backlog until the ledger, tiering and rewards have all taken what follows from it.
+
+        From when all three answer; what the ledger, which is started last, has taken by then does not count.
+        """
         for name in ("ledger", "tiering", "rewards"):
             self.stack.start_service(name)
         await self._level()
         self.stack.stop_services()
         count = int(END_TO_END_PURCHASES * self.scale)
         total = await self.publish(count)
-        started = time.monotonic()
-        for name in ("ledger", "tiering", "rewards"):
+        for name in ("tiering", "rewards", "ledger"):
             self.stack.start_service(name)
+        started, missing = time.monotonic(), total - await self._taken()
         await measure.until_taken(self.stack.owner_url("ledger"), "purchases.v1", total)
         await self._level()
-        speed = count / (time.monotonic() - started)
+        speed = missing / (time.monotonic() - started)
         self.see_memory()
-        self.report(
-            "end to end (with the services' start)", speed, "purchases/s", speed / self.raw_speed, 0.2
-        )
+        self.report("end to end", speed, "purchases/s", speed / self.raw_speed, 0.2)
+
+    async def _taken(self) -> int:
+        connection = await asyncpg.connect(self.stack.owner_url("ledger"))
+        try:
+            return await measure.taken(connection, "purchases.v1")
+        finally:
+            await connection.close()
 
     async def _level(self) -> None:
         """Return when tiering and rewards have applied the ledger's journal, and the ledger tiering's."""
@@ -242,7 +250,8 @@ class Bench:
         events = int(GROWTH_EVENTS * self.scale)
         members = int(GROWTH_MEMBERS * self.scale)
         have = sum((await measure.heads(self.stack.owner_url("ledger"))).values())
-        missing = max(0, events - have) // 2
+        # At least two for each member, so that nearly all are there.
+        missing = max(2 * members, (events - have) // 2)
         console.print(f"  filling the book to {events:,} events and {members:,} members ...")
         await self.ingest(missing, members)
         since = await measure.heads(self.stack.owner_url("ledger"))

@@ -72,7 +72,7 @@ async def until_relayed(url: str) -> None:
 
 
 def memory_mb(stack: Stack) -> dict[str, int]:
-    """Resident memory of every service, in MB: its process, and what its relay's does not share with it."""
+    """Resident memory of every service, in MB: its process, and what its children do not share with it."""
     found = {}
     for name, service in stack.state.services.items():
         if service.process is not None and service.process.alive():
@@ -83,7 +83,7 @@ def memory_mb(stack: Stack) -> dict[str, int]:
 
 
 def cpu_seconds(stack: Stack, name: str) -> float:
-    """CPU seconds that a service, its relay's process counted in, has used so far."""
+    """CPU seconds that a service, its children counted in, has used so far."""
     process = stack.state.services[name].process
     if process is None:
         return 0.0
@@ -91,6 +91,6 @@ def cpu_seconds(stack: Stack, name: str) -> float:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A service's process and the one of its relay, which is its child."""
+    """A service's process and its children."""
     process = psutil.Process(pid)
     return [process, *process.children()]
