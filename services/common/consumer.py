@@ -332,7 +332,8 @@ class Consumer:
     async def _bury(self, worker: _Worker, record: ConsumerRecord, reason: str) -> None:
         if worker.handler.own_stream:
             raise InvariantBroken(f"{worker.partition} offset {record.offset}: {reason}")
-        log.warning("dead letter", partition=str(worker.partition), offset=record.offset, reason=reason)
+        # The reason may quote what was sent, so it stands beside what was sent and not in a log.
+        log.warning("dead letter", partition=str(worker.partition), offset=record.offset)
         await self._dead_letters.write(record, reason)
 
     async def _commit(self, worker: _Worker, items: Sequence[Any], dead: int, after: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from structlog.testing import capture_logs
 
 from services.common.consumer import Consumer
 from services.common.dead_letter import VALUE_BYTES_MAX
@@ -72,6 +73,18 @@ async def test_a_bad_and_a_poisonous_record_are_found_and_the_others_taken(here:
     assert headers["dead_letter_reason"] == b"failed to apply: Bad"
     assert dict(letters[40].headers)["dead_letter_reason"] == b"bad-40 is bad"
     assert letters[17].key == f"{here.topic}/0/17".encode()
+
+
+async def test_the_log_names_a_dead_letters_place_and_not_what_was_sent(here: Place) -> None:
+    await here.send("bad card 4929-1234")
+    with capture_logs() as lines:
+        async with running(here.consumer(Recorder())):
+            await level(here, 1)
+    (line,) = [line for line in lines if line["event"] == "dead letter"]
+    assert (line["partition"], line["offset"]) == (f"TopicPartition(topic='{here.topic}', partition=0)", 0)
+    assert "4929" not in repr(lines)
+    (letter,) = await here.dead(1)
+    assert dict(letter.headers)["dead_letter_reason"] == b"bad card 4929-1234 is bad"
 
 
 async def test_a_record_too_big_for_the_dead_letters_is_cut_and_says_so(here: Place) -> None:

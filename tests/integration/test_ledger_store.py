@@ -62,6 +62,18 @@ async def test_a_hold_is_read_again_captured_and_freed(ledger: Ledger) -> None:
     assert await ledger.balance() == (55, 0, 0)
 
 
+async def test_an_order_is_paid_from_more_tiny_lots_than_a_small_integer_counts(ledger: Ledger) -> None:
+    tiny = [ledger.purchase(f"p{n}", 100) for n in range(2**15 + 1)]
+    for first in range(0, len(tiny), 5_000):
+        await ledger.take(*tiny[first : first + 5_000])
+    await ledger.take(ledger.hold(len(tiny)))
+    (outcome,) = await ledger.take(ledger.capture())
+    assert outcome.refusal is None
+    assert await ledger.balance() == (0, 0, 0)
+    assert await ledger.value("SELECT max(seq) FROM postings") == 2**15
+    assert await ledger.value("SELECT sum(remaining) FROM lots") == 0
+
+
 async def test_returns_in_parts_are_read_again_and_become_debt(ledger: Ledger) -> None:
     await ledger.take(ledger.purchase(quantity=3))
     await ledger.take(ledger.hold(90))

@@ -10,7 +10,7 @@ down_revision = None
 
 LEDGER = """
 CREATE TABLE postings (
-    chain smallint NOT NULL, position bigint NOT NULL, seq smallint NOT NULL, program text NOT NULL,
+    chain smallint NOT NULL, position bigint NOT NULL, seq integer NOT NULL, program text NOT NULL,
     debit text NOT NULL, credit text NOT NULL, asset text NOT NULL,
     amount bigint NOT NULL CONSTRAINT posting_amount_is_positive CHECK (amount > 0),
     lot bigint,
