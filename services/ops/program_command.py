@@ -1,21 +1,25 @@
-"""`tally program check | activate`: a program's document, looked at by every service that will read a part of it."""
+"""`tally program check | diff | activate`: a program's document, looked at by every service that will read a part."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from services.common.program_document import canonical, version_of
+from services.common.program_document import canonical, load_json, version_of
 from services.common.program_section import ProgramError
 from services.ledger.domain.program import Program
 from services.ledger.domain.program import parse_program as parse_ledger
 from services.ops import programs
 from services.ops.api import Api, endpoints_of
 from services.ops.local.stack import Stack
+from services.ops.program_diff import differences
 from services.ops.screen import out
 from services.ops.yaml_document import Document, Place
 from services.rewards.domain.program import parse_program as parse_rewards
@@ -26,8 +30,9 @@ NameOrFile = Annotated[str, typer.Argument(help="A file, or the name of a docume
 
 def register(app: typer.Typer) -> None:
     """Add the command group `program`."""
-    group = typer.Typer(help="Program documents: checked and put in force.", no_args_is_help=True)
+    group = typer.Typer(help="Program documents: checked, compared and put in force.", no_args_is_help=True)
     group.command("check")(check)
+    group.command("diff")(diff)
     group.command("activate")(activate)
     app.add_typer(group, name="program")
 
@@ -38,6 +43,30 @@ def check(name: NameOrFile) -> None:
     out().print(
         f"{document.file}: version {version_of(canonical(document.data))} can be activated", highlight=False
     )
+
+
+def diff(name: NameOrFile) -> None:
+    """Show what a document would change in the running stack. Exit status 1 when it would change anything."""
+    document = checked(name)
+
+    async def in_force() -> dict[str, Any]:
+        async with Api(endpoints_of(Stack.at())) as api:
+            return await programs.in_force(api, document.data["program"])
+
+    version, now = version_of(canonical(document.data)), asyncio.run(in_force())
+    found = differences(now.get("document", {}), load_json(canonical(document.data)))
+    if not found:
+        out().print(f"{document.file}: version {version} is in force", highlight=False)
+        return
+    table = Table("field", f"in force ({now.get('version', 'nothing')})", f"{document.file} ({version})")
+    for field, before, after in found:
+        table.add_row(*(Text(text) for text in (field, _shown(before), _shown(after))))
+    out().print(table)
+    raise typer.Exit(1)
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def activate(name: NameOrFile) -> None:

@@ -45,6 +45,17 @@ async def activate(api: Api, document: dict[str, Any]) -> str:
     return str(answer["version"])
 
 
+async def in_force(api: Api, program: str) -> dict[str, Any]:
+    """The `version` of a program that the ledger decides by and its `document`; empty when it knows none."""
+    try:
+        found: dict[str, Any] = await api.get("ledger", f"/v1/programs/{program}")
+    except ApiError as error:
+        if error.code != "unknown_program":
+            raise
+        return {}
+    return found
+
+
 async def activate_missing(api: Api, program: str) -> bool:
     """Activate deploy/programs/<program>.yaml unless the ledger already runs some version of the program.
 
@@ -53,12 +64,7 @@ async def activate_missing(api: Api, program: str) -> bool:
     Raises:
         DocumentError: the ledger does not know the program and there is no such file.
     """
-    try:
-        await api.get("ledger", f"/v1/programs/{program}")
-    except ApiError as error:
-        if error.code != "unknown_program":
-            raise
-    else:
+    if await in_force(api, program):
         return False
     await activate(api, load_program(find_program(program)).data)
     return True
