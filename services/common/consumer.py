@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from services.common import telemetry
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.dead_letter import DeadLetters
@@ -62,11 +61,6 @@ UPDATE consumer_offsets SET next_offset = $4, recorded = recorded + $7, rejected
     duplicates = duplicates + $9, dead_lettered = dead_lettered + $10
 WHERE chain = $1 AND consumer = $2 AND topic = $3 AND next_offset = $5 AND epoch = $6
 """
-PROGRESS = """
-SELECT topic, chain, next_offset, recorded, rejected, duplicates, dead_lettered
-FROM consumer_offsets WHERE consumer = $1
-"""
-OUTCOMES = ("recorded", "rejected", "duplicates", "dead_lettered")
 LOOK = "SELECT next_offset, epoch FROM consumer_offsets WHERE chain = $1 AND consumer = $2 AND topic = $3"
 
 
@@ -399,18 +393,3 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         except BaseException as error:
             self._consumer.fail(error)
             raise
-
-
-async def progress(session: Transaction, name: str) -> dict[str, dict[str, int]]:
-    """By `topic/partition`: the next offset to take, and what became of the records before it.
-
-    From the database, so it is what all processes of a service have done together.
-    """
-    found, outcomes = {}, Counter[tuple[str, str]]()
-    for row in await session.fetch(PROGRESS, name):
-        counts = {outcome: row[outcome] for outcome in OUTCOMES}
-        found[f"{row['topic']}/{row['chain']}"] = {"next_offset": row["next_offset"], **counts}
-        outcomes.update({(row["topic"], outcome): count for outcome, count in counts.items()})
-    for (topic, outcome), count in outcomes.items():
-        telemetry.RECORDS.labels(name, topic, outcome).set(count)
-    return found

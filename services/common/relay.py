@@ -16,7 +16,6 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from services.common import telemetry
 from services.common.child_process import ChildProcess
 from services.common.codec import journal_headers
 from services.common.db import PASSING_FAULTS, Transaction, Writer
@@ -50,10 +49,6 @@ NOTE = """
 UPDATE relay_positions AS r SET position = new.position
 FROM unnest($1::smallint[], $2::bigint[]) AS new (chain, position)
 WHERE r.chain = new.chain AND r.position < new.position
-"""
-PROGRESS = """
-SELECT coalesce(sum(r.position), 0)::bigint AS relayed, coalesce(sum(h.position - r.position), 0)::bigint AS behind
-FROM chain_heads h JOIN relay_positions r USING (chain)
 """
 
 
@@ -164,11 +159,3 @@ class Relay:
                 batch.append(key=key, value=row["payload"], timestamp=None, headers=headers)
         waiting.append(await self._producer.send_batch(batch, self._topic, partition=chain))
         await asyncio.gather(*waiting)
-
-
-async def behind(session: Transaction, service: str) -> int:
-    """How many journal rows are not published yet."""
-    progress = await session.fetchrow(PROGRESS)
-    telemetry.RELAYED.labels(service).set(progress["relayed"])
-    telemetry.RELAY_BEHIND.labels(service).set(progress["behind"])
-    return int(progress["behind"])

@@ -29,8 +29,6 @@ class Settings(BaseSettings):
     batch_records: int = Field(default=500, ge=1, le=5000)
     """Most records of one partition in one transaction."""
     batches_in_flight: int = Field(default=5, ge=1, le=16)
-    consumers: int = Field(default=2, ge=1, le=64)
-    """So many processes of the ledger take from Kafka; each needs a core to be worth it."""
     consume: bool = True
     """False: serve HTTP only (consumer, relay and ticker run in other processes)."""
 

@@ -14,15 +14,17 @@ from fastapi import FastAPI
 from services.common import dead_letter
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
-from services.common.consumer import Consumer, progress
+from services.common.consumer import Consumer
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.problem import install_problems
-from services.common.relay import behind, relay_process
+from services.common.progress import progress
+from services.common.relay import relay_process
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.ledger import api, consume, wire
 from services.ledger.command_queue import CommandQueue
+from services.ledger.settings import LedgerSettings
 from services.ledger.store import Programs
 from services.ledger.ticker import Ticker
 
@@ -86,11 +88,7 @@ async def assembled(
 
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
-                return {
-                    "ready": True,
-                    "consumers": await progress(session, SERVICE),
-                    "relay": {"behind": await behind(session, SERVICE)},
-                }
+                return {"ready": True, **await progress(session, SERVICE)}
 
         app = create_app(api.Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
@@ -117,7 +115,7 @@ def create_app(ledger: api.Ledger, keys: Keys) -> FastAPI:
     return app
 
 
-async def serve(settings: Settings, relay: ChildProcess, consumers: Sequence[ChildProcess]) -> int:
+async def serve(settings: LedgerSettings, relay: ChildProcess, consumers: Sequence[ChildProcess]) -> int:
     """Run until told to stop. Returns the exit status."""
     async with assembled(settings, relay, consumers) as (app, tasks):
         return await run_service(SERVICE, app, settings, tasks)
@@ -125,7 +123,7 @@ async def serve(settings: Settings, relay: ChildProcess, consumers: Sequence[Chi
 
 def main() -> None:
     """Entry point."""
-    settings = Settings()
+    settings = LedgerSettings()
     configure_log(SERVICE, settings.log_level)
     relay = relay_process(SERVICE, settings.topic(TOPIC), settings)
     consumers = [

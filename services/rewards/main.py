@@ -9,11 +9,12 @@ import uvloop
 
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
-from services.common.consumer import Consumer, progress
+from services.common.consumer import Consumer
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
 from services.common.dead_letter import DeadLetters
-from services.common.relay import behind, relay_process
+from services.common.progress import progress
+from services.common.relay import relay_process
 from services.common.service import SideTask, kafka_producer, run_service
 from services.common.telemetry import configure_log
 from services.rewards.api import create_app
@@ -57,8 +58,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
             facts: dict[str, Any] = {"service": NAME, "consumers": {}}
             try:
                 async with writer.session() as session:
-                    facts["consumers"] = await progress(session, NAME)
-                    facts["relay"] = {"behind": await behind(session, NAME)}
+                    facts |= await progress(session, NAME)
                     facts["steps_waiting"] = await session.fetchval(STEPS_WAITING)
             except PASSING_FAULTS:
                 return {"ready": False, **facts, "database": "unreachable"}

@@ -13,10 +13,11 @@ from fastapi import FastAPI
 from services.common import dead_letter
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
-from services.common.consumer import Consumer, progress
+from services.common.consumer import Consumer
 from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
 from services.common.problem import install_problems
-from services.common.relay import behind, relay_process
+from services.common.progress import progress
+from services.common.relay import relay_process
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
@@ -51,11 +52,9 @@ async def assembled(
         async def ready() -> dict[str, Any]:
             try:
                 async with writer.session() as session:
-                    taken = await progress(session, SERVICE)
-                    relayed = {"behind": await behind(session, SERVICE)}
+                    return {"ready": True, **await progress(session, SERVICE)}
             except PASSING_FAULTS:
                 return {"ready": False, "consumers": {}, "relay": None}
-            return {"ready": True, "consumers": taken, "relay": relayed}
 
         app = create_app(api.Views(reader, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
