@@ -168,15 +168,22 @@ async def find_identifiers(
 
 async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:
     """Lock the chains of `commands` and read what they need."""
-    journal = await Journal.lock(tx, (command.chain for command in commands), payloads.encode)
+    journal = await Journal.lock(
+        tx, (chain for command in commands for chain, _ in command.places()), payloads.encode
+    )
     book = Book()
     book.versions = programs.versions
     seen = await _load_inbox(tx, commands, chains)
     await _load_programs(tx, book, programs, list(journal.heads))
     due = book.horizon = _due_until(book, commands)
-    keys: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if c.member}
+    keys: dict[Key, None] = {
+        (chain, c.program, member): None for c in commands for chain, member in c.places() if member
+    }
     spenders: dict[Key, None] = {
-        (c.chain, c.program, c.member): None for c in commands if isinstance(c, SPENDING)
+        (chain, c.program, member): None
+        for c in commands
+        if isinstance(c, SPENDING)
+        for chain, member in c.places()
     }
     due_lots = []
     if due:

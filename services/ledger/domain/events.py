@@ -137,3 +137,5 @@ class Decided:
     event: Event
     member: str | None
     occurred_at: datetime
+    chain: int | None = None
+    """Where it belongs, if not on the command's own chain; a command's first event is always there."""
