@@ -17,6 +17,7 @@ from services.common.clock import utc_now
 from services.common.db import Reader, Writer, ensure_installation
 from services.tiering.api import Views
 from services.tiering.consume import LEDGER_TOPIC
+from services.tiering.handle import Grants
 from services.tiering.main import create_app
 from services.tiering.project import apply_rows
 from tests.integration.tiering_rows import DOCUMENT, LedgerChain, day, tiering_database
@@ -85,7 +86,7 @@ async def service(database: str) -> AsyncIterator[Service]:
         writer, reader = await Writer.connect(url), Reader.connect(url)
         await ensure_installation(writer, CHAINS)
         owner = await asyncpg.connect(database)
-        app = create_app(Views(reader, CHAINS), Keys(writer))
+        app = create_app(Views(reader, CHAINS), Keys(writer), Grants(writer, CHAINS))
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tiering") as client:
             service = Service(owner, writer, client, {chain: LedgerChain(chain) for chain in range(CHAINS)})
@@ -103,13 +104,18 @@ async def test_a_new_member_has_the_lowest_tier_and_the_way_up(service: Service)
     assert tier.status_code == 200
     assert tier.json() == {
         "program": "grocer", "member": "ann", "tier": "member", "since": "2026-01-05T00:00:00Z", "until": None,
-        "reason": "enrolment", "rule": "", "metric": 0, "threshold": 0,
+        "reason": "enrolment", "rule": "", "metric": 0, "threshold": 0, "measures": [], "positions": [],
+        "granted_by": "", "grants": [],
+        "earned": {"tier": "member", "since": "2026-01-05T00:00:00Z", "until": None, "grace": False},
     }  # fmt: skip
     progress = await service.get("grocer/members/ann/progress")
     assert progress.json() == {
-        "program": "grocer", "member": "ann", "tier": "member", "metric": 0,
-        "next": {"tier": "silver", "threshold": 100_00, "missing": 100_00},
-        "until": None, "as_of": "2026-01-05T00:00:00Z",
+        "program": "grocer", "member": "ann", "tier": "member", "metric": 0, "metrics": {"spend": 0},
+        "next": {
+            "tier": "silver", "threshold": 100_00, "missing": 100_00, "rule": "spend of 12 months >= 10000",
+            "measures": [{"metric": "spend", "value": 0, "threshold": 100_00, "missing": 100_00}],
+        },
+        "loses": None, "until": None, "as_of": "2026-01-05T00:00:00Z",
     }  # fmt: skip
 
 
@@ -137,7 +143,8 @@ async def test_progress_looks_at_the_window_of_the_programs_clock(service: Servi
     )
     progress = (await service.get("grocer/members/ann/progress")).json()
     assert progress["metric"] == 30_00
-    assert progress["next"] == {"tier": "silver", "threshold": 100_00, "missing": 70_00}
+    step = progress["next"]
+    assert (step["tier"], step["threshold"], step["missing"]) == ("silver", 100_00, 70_00)
     assert progress["as_of"] == "2027-02-01T00:00:00Z"
 
 

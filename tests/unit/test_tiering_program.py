@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from services.common.program_section import ProgramError
-from services.tiering.domain.program import Tier, parse_rules
+from services.tiering.domain.conditions import AtLeast
+from services.tiering.domain.metrics import Metric
+from services.tiering.domain.program import Downgrade, Review, Tier, parse_rules
+from services.tiering.domain.windows import Span
 
 DOCUMENT: dict[str, Any] = {
     "program": "grocer",
@@ -47,11 +51,16 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def test_a_whole_section_is_read_exactly() -> None:
     rules = parse_rules(DOCUMENT, "v1")
     assert rules is not None
-    assert (rules.program, rules.version, rules.metric) == ("grocer", "v1", "spend")
-    assert (rules.window_months, rules.review_months, rules.runs_on_events) == (12, 6, True)
+    assert (rules.program, rules.version, rules.runs_on_events) == ("grocer", "v1", True)
+    assert rules.metrics == {"spend": Metric("spend", "spend", Span(ZoneInfo("America/New_York"), 12))}
+    assert (rules.review, rules.downgrade) == (Review(6, "", 0), Downgrade("earned", 0))
     assert str(rules.time_zone) == "America/New_York"
     assert rules.excluded_categories == {"FUEL"}
-    assert rules.tiers == (Tier("member", 0), Tier("silver", 100000), Tier("gold", 250000))
+    assert rules.tiers == (
+        Tier("member", AtLeast("spend", 0)),
+        Tier("silver", AtLeast("spend", 100000)),
+        Tier("gold", AtLeast("spend", 250000)),
+    )
 
 
 def test_a_program_without_the_section_has_no_tiers() -> None:
@@ -116,4 +125,4 @@ def test_a_document_that_is_no_mapping_is_refused(document: Any) -> None:
 def test_a_threshold_is_reached_at_its_own_value(metric: int, tier: str) -> None:
     rules = parse_rules(DOCUMENT, "v1")
     assert rules is not None
-    assert rules.tiers[rules.earned(metric)].name == tier
+    assert rules.tiers[rules.earned({"spend": metric})].name == tier
