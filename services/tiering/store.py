@@ -31,7 +31,9 @@ FROM programs AS p LEFT JOIN program_clocks AS c ON c.chain = p.chain AND c.prog
 WHERE p.chain = $1 AND p.program = ANY($2::text[]) AND p.refusal IS NULL
 ORDER BY p.program, p.position DESC
 """
-_SELECTED = ", ".join(f"m.{name}::text" if name in ("windows", "standing") else f"m.{name}" for name in COLUMNS)
+_SELECTED = ", ".join(
+    f"m.{name}::text" if name in ("windows", "standing") else f"m.{name}" for name in COLUMNS
+)
 MEMBERS = f"""
 -- LIMIT keeps it to one look into the primary key a member: a plan made while the table was empty must stay good.
 SELECT {_SELECTED}

@@ -2,90 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
-from services.tiering.domain.decide import take, take_retired
-from services.tiering.domain.events import (
-    ClockAdvanced,
-    Fact,
-    FactEvent,
-    Lines,
-    MemberEnrolled,
-    PurchaseRecorded,
-    ReturnRecorded,
-    TierChanged,
-)
-from services.tiering.domain.program import Rules, parse_rules
-from services.tiering.domain.state import Member, ProgramState, State
-
-
-def rules(
-    *, runs_on_events: bool = True, window: int = 12, review: int = 12, version: str = "v1", **tiering: Any
-) -> Rules:
-    section = {
-        "metric": "spend",
-        "window": {"months": window},
-        "review": {"months": review},
-        "exclude_categories": ["FUEL"],
-        "tiers": [
-            {"name": "member", "from": 0},
-            {"name": "silver", "from": 100_00},
-            {"name": "gold", "from": 250_00},
-        ],
-    }
-    clock = "events" if runs_on_events else "wall"
-    found = parse_rules({"program": "grocer", "clock": clock, "tiering": section | tiering}, version)
-    assert found is not None
-    return found
-
-
-def held(member: Member) -> int:
-    """What the member's one window holds."""
-    return member.windows["spend"].total
-
-
-def day(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-@dataclass
-class Chain:
-    """A chain in memory: `given` facts, `when` one more, and what it said."""
-
-    rules: Rules = field(default_factory=rules)
-    position: int = 0
-
-    def __post_init__(self) -> None:
-        self.state: State = {"grocer": ProgramState(self.rules, None, {})}
-
-    @property
-    def program(self) -> ProgramState:
-        return self.state["grocer"]
-
-    def member(self, name: str = "ann") -> Member:
-        return self.program.members[name]
-
-    def when(
-        self, at: str, event: FactEvent, member: str | None = "ann", program: str = "grocer"
-    ) -> list[TierChanged]:
-        self.position += 1
-        return take(self.state, Fact(self.position, program, member, day(at), event))
-
-    def buys(self, at: str, amount: int, member: str = "ann", category: str = "food") -> list[TierChanged]:
-        return self.when(at, PurchaseRecorded([(category, amount, 1, "")]), member)
-
-    def returns(self, at: str, amount: int, bought: str, member: str = "ann") -> list[TierChanged]:
-        return self.when(at, ReturnRecorded([("food", amount, 1, "")], day(bought)), member)
-
-    def clock(self, to: str) -> list[TierChanged]:
-        return self.when(to, ClockAdvanced(day(to)), None)
-
-
-def said(events: list[TierChanged]) -> list[tuple[str, str, str, str]]:
-    """(member, tier, reason, day of since) of each event."""
-    return [(e.member, e.to_tier, e.reason, e.since.date().isoformat()) for e in events]
+from services.tiering.domain.decide import take_retired
+from services.tiering.domain.events import Lines, MemberEnrolled, PurchaseRecorded, TierChanged
+from services.tiering.domain.state import ProgramState
+from tests.unit.tiering_given import Chain, day, held, rules, said
 
 
 def test_the_lowest_tier_is_implied_at_enrolment() -> None:

@@ -12,7 +12,6 @@ from datetime import datetime
 from services.tiering.domain.events import Lines, TierGranted
 from services.tiering.domain.metrics import Values
 from services.tiering.domain.program import Rules
-from services.tiering.domain.program_tiers import Card
 from services.tiering.domain.standing import Why
 from services.tiering.domain.state import Grant, Member
 
@@ -143,8 +142,3 @@ def _line_up(rules: Rules, member: Member, card: str, start: datetime) -> None:
         if grant.until is None:
             return
         free = grant.until
-
-
-__all__ = [
-    "Card", "best", "bought", "brought_back", "cards_by_sku", "granted", "issued", "revoked", "turn",
-]  # fmt: skip

@@ -9,24 +9,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
-from services.tiering.domain.conditions import Condition
 from services.tiering.domain.metrics import Metric, Values
 from services.tiering.domain.months import month_start, next_review, shift_months, year_start
 from services.tiering.domain.program_metrics import MONTHS_MAX, Metrics
 from services.tiering.domain.program_tiers import Card, Tier, parse_cards, parse_tiers
 from services.tiering.domain.windows import MOMENT
 
-REVIEWS_ON = ("end_of_next_year", "first_of_month")
+REVIEWS_AT = ("end_of_next_year", "first_of_month")
 LANDINGS = ("earned", "one_step", "soft_landing")
 RETURNS = ("review", "at_once")
 
 
 @dataclass(slots=True, frozen=True)
 class Review:
-    """When a tier is looked at again: `months` after it was given, or `on` a day; and the grace after a failed one."""
+    """When a tier is looked at again: `months` after it was given, or `at` a fixed time. With grace, maybe."""
 
     months: int
-    on: str
+    at: str
     grace_months: int
 
     def after(self, time: datetime, zone: ZoneInfo, closing: bool = False) -> datetime | None:
@@ -37,7 +36,7 @@ class Review:
         if self.months:
             return next_review(time, self.months, zone)
         try:
-            if self.on == "first_of_month":
+            if self.at == "first_of_month":
                 return month_start(time, zone, 1)
             return year_start(time - MOMENT if closing else time, zone, 2)
         except OverflowError:
@@ -160,12 +159,9 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
 
 
 def _review(section: Section) -> Review:
-    section.only("months", "on", "grace_months")
-    if "on" in section.values and "months" in section.values:
-        raise section.wrong("on", "is there beside months: a tier is reviewed by one of them")
-    on = section.choice("on", REVIEWS_ON) if "on" in section.values else ""
-    months = 0 if on else section.whole("months", 1, MONTHS_MAX)
-    return Review(months, on, section.whole("grace_months", 0, MONTHS_MAX, 0))
-
-
-__all__ = ["Card", "Condition", "Downgrade", "Metric", "Review", "Rules", "Tier", "parse_rules"]
+    section.only("months", "at", "grace_months")
+    if "at" in section.values and "months" in section.values:
+        raise section.wrong("at", "is there beside months: a tier is reviewed by one of them")
+    at = section.choice("at", REVIEWS_AT) if "at" in section.values else ""
+    months = 0 if at else section.whole("months", 1, MONTHS_MAX)
+    return Review(months, at, section.whole("grace_months", 0, MONTHS_MAX, 0))

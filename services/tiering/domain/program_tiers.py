@@ -15,7 +15,6 @@ TIERS_MAX = 20
 CARDS_MAX = 20
 PARTS_MAX = 10
 CONDITION = ("metric", "from", "any_of", "all_of")
-OTHER = {"any_of": "all_of", "all_of": "any_of"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,27 +97,28 @@ def _name(section: Section, taken: Sequence[str]) -> str:
 
 
 def _condition(section: Section, metrics: Metrics) -> Condition:
-    """`from` (of `metric`), `any_of` or `all_of`."""
-    joins = [key for key in OTHER if key in section.values]
+    """`from` (of `metric`), `all_of` such, or `any_of` such and of `all_of`: every rule can be written so."""
+    joins = [key for key in ("any_of", "all_of") if key in section.values]
     if not joins:
         return _leaf(section, metrics)
     if len(joins) > 1 or "from" in section.values or "metric" in section.values:
         raise section.wrong(joins[0], "stands alone: a condition is `from`, `any_of` or `all_of`")
-    return _joined(section, joins[0], metrics, (*CONDITION[:2], OTHER[joins[0]]))
+    return _joined(section, joins[0], metrics)
 
 
-def _joined(section: Section, key: str, metrics: Metrics, known: Sequence[str]) -> Joined:
-    """The list at `key`; its entries may join once more, the other way."""
+def _joined(section: Section, key: str, metrics: Metrics) -> Joined:
     parts: list[Condition] = []
     for part in section.sections(key, PARTS_MAX):
-        part.only(*known)
-        inner = OTHER[key]
-        if inner in known and inner in part.values:
-            if len(part.values) > 1:
-                raise part.wrong(inner, "stands alone: a condition is `from`, `any_of` or `all_of`")
-            parts.append(_joined(part, inner, metrics, CONDITION[:2]))
+        if key == "any_of":
+            part.only("metric", "from", "all_of")
         else:
+            part.only("metric", "from")
+        if "all_of" not in part.values:
             parts.append(_leaf(part, metrics))
+        elif len(part.values) > 1:
+            raise part.wrong("all_of", "stands alone: a condition is `from` or `all_of`")
+        else:
+            parts.append(_joined(part, "all_of", metrics))
     if not parts:
         raise section.wrong(key, "is empty")
     return Joined(key == "any_of", tuple(parts))
