@@ -89,12 +89,14 @@ def check_texts(message: Any, content: bytes, lines: list[PurchaseLine]) -> None
         return
     bounded(message.store, "store")
     bounded(message.channel, "channel")
+    bounded(getattr(message, "payment_method", ""), "payment_method")
     # All at once, for they are nearly always good; one by one only to find the one that is not.
-    texts = [text for _, sku, category, _, _ in lines for text in (sku, category)]
+    texts = [text for _, sku, category, _, _, brand in lines for text in (sku, category, brand)]
     if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):
         for line in lines:
             bounded(line.sku, "sku")
             bounded(line.category, "category")
+            bounded(line.brand, "brand")
 
 
 def bare(message: Any) -> bytes:
@@ -128,8 +130,9 @@ def purchase_of(message: Any, content: bytes) -> Purchase:
         raise Undecodable("occurred_at is missing")
     lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
     return Purchase(
-        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, content
-    )
+        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, content,
+        message.store, message.channel, message.payment_method,
+    )  # fmt: skip
 
 
 def return_of(message: Any, content: bytes) -> Return:
@@ -168,6 +171,10 @@ def encode(event: e.Event) -> tuple[str, bytes]:
             )  # fmt: skip
             if event.expires_at is not None:
                 _set_time(message.expires_at, event.expires_at)
+            for rule, counted in event.contributions:
+                message.contributions.add(rule=rule, counted=counted)
+            for name, before, after in event.counters:
+                message.counters.add(name=name, before=before, after=after)
         case e.ClockAdvanced():
             message = pb.ClockAdvanced()
             _set_time(message.to, event.to)
@@ -239,8 +246,10 @@ def decode(type_: str, payload: bytes) -> e.Event:
         case "PointsAccrued":
             expires_at = time_of(m.expires_at) if m.HasField("expires_at") else None
             return e.PointsAccrued(
-                m.purchase, m.reason, m.points, m.tier, m.amount, m.version, expires_at, m.debt_repaid
-            )
+                m.purchase, m.reason, m.points, m.tier, m.amount, m.version, expires_at, m.debt_repaid,
+                tuple([e.Contribution(x.rule, x.counted) for x in m.contributions]),
+                tuple([e.Counter(x.name, x.before, x.after) for x in m.counters]),
+            )  # fmt: skip
         case "ClockAdvanced":
             return e.ClockAdvanced(time_of(m.to))
         case "MemberEnrolled":
