@@ -107,14 +107,22 @@ class CommandQueue:
                     future.set_result(outcome)
 
     async def _transaction(self, batch: list[Waiting]) -> tuple[list[Waiting], list[Outcome]]:
-        """Commit the commands whose chains are free, at least those of the first one's chain, and say which."""
+        """Commit the commands whose chains are free, at least those of the first one's chain, and say which.
+
+        A command of several chains goes by itself: what is locked beyond those that are free would have to be
+        waited for out of order.
+        """
+        alone = len(batch[0][0].places()) > 1
+        candidates = batch[:1] if alone else [one for one in batch if len(one[0].places()) == 1]
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 async with self._writer.transaction() as tx:
-                    free = await Journal.lock_free(tx, (command.chain for command, _ in batch))
-                    if not free:
-                        free = {batch[0][0].chain}
-                    taken = [one for one in batch if one[0].chain in free]
+                    taken = candidates
+                    if not alone:
+                        free = await Journal.lock_free(tx, (command.chain for command, _ in candidates))
+                        if not free:
+                            free = {batch[0][0].chain}
+                        taken = [one for one in candidates if one[0].chain in free]
                     commands = [command for command, _ in taken]
                     return taken, await handle(tx, commands, self._programs, self._chains, utc_now())
             except PASSING_FAULTS:

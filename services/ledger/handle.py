@@ -105,13 +105,14 @@ async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) ->
 
 def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outcome:
     """A command for the first time."""
-    chain, program, journal = command.chain, command.program, loaded.journal
+    program, journal = command.program, loaded.journal
     cause = (command.cause.source, command.cause.id, command.cause.digest)
     version = _version(loaded, command)
 
     def append(decided: Decided) -> int:
         nonlocal cause
         member, event, occurred_at = decided.member, decided.event, decided.occurred_at
+        chain = command.chain if decided.chain is None else decided.chain
         position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, version)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)

@@ -24,6 +24,7 @@ from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.ledger import api, consume, wire
 from services.ledger.command_queue import CommandQueue
+from services.ledger.routes.asking import Ledger
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import Programs
 from services.ledger.ticker import Ticker
@@ -90,7 +91,7 @@ async def assembled(
             async with writer.session() as session:
                 return {"ready": True, **await progress(session, SERVICE)}
 
-        app = create_app(api.Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
+        app = create_app(Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {"invariants": watch_invariants}
         if settings.consume:
@@ -101,7 +102,7 @@ async def assembled(
         await writer.close()
 
 
-def create_app(ledger: api.Ledger, keys: Keys) -> FastAPI:
+def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     """The HTTP application."""
     app = FastAPI(
         title="Tallybook ledger",

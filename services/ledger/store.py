@@ -12,7 +12,7 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import project, wire
+from services.ledger import payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
@@ -168,15 +168,22 @@ async def find_identifiers(
 
 async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:
     """Lock the chains of `commands` and read what they need."""
-    journal = await Journal.lock(tx, (command.chain for command in commands), wire.encode)
+    journal = await Journal.lock(
+        tx, (chain for command in commands for chain, _ in command.places()), payloads.encode
+    )
     book = Book()
     book.versions = programs.versions
     seen = await _load_inbox(tx, commands, chains)
     await _load_programs(tx, book, programs, list(journal.heads))
     due = book.horizon = _due_until(book, commands)
-    keys: dict[Key, None] = {(c.chain, c.program, c.member): None for c in commands if c.member}
+    keys: dict[Key, None] = {
+        (chain, c.program, member): None for c in commands for chain, member in c.places() if member
+    }
     spenders: dict[Key, None] = {
-        (c.chain, c.program, c.member): None for c in commands if isinstance(c, SPENDING)
+        (chain, c.program, member): None
+        for c in commands
+        if isinstance(c, SPENDING)
+        for chain, member in c.places()
     }
     due_lots = []
     if due:
@@ -322,7 +329,7 @@ async def _load_purchases(
         member = book.members.get((row["program"], row["member"]))
         if member is None:
             continue
-        event = wire.decode(row["type"], row["payload"])
+        event = payloads.decode(row["type"], row["payload"])
         if isinstance(event, PurchaseRecorded):
             p = event.purchase
             if p.id not in member.purchases:

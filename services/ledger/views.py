@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import wire
+from services.ledger import payloads
 from services.ledger.domain import events as e
 from services.ledger.domain.earning import explain
 from services.ledger.store import Programs
@@ -129,7 +129,7 @@ async def statement(
         .limit(limit + 1)
     )
     rows = (await connection.execute(query)).all()
-    events = [wire.decode(row.type, row.payload) for row in rows[:limit]]
+    events = [payloads.decode(row.type, row.payload) for row in rows[:limit]]
     await read_versions(connection, known, chain, program, events)
     entries = []
     for row, event in zip(rows, events, strict=False):
@@ -258,7 +258,7 @@ async def group(
         )
         .order_by(journal.c.position)
     )
-    events = [wire.decode(row.type, row.payload) for row in await connection.execute(query)]
+    events = [payloads.decode(row.type, row.payload) for row in await connection.execute(query)]
     await read_versions(connection, known, chain, program, events)
     return events
 

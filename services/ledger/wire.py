@@ -13,8 +13,7 @@ from google.protobuf.message import Message
 
 from services.common.chain import micros
 from services.common.codec import NANOS_PER_MICRO, time_of
-from services.common.errors import InvariantBroken, Undecodable
-from services.ledger.domain import events as e
+from services.common.errors import Undecodable
 from services.ledger.domain.commands import (
     Command,
     Purchase,
@@ -24,7 +23,6 @@ from services.ledger.domain.commands import (
     Return,
 )
 from tallybook.activities.v1 import activities_pb2 as activities
-from tallybook.ledger.v1 import events_pb2 as pb
 from tallybook.tiering.v1 import events_pb2 as tiering
 
 ACTIVITY_TYPES: dict[str, type[Message]] = {
@@ -156,158 +154,3 @@ def enrolment_digest(identifiers: list[tuple[str, bytes]], occurred_at: datetime
     """SHA-256 of an enrolment's content; identifiers only as keyed hashes, since a phone number is soon guessed."""
     time = b"" if occurred_at is None else b"%d" % micros(occurred_at)
     return hashlib.sha256(b"|".join([time, *(digest for _, digest in sorted(identifiers))])).digest()
-
-
-def encode(event: e.Event) -> tuple[str, bytes]:
-    """(type, payload) of an event, as the journal keeps them."""
-    match event:
-        case e.PurchaseRecorded():
-            # Field 1 of PurchaseRecorded is the activity itself: its bytes as they are, behind tag and length.
-            return "PurchaseRecorded", _embedded(event.purchase.content)
-        case e.PointsAccrued():
-            message: Any = pb.PointsAccrued(
-                purchase=event.purchase, reason=event.reason, points=event.points, tier=event.tier,
-                debt_repaid=event.debt_repaid, amount=event.amount, version=event.version,
-            )  # fmt: skip
-            if event.expires_at is not None:
-                _set_time(message.expires_at, event.expires_at)
-            for rule, counted in event.contributions:
-                message.contributions.add(rule=rule, counted=counted)
-            for name, before, after in event.counters:
-                message.counters.add(name=name, before=before, after=after)
-        case e.ClockAdvanced():
-            message = pb.ClockAdvanced()
-            _set_time(message.to, event.to)
-        case e.MemberEnrolled():
-            message = pb.MemberEnrolled(by=event.by)
-        case e.IdentifiersLinked():
-            message = pb.IdentifiersLinked(
-                identifiers=[
-                    pb.HashedIdentifier(kind=kind, hash=digest) for kind, digest in event.identifiers
-                ]
-            )
-        case e.ReturnRecorded():
-            message = pb.ReturnRecorded(
-                activity=activities.Return.FromString(event.activity.content),
-                lines=[
-                    pb.ReturnedLine(
-                        line=x.line, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount
-                    )
-                    for x in event.lines
-                ],
-            )
-            _set_time(message.purchased_at, event.purchased_at)
-        case e.PointsClawedBack():
-            message = pb.PointsClawedBack(
-                purchase=event.purchase, reason=event.reason, points=event.points, tier=event.tier,
-                allocations=_allocations(event.allocations), debt=event.debt,
-            )  # fmt: skip
-        case e.HoldPlaced():
-            message = pb.HoldPlaced(
-                hold=event.hold,
-                order=event.order,
-                amount=event.amount,
-                allocations=_allocations(event.allocations),
-            )
-            _set_time(message.expires_at, event.expires_at)
-        case e.HoldCaptured():
-            message = pb.HoldCaptured(
-                hold=event.hold, order=event.order, amount=event.amount,
-                allocations=_allocations(event.allocations), released=_allocations(event.released),
-            )  # fmt: skip
-        case e.HoldReleased():
-            message = pb.HoldReleased(
-                hold=event.hold, order=event.order, amount=event.amount, reason=event.reason,
-                allocations=_allocations(event.allocations),
-            )  # fmt: skip
-        case e.PointsExpired():
-            message = pb.PointsExpired(lot=event.lot, points=event.points)
-        case e.TierAssigned():
-            message = pb.TierAssigned(tier=event.tier, tiering_position=event.tiering_position)
-            _set_time(message.since, event.since)
-        case e.ProgramActivated():
-            message = pb.ProgramActivated(version=event.version, document=event.document)
-        case e.ActivityRejected():
-            message = pb.ActivityRejected(kind=event.kind, code=event.code, detail=event.detail)
-        case _:
-            raise InvariantBroken(f"no payload for {type(event).__name__}")
-    return type(event).__name__, message.SerializeToString()
-
-
-def decode(type_: str, payload: bytes) -> e.Event:
-    """The event in a journal row. Raises InvariantBroken for what no version of the ledger has written."""
-    m: Any = getattr(pb, type_, None)
-    if m is None:
-        raise InvariantBroken(f"no event type {type_!r}")
-    m = m.FromString(payload)
-    match type_:
-        case "PurchaseRecorded":
-            return e.PurchaseRecorded(purchase_of(m.activity, _unembedded(payload)))
-        case "PointsAccrued":
-            expires_at = time_of(m.expires_at) if m.HasField("expires_at") else None
-            return e.PointsAccrued(
-                m.purchase, m.reason, m.points, m.tier, m.amount, m.version, expires_at, m.debt_repaid,
-                tuple([e.Contribution(x.rule, x.counted) for x in m.contributions]),
-                tuple([e.Counter(x.name, x.before, x.after) for x in m.counters]),
-            )  # fmt: skip
-        case "ClockAdvanced":
-            return e.ClockAdvanced(time_of(m.to))
-        case "MemberEnrolled":
-            return e.MemberEnrolled(m.by)
-        case "IdentifiersLinked":
-            return e.IdentifiersLinked([(i.kind, i.hash) for i in m.identifiers])
-        case "ReturnRecorded":
-            lines = [e.ReturnedLine(x.line, x.sku, x.category, x.quantity, x.amount) for x in m.lines]
-            told = return_of(m.activity, m.activity.SerializeToString())
-            return e.ReturnRecorded(told, lines, time_of(m.purchased_at))
-        case "PointsClawedBack":
-            return e.PointsClawedBack(m.purchase, m.reason, m.points, m.tier, _pairs(m.allocations), m.debt)
-        case "HoldPlaced":
-            return e.HoldPlaced(m.hold, m.order, m.amount, time_of(m.expires_at), _pairs(m.allocations))
-        case "HoldCaptured":
-            return e.HoldCaptured(m.hold, m.order, m.amount, _pairs(m.allocations), _pairs(m.released))
-        case "HoldReleased":
-            return e.HoldReleased(m.hold, m.order, m.amount, m.reason, _pairs(m.allocations))
-        case "PointsExpired":
-            return e.PointsExpired(m.lot, m.points)
-        case "TierAssigned":
-            return e.TierAssigned(m.tier, time_of(m.since), m.tiering_position)
-        case "ProgramActivated":
-            return e.ProgramActivated(m.version, m.document)
-        case "ActivityRejected":
-            return e.ActivityRejected(m.kind, m.code, m.detail)
-    raise InvariantBroken(f"no event type {type_!r}")
-
-
-def _unembedded(payload: bytes) -> bytes:
-    """The inverse of `_embedded`: exactly the bytes that were told."""
-    length = shift = 0
-    for index, byte in enumerate(payload[1:], 2):
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte <= 0x7F:
-            return payload[index : index + length]
-    raise InvariantBroken("a PurchaseRecorded without a purchase")
-
-
-def _embedded(content: bytes) -> bytes:
-    length, header = len(content), bytearray(b"\x0a")
-    while length > 0x7F:
-        header.append(length & 0x7F | 0x80)
-        length >>= 7
-    header.append(length)
-    return bytes(header) + content
-
-
-def _set_time(timestamp: Any, time: datetime) -> None:
-    seconds, rest = divmod(micros(time), 1_000_000)
-    timestamp.seconds = seconds
-    timestamp.nanos = rest * 1_000
-
-
-def _allocations(pairs: e.Allocations) -> list[pb.Allocation]:
-    return [pb.Allocation(lot=lot, amount=amount) for lot, amount in pairs]
-
-
-def _pairs(messages: Any) -> e.Allocations:
-    return [(m.lot, m.amount) for m in messages]

@@ -11,7 +11,7 @@ import yaml
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from services.ledger import wire
+from services.ledger import payloads
 
 GOLDEN = Path(__file__).parent / "golden"
 PROTO = Path(__file__).parents[2] / "proto"
@@ -73,7 +73,7 @@ def test_the_newest_entry_sets_every_field(name: str) -> None:
 LEDGER = "tallybook.ledger.v1."
 ROW_TYPES = sorted(
     name.removeprefix(LEDGER) for name in MESSAGES if name.startswith(LEDGER)
-    if name.removeprefix(LEDGER) not in ("HashedIdentifier", "ReturnedLine", "Allocation")
+    if name.removeprefix(LEDGER) not in ("HashedIdentifier", "ReturnedLine", "Allocation", "Contribution", "Counter")
 )  # fmt: skip
 
 
@@ -81,8 +81,8 @@ ROW_TYPES = sorted(
 def test_the_ledger_reads_and_writes_its_rows_without_losing_a_field(type_: str) -> None:
     for entry in ENTRIES[LEDGER + type_]:
         payload = bytes.fromhex(entry["bytes"])
-        assert wire.encode(wire.decode(type_, payload)) == (type_, payload)
+        assert payloads.encode(payloads.decode(type_, payload)) == (type_, payload)
 
 
 def test_every_event_of_the_ledger_is_a_row_of_its_contract() -> None:
-    assert {cls.__name__ for cls in wire.e.Event.__args__} == set(ROW_TYPES)
+    assert {cls.__name__ for cls in payloads.e.Event.__args__} == set(ROW_TYPES)

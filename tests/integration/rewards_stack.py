@@ -24,10 +24,10 @@ from services.common.chain import chain_of
 from services.common.codec import StreamRow
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.migrate import upgrade
-from services.ledger import api as ledger_api
 from services.ledger import wire as ledger_wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.main import create_app as create_ledger_app
+from services.ledger.routes.asking import Ledger
 from services.ledger.store import Programs
 from services.rewards.api import create_app
 from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
@@ -207,7 +207,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
         queue = CommandQueue(ledger_writer, programs, CHAINS, nothing)
         identifiers = ledger_wire.Identifiers(secrets.token_hex(32))
         ledger_app = create_ledger_app(
-            ledger_api.Ledger(queue, ledger_reader, programs, identifiers, CHAINS), Keys(ledger_writer)
+            Ledger(queue, ledger_reader, programs, identifiers, CHAINS), Keys(ledger_writer)
         )
         transport = httpx.ASGITransport(ledger_app)
         ledger_key = await add_key(ledger_owner_url, ("checkout",))

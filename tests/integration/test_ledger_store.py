@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from services.ledger import wire
+from services.ledger import payloads
 from services.ledger.domain.book import Book
 from services.ledger.domain.commands import Command
 from services.ledger.domain.events import Decided
@@ -278,7 +278,7 @@ async def check_replay(ledger: Ledger) -> None:
     book = Book(keeps_purchases=False)
     book.versions = programs.versions
     for row in await ledger.rows("SELECT * FROM journal ORDER BY chain, position"):
-        event = wire.decode(row["type"], row["payload"])
+        event = payloads.decode(row["type"], row["payload"])
         evolve(
             book,
             row["chain"],

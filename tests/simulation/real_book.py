@@ -11,7 +11,7 @@ from services.common.chain import genesis, row_hash
 from services.common.clock import utc_now
 from services.common.journal import Head, Journal
 from services.common.program_document import canonical
-from services.ledger import wire
+from services.ledger import payloads, wire
 from services.ledger.consume import command_of
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.commands import (
@@ -64,7 +64,7 @@ class RealBook:
         self.programs = Programs()
         book = Book()
         book.versions = self.programs.versions
-        self.loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}, wire.encode), {}, 1)
+        self.loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}, payloads.encode), {}, 1)
 
     @property
     def book(self) -> Book:
@@ -103,7 +103,9 @@ class RealBook:
         again = Book(keeps_purchases=False)
         again.versions = self.programs.versions
         for chain, position, program, member, type_, occurred_at, *_, payload, _hash in self.rows:
-            evolve(again, chain, program, Decided(wire.decode(type_, payload), member, occurred_at), position)
+            evolve(
+                again, chain, program, Decided(payloads.decode(type_, payload), member, occurred_at), position
+            )
         return again
 
     def check_replay(self) -> None:

@@ -66,7 +66,7 @@ class PurchaseFact:
     store: str = ""
     channel: str = ""
     payment_method: str = ""
-    counters: tuple[Counter, ...] = ()
+    counters: list[Counter] = field(default_factory=list)
     """What the first accrual found counted."""
 
 

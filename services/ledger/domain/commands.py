@@ -62,6 +62,10 @@ class Command:
     cause: Cause
     now: datetime
 
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """(chain, member) of all whom it concerns, its own first: their chains are locked, their state is loaded."""
+        return ((self.chain, self.member),)
+
 
 @dataclass(slots=True)
 class RecordPurchase(Command):

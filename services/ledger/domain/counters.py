@@ -75,13 +75,13 @@ class Counting:
             key=lambda cap: cap[2],
         )
 
-    def after(self, before: Mapping[str, Fraction], points: int, rest: Fraction) -> tuple[Counter, ...]:
+    def after(self, before: Mapping[str, Fraction], points: int, rest: Fraction) -> list[Counter]:
         """What the counters are once a purchase earned `points`, with `rest` of a point to carry on."""
         now = {CARRY: rest, VISITS: before.get(VISITS, Fraction(0)) + 1}
-        return tuple(
+        return [
             Counter(name, as_text(value), as_text(now.get(name, value + points)))
             for name, value in before.items()
-        )
+        ]
 
 
 def before(names: Iterable[str], counters: Mapping[str, Counted], uncounted: int) -> dict[str, Fraction]:

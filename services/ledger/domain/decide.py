@@ -53,7 +53,8 @@ def run(book: Book, command: Command, append: Callable[[Decided], int]) -> list[
     done: list[tuple[int, Decided]] = []
     for decided in decide(book, command):
         position = append(decided)
-        evolve(book, command.chain, command.program, decided, position)
+        chain = command.chain if decided.chain is None else decided.chain
+        evolve(book, chain, command.program, decided, position)
         done.append((position, decided))
     return done
 

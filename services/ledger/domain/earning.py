@@ -32,8 +32,8 @@ class Earned(NamedTuple):
 
     amount: int
     points: int
-    contributions: tuple[Contribution, ...] = ()
-    counters: tuple[Counter, ...] = ()
+    contributions: Sequence[Contribution] = ()
+    counters: Sequence[Counter] = ()
 
 
 def eligible(program: Program, lines: list[PurchaseLine]) -> list[PurchaseLine]:
@@ -76,7 +76,7 @@ def earn(program: Program, bought: Bought, tier: str, before: Mapping[str, Fract
     cap = program.counting.left(before)
     if cap is not None:
         points = min(points, cap[2])
-    contributions = tuple([Contribution(one.rule.id, one.counted) for one in found])
+    contributions = [Contribution(one.rule.id, one.counted) for one in found]
     counters = program.counting.after(before, points, rest) if before else ()
     return Earned(amount, points, contributions, counters)
 
@@ -113,7 +113,7 @@ def explain(
     contributions: Sequence[Contribution] = (),
     counters: Sequence[Counter] = (),
 ) -> list[AppliedRule]:
-    """Every rule that has a part in the points of a purchase of which `amount` minor units earn, in order, for the member who asks why.
+    """Every rule that has a part in the points for `amount`, in order, for the member who asks why.
 
     Made when somebody asks: the book keeps what it is made of, and most accruals nobody asks about.
     """

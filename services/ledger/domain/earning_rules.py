@@ -107,7 +107,9 @@ FIELDS = ("exclude_skus", "exclude_brands", "combine", "groups", "rules", "caps"
 def read_earning_rules(
     earning: Section, stores: Section, zone: ZoneInfo, base: Fraction, minor: int
 ) -> EarningRules:
-    """The rules under `ledger.earning` and `ledger.stores`. `base` is points for a minor unit, of which a unit has `minor`.
+    """What stands under `ledger.earning` and `ledger.stores`.
+
+    `base` is points for a minor unit; a unit of the currency has `minor` of them.
 
     Raises:
         ProgramError: it names the field.

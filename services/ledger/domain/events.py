@@ -72,9 +72,9 @@ class PointsAccrued:
     version: str
     expires_at: datetime | None
     debt_repaid: int
-    contributions: tuple[Contribution, ...] = ()
+    contributions: list[Contribution] = field(default_factory=list)
     """Of the program's rules, in their order; what the base gives is not among them."""
-    counters: tuple[Counter, ...] = ()
+    counters: list[Counter] = field(default_factory=list)
     """What was looked at beside the purchase and the tier. The first accrual of a purchase sets them."""
 
 
@@ -142,3 +142,5 @@ class Decided:
     event: Event
     member: str | None
     occurred_at: datetime
+    chain: int | None = None
+    """Where it belongs, if not on the command's own chain; a command's first event is always there."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import project, wire
+from services.ledger import payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member
 from services.ledger.domain.events import Decided, IdentifiersLinked, ProgramActivated
 from services.ledger.domain.evolve import evolve
@@ -46,7 +46,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
     changes = project.Changes()
     async for rows in batches(live, JOURNAL, chain, list(WITHOUT_TRACE)):
         for position, program, member, type_, occurred_at, payload in rows:
-            decided = Decided(wire.decode(type_, payload), member, occurred_at)
+            decided = Decided(payloads.decode(type_, payload), member, occurred_at)
             evolve(book, chain, program, decided, position)
             if isinstance(decided.event, ProgramActivated | IdentifiersLinked):
                 # What the book does not keep in the form of the tables, the live code's own list does.

@@ -1,0 +1,91 @@
+"""What happened at a till or in a shop."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from services.ledger import schemas, views
+from services.ledger.domain import events as e
+from services.ledger.routes.asking import (
+    PREFIX,
+    Key,
+    LedgerDep,
+    OptionalKey,
+    ProgramPath,
+    answer_of,
+    check_same_key,
+    set_time,
+    submit,
+    told,
+)
+from tallybook.activities.v1 import activities_pb2 as activities
+
+router = APIRouter(prefix=PREFIX)
+
+
+@router.post("/purchases", response_model=schemas.PurchaseAnswer, status_code=201, tags=["activities"])
+async def record_purchase(
+    program: ProgramPath,
+    body: schemas.PurchaseBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: OptionalKey = None,
+) -> JSONResponse:
+    """Record a purchase; the answer is what a till prints. The body's `id` makes it count once, on any road."""
+    key.allow(("pos",), program, body.store)
+    check_same_key(idempotency_key, body.id)
+    message = activities.Purchase(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, currency=body.currency,
+        payment_method=body.payment_method,
+        lines=[
+            activities.PurchaseLine(
+                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
+            )
+            for x in body.lines
+        ],
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    outcome = await submit(ledger, message)
+    events, balance = await told(ledger, outcome)
+    accrued = next((event for event in events if isinstance(event, e.PointsAccrued)), None)
+    answer = {
+        "purchase": body.id,
+        "member": outcome.command.member,
+        "points": accrued.points if accrued else 0,
+        "tier": accrued.tier if accrued else "",
+        "rules": views.rules_behind(ledger.programs, accrued),
+        "expires_at": accrued.expires_at.isoformat() if accrued and accrued.expires_at else None,
+        "balance": balance,
+    }
+    return answer_of(outcome, answer)
+
+
+@router.post("/returns", response_model=schemas.ReturnAnswer, status_code=201, tags=["activities"])
+async def record_return(
+    program: ProgramPath,
+    body: schemas.ReturnBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: OptionalKey = None,
+) -> JSONResponse:
+    """Record units brought back; the answer says how many points went back."""
+    key.allow(("pos",), program, body.store)
+    check_same_key(idempotency_key, body.id)
+    message = activities.Return(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of,
+        lines=[activities.ReturnLine(line=x.line, quantity=x.quantity) for x in body.lines],
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    outcome = await submit(ledger, message)
+    events, balance = await told(ledger, outcome)
+    taken = [event for event in events if isinstance(event, e.PointsClawedBack)]
+    answer = {
+        "id": body.id,
+        "purchase": body.of,
+        "member": outcome.command.member,
+        "points": sum(event.points for event in taken),
+        "debt": sum(event.debt for event in taken),
+        "balance": balance,
+    }
+    return answer_of(outcome, answer)

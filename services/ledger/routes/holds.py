@@ -1,0 +1,139 @@
+"""Points set aside, spent, freed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from services.common.clock import utc_now
+from services.ledger import schemas, views
+from services.ledger.domain import events as e
+from services.ledger.domain.commands import (
+    CaptureHold,
+    Cause,
+    PlaceHold,
+    ReleaseHold,
+)
+from services.ledger.handle import Outcome
+from services.ledger.routes.asking import (
+    PREFIX,
+    HoldPath,
+    Key,
+    Ledger,
+    LedgerDep,
+    MemberPath,
+    ProgramPath,
+    RequiredKey,
+    answer_of,
+    digest_of,
+    told,
+)
+
+router = APIRouter(prefix=PREFIX)
+
+
+@router.post("/members/{member}/holds", response_model=schemas.HoldAnswer, status_code=201, tags=["holds"])
+async def place_hold(
+    program: ProgramPath,
+    member: MemberPath,
+    body: schemas.HoldBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: RequiredKey,
+) -> JSONResponse:
+    """Set points aside for an order. The Idempotency-Key becomes the hold's id."""
+    key.allow(("checkout",), program)
+    chain, member_id = await ledger.resolve(program, member)
+    digest = digest_of("hold", idempotency_key, body.order, str(body.amount), str(body.ttl_seconds))
+    cause = Cause(f"{program}/hold", idempotency_key, digest)
+    command = PlaceHold(
+        program,
+        member_id,
+        chain,
+        cause,
+        utc_now(),
+        idempotency_key,
+        body.order,
+        body.amount,
+        body.ttl_seconds,
+    )
+    return await _hold_answer(ledger, await ledger.queue.submit(command), idempotency_key)
+
+
+@router.get("/members/{member}/holds/{hold}", response_model=schemas.HoldAnswer, tags=["holds"])
+async def get_hold(
+    program: ProgramPath, member: MemberPath, hold: HoldPath, key: Key, ledger: LedgerDep
+) -> JSONResponse:
+    """A hold as it is now."""
+    key.allow(("checkout", "member", "audit"), program)
+    chain, member_id = await ledger.resolve(program, member)
+    async with ledger.reader.snapshot() as connection:
+        found = await views.hold(connection, chain, program, member_id, hold)
+        points = (await views.member(connection, chain, program, member_id))["points"]
+    return JSONResponse({"outcome": "found", "duplicate": False, **found, "balance": points})
+
+
+@router.post("/members/{member}/holds/{hold}/capture", response_model=schemas.HoldAnswer, tags=["holds"])
+async def capture_hold(
+    program: ProgramPath,
+    member: MemberPath,
+    hold: HoldPath,
+    body: schemas.CaptureBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: RequiredKey,
+) -> JSONResponse:
+    """Spend a hold's points, or some of them; the rest is free again."""
+    key.allow(("checkout",), program)
+    chain, member_id = await ledger.resolve(program, member)
+    cause = Cause(f"{program}/capture", idempotency_key, digest_of("capture", hold, str(body.amount)))
+    command = CaptureHold(program, member_id, chain, cause, utc_now(), hold, body.amount)
+    return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
+
+
+@router.post("/members/{member}/holds/{hold}/release", response_model=schemas.HoldAnswer, tags=["holds"])
+async def release_hold(
+    program: ProgramPath,
+    member: MemberPath,
+    hold: HoldPath,
+    body: schemas.ReleaseBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: RequiredKey,
+) -> JSONResponse:
+    """Free a hold's points."""
+    key.allow(("checkout",), program)
+    chain, member_id = await ledger.resolve(program, member)
+    cause = Cause(f"{program}/release", idempotency_key, digest_of("release", hold))
+    command = ReleaseHold(program, member_id, chain, cause, utc_now(), hold)
+    return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
+
+
+async def _hold_answer(ledger: Ledger, outcome: Outcome, hold_id: str) -> JSONResponse:
+    events, balance = await told(ledger, outcome)
+    first = events[0]
+    answer: dict[str, Any] = {"hold": hold_id, "balance": balance}
+    match first:
+        case e.HoldPlaced():
+            answer |= {"order": first.order, "amount": first.amount, "captured": 0, "state": "open"}
+            answer["expires_at"] = first.expires_at.isoformat()
+        case e.HoldCaptured():
+            amount = first.amount + sum(points for _, points in first.released)
+            answer |= {
+                "order": first.order,
+                "amount": amount,
+                "captured": first.amount,
+                "state": "captured",
+                "expires_at": "",
+            }
+        case e.HoldReleased():
+            answer |= {
+                "order": first.order,
+                "amount": first.amount,
+                "captured": 0,
+                "state": first.reason,
+                "expires_at": "",
+            }
+    return answer_of(outcome, answer)
