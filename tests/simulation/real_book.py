@@ -111,7 +111,9 @@ class RealBook:
     def check_replay(self) -> None:
         """Every row through its bytes gives the same book, and every hash covers the row before."""
         again = self.replayed()
-        assert again.members == {key: replace(m, purchases={}, uncounted=0) for key, m in self.book.members.items()}
+        assert again.members == {
+            key: replace(m, purchases={}, uncounted=0) for key, m in self.book.members.items()
+        }
         assert again.programs == self.book.programs
         assert again.identifiers == self.book.identifiers
         last = genesis(0)
