@@ -77,8 +77,12 @@ def test_a_mistake_is_told_with_its_field(earning: dict[str, Any], field: str) -
 
 @pytest.mark.parametrize(
     ("stores", "field"),
-    [({"s1": {"time_zone": "Mars"}}, "s1.time_zone"), ({"s1": {"zone": "UTC"}}, "s1.zone"), ({"s1": {}}, "s1.time_zone")],
-)  # fmt: skip
+    [
+        ({"s1": {"time_zone": "Mars"}}, "s1.time_zone"),
+        ({"s1": {"zone": "UTC"}}, "s1.zone"),
+        ({"s1": {}}, "s1.time_zone"),
+    ],
+)
 def test_a_store_keeps_the_time_of_a_zone(stores: dict[str, Any], field: str) -> None:
     with pytest.raises(ProgramError) as error:
         program(stores=stores)
