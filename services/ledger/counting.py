@@ -68,6 +68,6 @@ def _counting(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], 
     versions += [((c.chain, c.program), c.version) for c in commands if isinstance(c, ActivateProgram)]
     for key, version in versions:
         counting = book.versions[version].counting
-        if counting.counts:
+        if counting is not None:
             found.setdefault(key, []).append(counting)
     return found

@@ -48,11 +48,6 @@ class Counting:
     """(period, points)"""
     zone: ZoneInfo
 
-    @property
-    def counts(self) -> bool:
-        """It looks at any."""
-        return self.carries or self.visits or bool(self.caps)
-
     def names(self, at: datetime) -> list[str]:
         """The counters for a purchase made at `at`: late ones count in the day and month of their own."""
         names = []

@@ -50,7 +50,7 @@ def eligible(program: Program, lines: list[PurchaseLine]) -> list[PurchaseLine]:
 
 def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
     """Minor units that earn."""
-    return sum([line.amount for line in eligible(program, lines)])
+    return sum([amount for _, _, _, _, amount, _ in eligible(program, lines)])
 
 
 def points_for(program: Program, amount: int, tier: str) -> int:
@@ -73,12 +73,13 @@ def earn(program: Program, bought: Bought, tier: str, before: Mapping[str, Fract
         points, rest = exact.__floor__(), exact % 1
     else:
         points = rounded(program, total, denominator)
+    contributions = [Contribution(one.rule.id, one.counted) for one in found]
+    if program.counting is None:
+        return Earned(amount, points, contributions)
     cap = program.counting.left(before)
     if cap is not None:
         points = min(points, cap[2])
-    contributions = [Contribution(one.rule.id, one.counted) for one in found]
-    counters = program.counting.after(before, points, rest) if before else ()
-    return Earned(amount, points, contributions, counters)
+    return Earned(amount, points, contributions, program.counting.after(before, points, rest))
 
 
 def owed_for(
@@ -145,7 +146,7 @@ def _ended(program: Program, exact: Fraction, before: dict[str, Fraction]) -> It
         carried = f", {_decimal(exact % 1)} carried on"
     points = rounded(program, exact.numerator, exact.denominator)
     yield AppliedRule(f"rounding {program.rounding}", f"{_decimal(exact)} -> {points}{carried}")
-    cap = program.counting.left(before)
+    cap = program.counting.left(before) if program.counting else None
     if cap is not None and points > cap[2]:
         name, most, left = cap
         earned = before[name]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
-from services.ledger.domain.earning_rules import FIELDS, read_earning_rules
+from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
 from services.ledger.domain.rulebook import Rulebook
 
 MINOR_DIGITS = {
@@ -64,7 +64,8 @@ class Program:
     excluded_skus: frozenset[str]
     excluded_brands: frozenset[str]
     rulebook: Rulebook
-    counting: Counting
+    counting: Counting | None
+    """None where nothing is counted."""
     expiry_months: int | None
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
@@ -108,16 +109,16 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         excluded_skus=rules.excluded_skus,
         excluded_brands=rules.excluded_brands,
         rulebook=Rulebook(rules, [base, *(base * multiplier for multiplier in multipliers.values())]),
-        counting=Counting(
-            carries=rounding == "carry",
-            visits=any(rule.asks_for_visits for rule in rules.rules),
-            caps=rules.caps,
-            zone=head.time_zone,
-        ),
+        counting=_counting(rules, rounding),
         expiry_months=expiry.whole("months", 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
     )
+
+
+def _counting(rules: EarningRules, rounding: str) -> Counting | None:
+    carries, visits = rounding == "carry", any(rule.asks_for_visits for rule in rules.rules)
+    return Counting(carries, visits, rules.caps, rules.zone) if carries or visits or rules.caps else None
 
 
 def _earning_rate(base: Fraction, multiplier: Fraction) -> EarningRate:

@@ -74,9 +74,9 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
 
 def _counted(program: Program, member: Member | None, at: datetime) -> dict[str, Fraction]:
     """What the program has counted of the member before a purchase made at `at`."""
-    names = program.counting.names(at)
-    if not names:
+    if program.counting is None:
         return {}
+    names = program.counting.names(at)
     return before(names, {}, 0) if member is None else before(names, member.counters, member.uncounted)
 
 
