@@ -87,7 +87,6 @@ def check_texts(message: Any, content: bytes, lines: list[PurchaseLine]) -> None
         return
     bounded(message.store, "store")
     bounded(message.channel, "channel")
-    bounded(getattr(message, "payment_method", ""), "payment_method")
     # All at once, for they are nearly always good; one by one only to find the one that is not.
     texts = [text for _, sku, category, _, _, brand in lines for text in (sku, category, brand)]
     if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):

@@ -10,8 +10,8 @@ import pytest
 from services.common.errors import Refusal
 from services.ledger.domain.checks import POINTS_MAX
 from services.ledger.domain.commands import PurchaseLine
-from services.ledger.domain.counters import Contribution
-from services.ledger.domain.earning import explain
+from services.ledger.domain.counters import Contribution, recorded
+from services.ledger.domain.earning import earn, explain
 from services.ledger.domain.events import PointsAccrued, PointsClawedBack, PurchaseRecorded
 from services.ledger.domain.program import Program
 from tests.unit.ledger_given import DAY, LEDGER, NOON, Given, enrol, line, program, purchase, return_, tier
@@ -304,6 +304,33 @@ def test_points_out_of_range_are_those_after_the_cap() -> None:
     with pytest.raises(Refusal, match="points_out_of_range"):
         earned(rules(huge), lines=lines)
     assert earned(rules(huge, caps={"day": POINTS_MAX}), lines=lines) == POINTS_MAX
+
+
+def test_an_accrual_and_its_purchase_are_all_that_deciding_again_needs() -> None:
+    document = rules(
+        rule("welcome", {"points_per_visit": 5}, first_purchase=True),
+        rule("tea", {"points_per_item": 3}, categories=["TEA"]),
+        rounding="carry", caps={"day": 90, "lifetime": 140},
+    )  # fmt: skip
+    told = [
+        purchase(f"p{n}", lines=[line(1, 3_033), line(2, 777, 3, "TEA")], at=NOON + n * HOUR)
+        for n in range(4)
+    ]
+    given = Given(*told, rules=document)
+    events = [d.event for _, d in given.journal if isinstance(d.event, PointsAccrued)]
+    assert [event.points for event in events] == [52, 38, 0, 0]
+    for command, event in zip(told, events, strict=True):
+        again = earn(document, command.purchase, event.tier, recorded(event.counters))
+        assert again == (event.amount, event.points, event.contributions, event.counters)
+
+
+def test_a_purchase_of_two_thousand_lines_earns_by_all_of_its_rules_and_comes_back_whole() -> None:
+    document = rules(*(rule(f"r{n}", {"points_per_unit": "0.123"}, categories=["TEA"]) for n in range(50)))
+    given = Given(purchase(lines=[line(n, 101, 3, "TEA") for n in range(2_000)]), rules=document)
+    assert given.balance()[0] == 2_020 + 12_423
+    given.when(return_(units=[(n, 2) for n in range(2_000)]))
+    given.when(return_(units=[(n, 1) for n in range(2_000)], id_="r2"))
+    assert given.balance() == (0, 0, 0)
 
 
 # --- returns, and tiers that are learnt late

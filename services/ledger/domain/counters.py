@@ -73,6 +73,7 @@ class Counting:
                 if (period := name.partition(" ")[0]) in caps
             ),
             key=lambda cap: cap[2],
+            default=None,
         )
 
     def after(self, before: Mapping[str, Fraction], points: int, rest: Fraction) -> list[Counter]:

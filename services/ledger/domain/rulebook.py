@@ -210,7 +210,7 @@ def band(rule: Rule, amount: int) -> int:
     return rule.bands[reached - 1][1] if reached else 0
 
 
-def shares(found: Found, lines: Sequence[PurchaseLine]) -> Iterator[tuple[int, Fraction]]:
+def shares(found: Found, lines: Sequence[PurchaseLine]) -> Iterator[tuple[int, Fraction | int]]:
     """(place of the line, its part of what the rule gave, over the rulebook's denominator).
 
     What is given for the purchase as such is shared among the rule's lines by what they cost.
@@ -223,9 +223,13 @@ def shares(found: Found, lines: Sequence[PurchaseLine]) -> Iterator[tuple[int, F
         weights = [1] * len(own)
     else:
         weights = [line.amount for _, line in own]
+    if not any(weights):
+        weights = [1] * len(own)
     whole = sum(weights)
     for (place, _), weight in zip(own, weights, strict=True):
-        yield place, Fraction(found.value * weight, whole) if whole else Fraction(found.value, len(own))
+        # Nearly all parts are whole, and whole numbers are made and added much faster.
+        part, rest = divmod(found.value * weight, whole)
+        yield place, Fraction(found.value * weight, whole) if rest else part
 
 
 def _takes(wanted: frozenset[T], value: T) -> bool:
