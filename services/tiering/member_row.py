@@ -42,10 +42,11 @@ def member_of(row: Any, rules: Rules) -> Member:
 
 def row_of(program: str, member: Member) -> tuple[object, ...]:
     """The values of `COLUMNS`."""
-    windows = {name: (micros(window.start), window.total) for name, window in member.windows.items()}
+    # Written by hand: half the time of a mapping and its dump, for every member of every batch. Names need no escape.
+    windows = ",".join(f'"{name}":[{micros(w.start)},{w.total}]' for name, w in member.windows.items())
     return (
         program, member.member, member.enrolled_at, member.tier, member.since, member.until, member.as_of, member.due,
-        orjson.dumps(windows).decode(), _standing(member), member.changed_position,
+        f"{{{windows}}}", _standing(member), member.changed_position,
     )  # fmt: skip
 
 
@@ -55,7 +56,11 @@ def _standing(member: Member) -> str | None:
     if (
         not member.grants
         and not member.issued
-        and standing == Standing(member.tier, member.since, member.until)
+        and standing.tier == member.tier
+        and standing.until == member.until
+        and standing.since == member.since
+        and standing.floor is standing.lowered_at is standing.earned_at is None
+        and not (standing.grace or standing.soft or standing.closing)
     ):
         return None
     return orjson.dumps(

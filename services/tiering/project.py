@@ -136,7 +136,7 @@ class _Batch:
             )
             await self._save(loaded.state)
             loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
-        for fact in facts:
+        for fact in loaded.facts:
             self._record(loaded.state, take(loaded.state, fact), fact)
         await self._save(loaded.state)
 

@@ -60,16 +60,16 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
     if name is None:
         return decided
     match event:
-        case MemberEnrolled():
-            program.enrol(name, at)
         case PurchaseRecorded():
             member = _own_clock(program, name, fact, decided)
             tally.purchase(program, member, at, position, event)
-            if grants.cards_by_sku(program.rules):
+            if program.rules.sells_cards:
                 since = max(member.as_of, program.clock or at)
                 for why in grants.bought(program.rules, member, event.purchase, event.lines, at, since):
                     decided += _granted(program, member, member.as_of, why, position)
             decided += _climb(program, member, at, position)
+        case MemberEnrolled():
+            program.enrol(name, at)
         case ToppedUp():
             member = _own_clock(program, name, fact, decided)
             tally.top_up(program, member, at, position, event)
@@ -156,11 +156,12 @@ def _climb(program: ProgramState, member: Member, at: datetime, position: int) -
     if outcome is not None:
         member.standing, why = outcome
         decided += _settle(program, member, member.as_of, why, position)
-    now = max(member.as_of, program.clock or member.as_of)
-    late = upgraded_late(rules, member, at, now)
-    if late is not None:
-        member.standing, why = late
-        decided += _settle(program, member, member.as_of, why, position)
+    if rules.yearly:
+        now = max(member.as_of, program.clock or member.as_of)
+        outcome = upgraded_late(rules, member, at, now)
+        if outcome is not None:
+            member.standing, why = outcome
+            decided += _settle(program, member, member.as_of, why, position)
     if rules.cards:
         for why in list(grants.issued(rules, member, member.values_now(rules))):
             decided += _granted(program, member, member.as_of, why, position)

@@ -125,11 +125,6 @@ def best(rules: Rules, member: Member) -> tuple[int, datetime | None, str]:
     return (rank, until, by) if rank else (0, None, "")
 
 
-def cards_by_sku(rules: Rules) -> bool:
-    """Whether a purchase can hold a card at all."""
-    return any(card.sku for card in rules.cards)
-
-
 def _line_up(rules: Rules, member: Member, card: str, start: datetime) -> None:
     """The paid cards of one name that begin at `start` or later, one after the other again."""
     free = start

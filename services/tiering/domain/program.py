@@ -75,17 +75,22 @@ class Rules:
     """The metrics that have entries: all but the formulas."""
     kinds: frozenset[str]
     """What `counted` counts."""
+    yearly: tuple[Metric, ...]
+    """Those of `counted` whose windows follow each other."""
+    follows_purchases: bool
+    """Whether what returns leave of a purchase, or its day, has to be known later."""
+    sells_cards: bool
+    """Whether a purchase can hold a card."""
     lifetime: frozenset[str]
     """The names of metrics that no time takes from."""
 
-    @property
-    def follows_purchases(self) -> bool:
-        """Whether what returns leave of a purchase, or its day, has to be known later."""
-        return not self.kinds.isdisjoint(("points", "visits", "days"))
-
     def rank(self, name: str | None) -> int:
         """The rank of a tier by name; 0 for None and for a tier that this version does not have."""
-        return next((rank for rank, tier in enumerate(self.tiers) if tier.name == name), 0)
+        if name is not None:
+            for rank, tier in enumerate(self.tiers):
+                if tier.name == name:
+                    return rank
+        return 0
 
     def earned(self, values: Values) -> int:
         """The highest rank whose condition holds."""
@@ -140,6 +145,7 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
     cards = parse_cards(tiering, metrics)
     tiers = parse_tiers(tiering, metrics, cards)
     counted = tuple(metric for metric in metrics.used.values() if not metric.parts)
+    kinds = frozenset(metric.counts for metric in counted)
     return Rules(
         program=head.program,
         version=version,
@@ -153,7 +159,10 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
         cards=cards,
         tiers=tiers,
         counted=counted,
-        kinds=frozenset(metric.counts for metric in counted),
+        kinds=kinds,
+        yearly=tuple(metric for metric in counted if metric.span.is_yearly),
+        follows_purchases=not kinds.isdisjoint(("points", "visits", "days")),
+        sells_cards=any(card.sku for card in cards),
         lifetime=metrics.lifetime(),
     )
 

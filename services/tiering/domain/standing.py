@@ -39,6 +39,8 @@ def upgraded(rules: Rules, member: Member) -> Outcome | None:
     values = member.values_now(rules)
     standing = member.standing
     rank, earned = rules.rank(standing.tier), rules.earned(values)
+    if earned <= rank and not rules.lifetime:
+        return None
     floor = _floor(rules, standing, values)
     if earned > rank:
         why = _why(rules, member, "upgrade", earned, values, member.as_of)
@@ -52,7 +54,7 @@ def upgraded(rules: Rules, member: Member) -> Outcome | None:
 
 def upgraded_late(rules: Rules, member: Member, at: datetime, now: datetime) -> Outcome | None:
     """What a late entry at `at` earns in the year of its own day, if that still counts at `now`."""
-    late = [m for m in rules.counted if m.span.is_yearly and at <= member.windows[m.name].start]
+    late = [metric for metric in rules.yearly if at <= member.windows[metric.name].start]
     if not late:
         return None
 

@@ -129,7 +129,8 @@ class Member:
 
     def values_now(self, rules: Rules) -> Values:
         """What the windows that end with `as_of` hold."""
-        return self.values(rules, lambda _, window: window.total)
+        values = {name: window.total for name, window in self.windows.items()}
+        return values if len(values) == len(rules.metrics) else with_formulas(rules.metrics.values(), values)
 
     def values_at(self, rules: Rules, at: datetime, closing: bool) -> Values:
         """What the windows of `at` hold, `at` being the last moment that is known."""
