@@ -22,10 +22,12 @@ from services.ledger.domain.commands import (
     Command,
     Enrol,
     PlaceHold,
+    RecordPurchase,
     RecordReturn,
     ReleaseHold,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.inactivity import lapse_after
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
@@ -53,6 +55,12 @@ CROSS JOIN LATERAL (
     SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND expires_at <= k.until AND remaining > held
     OFFSET 0
 ) AS l
+UNION ALL
+SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND matures_at <= k.until AND remaining > 0
+    OFFSET 0
+) AS l
 """
 FIND_DUE_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
@@ -61,13 +69,20 @@ CROSS JOIN LATERAL (
     WHERE chain = k.chain AND program = k.program AND state = 'open' AND expires_at <= k.until OFFSET 0
 ) AS h
 """
+FIND_LAPSING = """
+SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT chain, program, member FROM accounts
+    WHERE chain = k.chain AND program = k.program AND lapses_at <= k.until OFFSET 0
+) AS a
+"""
 FIND_MEMBERS = """
 SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
 CROSS JOIN LATERAL (
-    SELECT posted, held, debt FROM accounts
+    SELECT posted, held, debt, pending, lapses_at FROM accounts
     WHERE chain = k.chain AND program = k.program AND member = k.member AND asset = 'points' OFFSET 0
 ) AS a
 """
@@ -190,14 +205,14 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
         due_lots = await tx.fetch(FIND_DUE_LOTS, *places)
         keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
-        timing_out = {
-            (r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)
-        }
-        keys.update(timing_out)
-        spenders.update(timing_out)
+        ending = await tx.fetch(FIND_DUE_HOLDS, *places) + await tx.fetch(FIND_LAPSING, *places)
+        whole = {(row["chain"], row["program"], row["member"]): None for row in ending}
+        whole.update(_lapsing_at_once(book, commands, due))
+        keys.update(whole)
+        spenders.update(whole)
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
-        book.members[row["program"], row["member"]] = Member(
+        member = book.members[row["program"], row["member"]] = Member(
             row["member"],
             row["program"],
             row["chain"],
@@ -206,7 +221,10 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["held"],
             row["debt"],
             tiers,
+            pending=row["pending"],
+            lapses_at=row["lapses_at"],
         )
+        book.expect_lapse(member)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
@@ -269,6 +287,25 @@ def _due_until(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str],
             key = (command.chain, command.program)
             until[key] = max(to, until.get(key, to))
     return until
+
+
+def _lapsing_at_once(
+    book: Book, commands: Sequence[Command], due: dict[tuple[int, str], datetime]
+) -> dict[Key, None]:
+    """Members whose purchases are told so late that their points can lapse within this very batch."""
+    found: dict[Key, None] = {}
+    for (chain, program_id), until in due.items():
+        program = book.program(chain, program_id)
+        if program is None or not program.expiry.activities:
+            continue
+        for command in commands:
+            if (
+                isinstance(command, RecordPurchase)
+                and (command.chain, command.program) == (chain, program_id)
+                and lapse_after(program, command.purchase.occurred_at) <= until
+            ):
+                found[chain, program_id, command.member] = None
+    return found
 
 
 async def _load_spenders(
@@ -358,6 +395,7 @@ def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
         row["earned_at"],
         row["expires_at"],
         row["purchase"],
+        row["matures_at"],
     )
     member.lots[lot.id] = lot
     book.expect_lot(member, lot)

@@ -71,6 +71,8 @@ class PointsAccrued:
     version: str
     expires_at: datetime | None
     debt_repaid: int
+    matures_at: datetime | None = None
+    """Until then the lot is pending; None: it can be spent at once."""
 
 
 @dataclass(slots=True)
@@ -81,6 +83,8 @@ class PointsClawedBack:
     tier: str
     allocations: Allocations
     debt: int
+    pending: int = 0
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -114,6 +118,30 @@ class HoldReleased:
 class PointsExpired:
     lot: int
     points: int
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
+class PointsMatured:
+    lot: int
+    points: int
+
+
+@dataclass(slots=True)
+class MemberActive:
+    """`lapses_at`: when all points lapse, if nothing follows; None: by no version's rule any more."""
+
+    kind: str
+    lapses_at: datetime | None
+
+
+@dataclass(slots=True)
+class MemberLapsed:
+    points: int
+    allocations: Allocations
+    pending: int
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -126,7 +154,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | ActivityRejected
+    | PointsMatured | MemberActive | MemberLapsed | ActivityRejected
 )  # fmt: skip
 
 

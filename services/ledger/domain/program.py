@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
+from services.ledger.domain.expiry import Expiry, read_expiry
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -29,7 +30,8 @@ ROUNDINGS = ("floor", "half_up")
 ENROLMENTS = ("required", "on_first_activity")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
-EXPIRY_MONTHS_MAX = 1_200
+PENDING_DAYS_MAX = 366
+SHORTEST_MONTH_DAYS = 28
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,6 +61,10 @@ class Program:
     rounding: str
     excluded_categories: frozenset[str]
     expiry_months: int | None
+    expiry: Expiry
+    """Where the months of `expiry_months` end."""
+    pending_days: int
+    """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
 
@@ -68,15 +74,14 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "expiry", "holds")
+    ledger.only("currency", "enrolment", "earning", "pending", "expiry", "holds")
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
     enrolment = ledger.choice("enrolment", ENROLMENTS, "required")
     earning = ledger.section("earning")
     earning.only("points_per_unit", "rounding", "exclude_categories", "tier_multipliers")
-    expiry = ledger.section("expiry", optional=True)
-    expiry.only("months")
+    expiry_months, expiry = read_expiry(ledger.section("expiry", optional=True))
     holds = ledger.section("holds", optional=True)
     holds.only("default_ttl_seconds", "max_ttl_seconds")
     ttl_max = holds.whole("max_ttl_seconds", 1, 366 * 86_400, HOLD_TTL_MAX_SECONDS)
@@ -96,10 +101,22 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         },
         rounding=earning.choice("rounding", ROUNDINGS, "floor"),
         excluded_categories=frozenset(earning.texts("exclude_categories")),
-        expiry_months=expiry.whole("months", 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
+        expiry_months=expiry_months,
+        expiry=expiry,
+        pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
     )
+
+
+def _pending_days(section: Section, expiry_months: int | None) -> int:
+    section.only("days")
+    if not section.values:
+        return 0
+    days = section.whole("days", 1, PENDING_DAYS_MAX)
+    if expiry_months is not None and days >= expiry_months * SHORTEST_MONTH_DAYS:
+        raise section.wrong("days", f"is {days}: points would expire before they can be spent")
+    return days
 
 
 def _earning_rate(base: Fraction, multiplier: Fraction) -> EarningRate:

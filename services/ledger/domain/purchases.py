@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning
+from services.ledger.domain import earning, inactivity, lots
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
@@ -66,7 +66,9 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     yield Decided(PurchaseRecorded(purchase), member.id, purchase.occurred_at)
     if points > 0:
         at = purchase.occurred_at
-        yield accrual(program, member, purchase.id, at, "purchase", points, amount, tier, at)
+        clock = book.programs[command.chain, command.program].clock
+        yield accrual(program, member, purchase.id, at, "purchase", points, amount, tier, at, clock)
+    yield from inactivity.put_off(program, member, "purchase", purchase.occurred_at)
 
 
 def accrual(
@@ -79,12 +81,12 @@ def accrual(
     amount: int,
     tier: str,
     occurred_at: datetime,
+    clock: datetime,
 ) -> Decided:
-    """Points given for a purchase whose `amount` earns by `program`; debt is repaid first."""
+    """Points given for a purchase whose `amount` earns by `program`; debt is repaid first, also by pending points."""
     repaid = min(points, member.debt)
     expires_at = earning.expiry_of(program, earned_at)
-    return Decided(
-        PointsAccrued(purchase, reason, points, tier, amount, program.version, expires_at, repaid),
-        member.id,
-        occurred_at,
-    )
+    event = PointsAccrued(purchase, reason, points, tier, amount, program.version, expires_at, repaid)
+    if points > repaid:
+        event.matures_at = lots.maturity_of(program, earned_at, clock)
+    return Decided(event, member.id, occurred_at)

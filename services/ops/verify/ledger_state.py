@@ -20,6 +20,7 @@ class LotRead:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    matures_at: datetime | None = None
     by_postings: int = 0
 
 
@@ -44,6 +45,8 @@ class MemberRead:
     posted: int = 0
     held: int = 0
     debt: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
     by_postings: int = 0
     """Sum of the postings to the member's account."""
     debt_by_postings: int = 0
@@ -51,6 +54,7 @@ class MemberRead:
     lots_remaining: int = 0
     """Sums over the table `lots`."""
     lots_held: int = 0
+    lots_pending: int = 0
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
 
