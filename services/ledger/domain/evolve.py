@@ -142,6 +142,8 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
     if amount:
         if lot.matures_at is not None:
             member.pending += amount
+        # Its day may have passed while holds protected points.
+        book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)
 
