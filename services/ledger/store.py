@@ -22,12 +22,11 @@ from services.ledger.domain.commands import (
     Command,
     Enrol,
     PlaceHold,
-    RecordPurchase,
     RecordReturn,
     ReleaseHold,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
-from services.ledger.domain.inactivity import lapse_after
+from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
@@ -207,7 +206,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
         ending = await tx.fetch(FIND_DUE_HOLDS, *places) + await tx.fetch(FIND_LAPSING, *places)
         whole = {(row["chain"], row["program"], row["member"]): None for row in ending}
-        whole.update(_lapsing_at_once(book, commands, due))
+        whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
         keys.update(whole)
         spenders.update(whole)
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
@@ -287,25 +286,6 @@ def _due_until(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str],
             key = (command.chain, command.program)
             until[key] = max(to, until.get(key, to))
     return until
-
-
-def _lapsing_at_once(
-    book: Book, commands: Sequence[Command], due: dict[tuple[int, str], datetime]
-) -> dict[Key, None]:
-    """Members whose purchases are told so late that their points can lapse within this very batch."""
-    found: dict[Key, None] = {}
-    for (chain, program_id), until in due.items():
-        program = book.program(chain, program_id)
-        if program is None or not program.expiry.activities:
-            continue
-        for command in commands:
-            if (
-                isinstance(command, RecordPurchase)
-                and (command.chain, command.program) == (chain, program_id)
-                and lapse_after(program, command.purchase.occurred_at) <= until
-            ):
-                found[chain, program_id, command.member] = None
-    return found
 
 
 async def _load_spenders(

@@ -124,7 +124,7 @@ class NaiveLedger:
         self._new_day(at)
         account = self.members.setdefault(member, Account())
         account.bought[id_] = Bought(at, self.version, lines)
-        self._settle(account, id_, at)
+        self._settle(account, id_)
         account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
@@ -140,7 +140,7 @@ class NaiveLedger:
             raise Refused("quantity_exceeds_purchase")
         for number, count in units.items():
             bought.back[number] = bought.back.get(number, 0) + count
-        self._settle(account, of, at)
+        self._settle(account, of)
         account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
@@ -242,7 +242,7 @@ class NaiveLedger:
             if credit.expires is not None and credit.expires <= self.clock:
                 credit.left = credit.held
 
-    def _settle(self, account: Account, id_: str, at: datetime | None = None) -> None:
+    def _settle(self, account: Account, id_: str) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
         missing = bought.owed(account.tier(bought.at)) - bought.given
@@ -255,8 +255,7 @@ class NaiveLedger:
             matures = naive_lots.maturity(bought.version, bought.at, self.clock)
             account.credits.append(Credit(self.count, missing - repaid, expires, id_, matures))
             if account.lapses is None:
-                at = max(self.clock, bought.at) if at is None else at
-                account.lapses = naive_lots.lapse(self.version, "points", at, None)
+                account.lapses = naive_lots.lapse(self.version, "points", bought.at, None)
         first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), c.matures is None, *c.order())):
             taken = min(credit.free, max(0, -missing))

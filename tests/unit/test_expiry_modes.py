@@ -237,11 +237,12 @@ def test_after_a_lapse_new_points_begin_a_new_count() -> None:
     assert given.member().lapses_at == datetime(2028, 1, 7, tzinfo=UTC)
 
 
-def test_points_of_a_late_tier_begin_a_count_where_there_is_none() -> None:
+def test_points_of_a_tier_learnt_after_the_lapse_lapse_as_if_it_had_been_known() -> None:
     given = Given(purchase("a", 10_000), clock(LAPSE), rules=inactive())
     given.when(tier("gold", NOON - DAY))
-    assert given.balance() == (50, 0, 0)
-    assert given.member().lapses_at is not None
+    assert given.member().lapses_at == LAPSE
+    given.when(clock(LAPSE + DAY))
+    assert given.balance() == (0, 0, 0)
 
 
 def test_a_purchase_told_after_its_own_lapse_lapses_when_the_clock_comes_by() -> None:

@@ -6,11 +6,12 @@ force at the activity; the first activity under another version moves the member
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain.book import Member
+from services.ledger.domain.book import Book, Member
+from services.ledger.domain.commands import Command, RecordPurchase
 from services.ledger.domain.earning import add_months
 from services.ledger.domain.events import Decided, MemberActive, MemberLapsed
 from services.ledger.domain.expiry import end_of_day
@@ -41,9 +42,33 @@ def put_off(program: Program, member: Member, kind: str, at: datetime) -> Iterat
 
 
 def begin(program: Program | None, member: Member, at: datetime) -> Iterator[Decided]:
-    """Points given to whom no day was set begin the count, though nothing that counts has happened yet."""
+    """Points of a purchase at `at`, given to whom no day was set, begin the count, whatever counts as an activity.
+
+    It counts from the purchase though they may be given later, so that what lapses does not depend on how late a tier
+    was learnt.
+    """
     if program is not None and program.expiry.activities and member.lapses_at is None:
         yield Decided(MemberActive(FIRST_POINTS, lapse_after(program, at)), member.id, at)
+
+
+def lapsing_within(
+    book: Book, commands: Iterable[Command], until: Mapping[tuple[int, str], datetime]
+) -> Iterator[tuple[int, str, str]]:
+    """(chain, program, member) of purchases told so late that, by them, points lapse before `until`, which is where
+    the same commands move the clock of (chain, program)."""
+    programs = {
+        key: program for key in until if (program := book.program(*key)) and program.expiry.activities
+    }
+    if not programs:
+        return
+    for command in commands:
+        key = (command.chain, command.program)
+        if (
+            key in programs
+            and isinstance(command, RecordPurchase)
+            and lapse_after(programs[key], command.purchase.occurred_at) <= until[key]
+        ):
+            yield (*key, command.member)
 
 
 def lapse(member: Member) -> Decided:

@@ -79,7 +79,8 @@ def settle(
             occurred_at,
             book.programs[member.chain, member.program].clock,
         )
-        yield from inactivity.begin(book.program(member.chain, member.program), member, occurred_at)
+        in_force = book.program(member.chain, member.program)
+        yield from inactivity.begin(in_force, member, purchase.occurred_at)
     elif owed < given:
         allocations, debt = lots.take_back(member, purchase.id, given - owed)
         yield Decided(
