@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 RULES = {
     "v1": {"expiry": {"months": 1}},
     "v2": {},
+    "v3": {"expiry": {"months": 1}},
     "month_end": {"pending": {"days": 3}, "expiry": {"months": 1, "to": "month_end"}},
     "fixed_day": {"pending": {"days": 14}, "expiry": {"fixed_day": "03-10", "after_months": 1}},
     "inactivity": {"pending": {"days": 7}, "expiry": {"inactivity_months": 1, "activities": ["purchase"]}},
@@ -33,7 +34,7 @@ def midnight_after(at: datetime) -> datetime:
 
 def expiry(version: str, at: datetime) -> datetime | None:
     """When points that a purchase at `at` earned expire; None: not on a day of their own."""
-    if version not in ("v1", "month_end", "fixed_day"):
+    if version not in ("v1", "v3", "month_end", "fixed_day"):
         return None
     there = months_on(at, 1)
     day = midnight_after(there)
