@@ -47,10 +47,21 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (chain, program, member, lot, remaining, held)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-CLOSE_HOLDS = """
-UPDATE holds AS h SET state = k.state, captured = k.captured, allocation_lots = '{}', allocation_points = '{}'
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-    AS k (chain, program, member, hold, state, captured)
+REINSTATE_LOTS = """
+UPDATE lots AS l SET expires_at = k.expires_at
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+    AS k (chain, program, member, lot, expires_at)
+WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
+"""
+UPDATE_HOLDS = """
+-- The lists come as text ('{1,2}'), for unnest would make one list of all of them.
+UPDATE holds AS h SET state = k.state, captured = k.captured, refunded = k.refunded,
+    allocation_lots = k.allocation_lots::bigint[], allocation_points = k.allocation_points::bigint[],
+    spent_lots = k.spent_lots::bigint[], spent_points = k.spent_points::bigint[]
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::text[], $11::bigint[])
+    AS k (chain, program, member, hold, captured, state, allocation_lots, allocation_points, spent_lots, spent_points,
+          refunded)
 WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
 """
 MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
@@ -65,7 +76,7 @@ ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at 
 """
 HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
-    "allocation_lots", "allocation_points",
+    "allocation_lots", "allocation_points", "spent_lots", "spent_points", "refunded",
 )  # fmt: skip
 SETTLEMENT_COLUMNS = (
     "chain",
@@ -85,6 +96,8 @@ class Changes:
         self.postings: list[tuple[Any, ...]] = []
         self.new_lots: dict[tuple[str, str, int], None] = {}
         self.lots: dict[tuple[str, str, int], None] = {}
+        self.reinstated: dict[tuple[str, str, int], None] = {}
+        """Lots with another expiry."""
         self.accounts: dict[MemberKey, None] = {}
         self.members: dict[MemberKey, bool] = {}
         """True: the member is in the table already."""
@@ -140,6 +153,15 @@ class Changes:
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
                 self._touch(program, member, event.allocations)
+            case e.SpendRefunded():
+                self.accounts[key] = None
+                for hold, _, _ in event.parts:
+                    self.holds.setdefault((program, member, hold), True)
+                self._touch(program, member, event.allocations)
+            case e.LotsReinstated():
+                for lot in event.lots:
+                    if (program, member, lot) not in self.new_lots:
+                        self.reinstated[program, member, lot] = None
             case e.ProgramActivated():
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
@@ -161,6 +183,9 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.lots:
         rows = lot_rows(book, changes.lots)
         await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6)))
+    if changes.reinstated:
+        rows = lot_rows(book, changes.reinstated)
+        await tx.execute(REINSTATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 8)))
     if changes.members:
         there = [key for key, is_there in changes.members.items() if is_there]
         if there:
@@ -171,9 +196,11 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.accounts:
         await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
     if changes.holds:
-        closed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
-        if closed:
-            await tx.execute(CLOSE_HOLDS, *([row[i] for row in closed] for i in (0, 1, 2, 3, 8, 6)))
+        changed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
+        if changed:
+            columns = [[row[i] for row in changed] for i in (0, 1, 2, 3, 6, 8, 9, 10, 11, 12, 13)]
+            columns[6:10] = [[_as_text(part) for part in column] for column in columns[6:10]]
+            await tx.execute(UPDATE_HOLDS, *columns)
         placed = hold_rows(book, [key for key, is_there in changes.holds.items() if not is_there])
         if placed:
             await tx.copy_records_to_table("holds", records=placed, columns=HOLD_COLUMNS)
@@ -256,7 +283,8 @@ def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[An
         hold = member.holds[hold_id]
         rows.append(
             (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at,
-             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations])
+             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations],
+             [lot for lot, _ in hold.spent], [points for _, points in hold.spent], hold.refunded)
         )  # fmt: skip
     return rows
 
@@ -284,6 +312,11 @@ def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:
     """Rows of `programs` as they are now."""
     return [(*key, book.programs[key].version, book.programs[key].clock) for key in keys]
+
+
+def _as_text(numbers: list[int]) -> str:
+    """A list as PostgreSQL writes it."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _transposed(rows: list[tuple[Any, ...]]) -> list[list[Any]]:

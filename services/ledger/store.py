@@ -12,8 +12,9 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project
-from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger import payloads, project, store_holds
+from services.ledger.domain import retries
+from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     AdvanceClock,
@@ -23,15 +24,16 @@ from services.ledger.domain.commands import (
     Enrol,
     PlaceHold,
     RecordReturn,
+    RefundSpend,
     ReleaseHold,
 )
-from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.events import Decided, PointsAccrued, PurchaseRecorded
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier)
+SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend)
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -75,17 +77,6 @@ FIND_LOTS = """
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN lots AS l USING (chain, program, member) WHERE l.remaining > 0
 """
-FIND_HOLDS = """
-SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-CROSS JOIN LATERAL (
-    SELECT * FROM holds
-    WHERE chain = k.chain AND program = k.program AND member = k.member AND state = 'open'
-    ORDER BY hold OFFSET 0
-) AS h
-UNION ALL
-SELECT h.* FROM unnest($4::smallint[], $5::text[], $6::text[], $7::text[]) AS k (chain, program, member, hold)
-JOIN holds AS h USING (chain, program, member, hold) WHERE h.state <> 'open'
-"""
 FIND_SETTLEMENTS = """
 SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN settlements AS s USING (chain, program, member)
@@ -121,6 +112,8 @@ class Seen:
     chain: int
     position: int
     rejection: str | None
+    first: Decided | None = None
+    """The first event that it led to, where a repetition with other content may have to be told what differs."""
 
 
 @dataclass(slots=True)
@@ -238,12 +231,30 @@ async def _load_inbox(
     rows = await tx.fetch(
         FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
     )
-    return {
+    seen = {
         (row["source"], row["event_id"]): Seen(
             row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
         )
         for row in rows
     }
+    await _load_first_events(tx, commands, seen)
+    return seen
+
+
+async def _load_first_events(
+    tx: Transaction, commands: Sequence[Command], seen: dict[tuple[str, str], Seen]
+) -> None:
+    """For ids that were used with other content or by somebody else, and are compared part by part."""
+    places: dict[tuple[int, int], Seen] = {}
+    for command in commands:
+        was = seen.get((command.cause.source, command.cause.id))
+        if was is None or was.rejection is not None or not isinstance(command, retries.COMPARED):
+            continue
+        if (was.digest, was.member) != (command.cause.digest, command.member):
+            places[was.chain, was.position] = was
+    if places:
+        for place, event, occurred_at in await store_holds.first_events(tx, list(places)):
+            places[place].first = Decided(event, places[place].member, occurred_at)
 
 
 async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
@@ -282,21 +293,13 @@ async def _load_spenders(
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
-    named = {
-        (c.chain, c.program, c.member, c.hold): None
-        for c in commands
-        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
-    }
-    named_columns = [[key[i] for key in named] for i in range(4)]
-    for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
-        member = book.members[row["program"], row["member"]]
-        hold = Hold(
-            row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
-            list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
-        )  # fmt: skip
-        member.holds[hold.id] = hold
-        if hold.state == "open":
-            book.expect_hold(member, hold)
+    await store_holds.load_holds(tx, book, commands, columns)
+    refunds = [command for command in commands if isinstance(command, RefundSpend)]
+    if refunds:
+        for row in await store_holds.load_spent(tx, book, refunds):
+            member = book.members[row["program"], row["member"]]
+            if row["lot"] not in member.lots:
+                _add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True

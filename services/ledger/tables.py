@@ -99,7 +99,11 @@ holds = Table(
     Column("state", Text, nullable=False),
     Column("allocation_lots", ARRAY(BigInteger), nullable=False),
     Column("allocation_points", ARRAY(BigInteger), nullable=False),
+    Column("spent_lots", ARRAY(BigInteger), nullable=False),
+    Column("spent_points", ARRAY(BigInteger), nullable=False),
+    Column("refunded", BigInteger, nullable=False),
     CheckConstraint("amount > 0 AND 0 <= captured AND captured <= amount", name="hold_adds_up"),
+    CheckConstraint("0 <= refunded AND refunded <= captured", name="hold_gives_back_what_was_spent"),
     Index("holds_open", "chain", "program", "member", "hold", postgresql_where=text("state = 'open'")),
     Index("holds_due", "chain", "program", "expires_at", postgresql_where=text("state = 'open'")),
 )

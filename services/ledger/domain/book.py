@@ -49,6 +49,14 @@ class Hold:
     state: str
     """open | captured | released | expired"""
     allocations: list[tuple[int, int]]
+    spent: list[tuple[int, int]] = field(default_factory=list)
+    """(lot, points) that were captured and not given back since."""
+    refunded: int = 0
+
+    @property
+    def left(self) -> int:
+        """Points still set aside."""
+        return sum([points for _, points in self.allocations])
 
 
 @dataclass(slots=True)
@@ -163,7 +171,7 @@ class Book:
         """The next open hold or expiring lot at or before `until`, in order of time; it is taken off the list."""
         heap = self._due.get((chain, program), [])
         while heap and heap[0][0] <= until:
-            _, kind, member_id, id_ = heapq.heappop(heap)
+            at, kind, member_id, id_ = heapq.heappop(heap)
             member = self.members[program, member_id]
             if kind == 0:
                 hold = member.holds.get(id_)
@@ -171,6 +179,7 @@ class Book:
                     return member, hold
             else:
                 lot = member.lots.get(int(id_))
-                if lot is not None and lot.free > 0:
+                # A lot that was reinstated is on the list with its old day too.
+                if lot is not None and lot.free > 0 and lot.expires_at == at:
                     return member, lot
         return None

@@ -19,10 +19,10 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.events import (
     ClockAdvanced,
     Decided,
-    HoldReleased,
     PointsExpired,
     ProgramActivated,
 )
+from services.ledger.domain.holds import released
 
 CLOCK_MAX = datetime(9000, 1, 1, tzinfo=UTC)
 """No clock goes further: what expires a hundred years on must still be a date."""
@@ -69,10 +69,7 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
     while (due := book.next_due(command.chain, command.program, command.to)) is not None:
         member, what = due
         if isinstance(what, Hold):
-            freed = list(what.allocations)
-            yield Decided(
-                HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
-            )
+            yield Decided(released(what, "expired"), member.id, what.expires_at)
         elif isinstance(what, Lot) and what.expires_at is not None:
             yield Decided(PointsExpired(what.id, what.free), member.id, what.expires_at)
 

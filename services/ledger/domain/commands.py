@@ -97,10 +97,11 @@ class PlaceHold(Command):
 
 @dataclass(slots=True)
 class CaptureHold(Command):
-    """Spend `amount` points of a hold (None: all of it) and release the rest."""
+    """Spend `amount` points of a hold (None: all that is left of it); `final`: release the rest."""
 
     hold: str
     amount: int | None
+    final: bool = True
 
 
 @dataclass(slots=True)
@@ -108,6 +109,15 @@ class ReleaseHold(Command):
     """Free a hold's points."""
 
     hold: str
+
+
+@dataclass(slots=True)
+class RefundSpend(Command):
+    """Give back `amount` points (None: all) that were spent on `order`."""
+
+    refund: str
+    order: str
+    amount: int | None
 
 
 @dataclass(slots=True)

@@ -81,6 +81,7 @@ class PointsClawedBack:
     tier: str
     allocations: Allocations
     debt: int
+    forgiven: int = 0
 
 
 @dataclass(slots=True)
@@ -99,6 +100,9 @@ class HoldCaptured:
     amount: int
     allocations: Allocations
     released: Allocations = field(default_factory=list)
+    left: int = 0
+    """Points that stay held; 0: the hold is over."""
+    captured_before: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +112,29 @@ class HoldReleased:
     amount: int
     reason: str
     allocations: Allocations
+    captured: int = 0
+
+
+@dataclass(slots=True)
+class SpendRefunded:
+    refund: str
+    order: str
+    amount: int
+    parts: list[tuple[str, int, int]]
+    """(hold, lot, points): which captures are undone."""
+    allocations: Allocations
+    """What the lots have got back; the rest of the amount has repaid debt."""
+    debt_repaid: int
+    left: int
+    """Points of the order that stay spent."""
+    expired: int
+    """Points among `allocations` whose lot was past its day."""
+
+
+@dataclass(slots=True)
+class LotsReinstated:
+    lots: list[int]
+    until: datetime
 
 
 @dataclass(slots=True)
@@ -126,7 +153,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | ActivityRejected
+    | ActivityRejected | SpendRefunded | LotsReinstated
 )  # fmt: skip
 
 

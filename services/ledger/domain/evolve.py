@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
+from services.ledger.domain import holds, refunds
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityRejected,
@@ -13,6 +14,7 @@ from services.ledger.domain.events import (
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    LotsReinstated,
     MemberEnrolled,
     PointsAccrued,
     PointsClawedBack,
@@ -20,6 +22,7 @@ from services.ledger.domain.events import (
     ProgramActivated,
     PurchaseRecorded,
     ReturnRecorded,
+    SpendRefunded,
     TierAssigned,
 )
 
@@ -70,6 +73,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             for line in event.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
         case HoldPlaced():
+            if event.hold in member.holds:
+                raise InvariantBroken(f"hold {event.hold} of {member.id} was placed before")
             hold = Hold(
                 event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations)
             )
@@ -79,16 +84,20 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.held += event.amount
             book.expect_hold(member, hold)
         case HoldCaptured():
-            hold = _close(member, event.hold, "captured")
-            hold.captured = event.amount
+            holds.capture(_open_hold(member, event.hold), event)
             _spend(member, event.allocations, held=True)
             _free(book, member, event.released)
             member.posted -= event.amount
-            member.held -= hold.amount
+            member.held -= event.amount + sum([points for _, points in event.released])
         case HoldReleased():
-            hold = _close(member, event.hold, event.reason)
+            hold = _open_hold(member, event.hold)
+            hold.state, hold.allocations = event.reason, []
             _free(book, member, event.allocations)
-            member.held -= hold.amount
+            member.held -= event.amount
+        case SpendRefunded():
+            refunds.refunded(book, member, event)
+        case LotsReinstated():
+            refunds.reinstated(book, member, event)
         case PointsExpired():
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
@@ -150,10 +159,8 @@ def _free(book: Book, member: Member, allocations: Allocations) -> None:
         book.expect_lot(member, lot)
 
 
-def _close(member: Member, hold_id: str, state: str) -> Hold:
+def _open_hold(member: Member, hold_id: str) -> Hold:
     hold = member.holds.get(hold_id)
     if hold is None or hold.state != "open":
         raise InvariantBroken(f"hold {hold_id} of {member.id} is not open")
-    hold.state = state
-    hold.allocations = []
     return hold

@@ -9,6 +9,7 @@ from services.ledger.domain.events import (
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
+    SpendRefunded,
 )
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
@@ -43,6 +44,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [
                 (member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations
             ]
+        case SpendRefunded():
+            account = member_account(member)
+            given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
+            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
     return []

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_refunds import less, refunded
 from services.ops.verify.ledger_state import (
     HoldRead,
     LedgerState,
@@ -53,6 +54,8 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            "SpendRefunded": self._refunded,
+            "LotsReinstated": self._reinstated,
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -222,15 +225,24 @@ class LedgerJournal:
         spent, freed = _parts(message.allocations), _parts(message.released)
         if message.amount < 1 or _sum(spent) != message.amount:
             self._wrong("L3", row, f"spends {message.amount} points and takes {_sum(spent)} from lots")
-        if _by_lot(spent + freed) != _by_lot(hold.parts):
+        rest = less(hold.parts, spent + freed)
+        if _sum(rest) != message.left or any(amount < 0 for _, amount in rest):
             self._wrong("L3", row, f"spends and frees other points than hold {message.hold} had")
+        if message.captured_before != hold.captured:
+            what = f"says that {message.captured_before} points were captured before, it were {hold.captured}"
+            self._wrong("L3", row, what)
         if hold.expires_at <= row["occurred_at"]:
             self._wrong("L3", row, f"hold {message.hold} had timed out at {hold.expires_at}")
-        hold.state, hold.captured, hold.parts = "captured", message.amount, []
+        hold.state, hold.parts = ("open", rest) if message.left else ("captured", [])
+        hold.captured += message.amount
+        for lot, amount in spent:
+            hold.spent[lot] = hold.spent.get(lot, 0) + amount
+        order = (*key, hold.order)
+        self.state.orders[order] = self.state.orders.get(order, 0) + message.amount
         self._take(row, key, spent, from_hold=True)
         self._free(row, key, freed)
         member.posted -= message.amount
-        member.held -= hold.amount
+        member.held -= message.amount + _sum(freed)
         return [(key[0], f"member/{key[1]}", "redeemed", POINTS, amount, lot) for lot, amount in spent]
 
     def _released(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -239,11 +251,28 @@ class LedgerJournal:
         if member is None or hold is None:
             return ()
         freed = _parts(message.allocations)
-        if _by_lot(freed) != _by_lot(hold.parts) or message.amount != hold.amount:
+        as_told = (message.amount, message.captured) == (_sum(hold.parts), hold.captured)
+        if less(hold.parts, freed) or not as_told:
             self._wrong("L3", row, f"frees other points than hold {message.hold} had")
         hold.state, hold.parts = message.reason, []
         self._free(row, key, freed)
-        member.held -= hold.amount
+        member.held -= message.amount
+        return ()
+
+    def _refunded(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        return refunded(self.state, key, member, row, message, lambda what: self._wrong("L2", row, what))
+
+    def _reinstated(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        for lot_id in message.lots:
+            lot = self._lot(row, key, lot_id)
+            if lot is not None:
+                if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
+                    self._wrong("L2", row, f"lot {lot_id} expires at {lot.expires_at}, it is not over")
+                lot.expires_at = _time(message.until)
         return ()
 
     # --- parts of the above
@@ -305,10 +334,3 @@ def _parts(allocations: Any) -> list[tuple[int, int]]:
 
 def _sum(parts: list[tuple[int, int]]) -> int:
     return sum(amount for _, amount in parts)
-
-
-def _by_lot(parts: list[tuple[int, int]]) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for lot, amount in parts:
-        total[lot] = total.get(lot, 0) + amount
-    return total

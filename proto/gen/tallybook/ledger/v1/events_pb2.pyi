@@ -105,20 +105,22 @@ class PointsAccrued(_message.Message):
     def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., amount: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
 
 class PointsClawedBack(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt")
+    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt", "forgiven")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     DEBT_FIELD_NUMBER: _ClassVar[int]
+    FORGIVEN_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
     tier: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     debt: int
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ...) -> None: ...
+    forgiven: int
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., forgiven: _Optional[int] = ...) -> None: ...
 
 class Allocation(_message.Message):
     __slots__ = ("lot", "amount")
@@ -143,32 +145,76 @@ class HoldPlaced(_message.Message):
     def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
 
 class HoldCaptured(_message.Message):
-    __slots__ = ("hold", "order", "amount", "allocations", "released")
+    __slots__ = ("hold", "order", "amount", "allocations", "released", "left", "captured_before")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     released: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    left: int
+    captured_before: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., left: _Optional[int] = ..., captured_before: _Optional[int] = ...) -> None: ...
 
 class HoldReleased(_message.Message):
-    __slots__ = ("hold", "order", "amount", "reason", "allocations")
+    __slots__ = ("hold", "order", "amount", "reason", "allocations", "captured")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     reason: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    captured: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., captured: _Optional[int] = ...) -> None: ...
+
+class SpendRefunded(_message.Message):
+    __slots__ = ("refund", "order", "amount", "parts", "allocations", "debt_repaid", "left", "expired")
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    refund: str
+    order: str
+    amount: int
+    parts: _containers.RepeatedCompositeFieldContainer[SpentPart]
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt_repaid: int
+    left: int
+    expired: int
+    def __init__(self, refund: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[SpentPart, _Mapping]]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt_repaid: _Optional[int] = ..., left: _Optional[int] = ..., expired: _Optional[int] = ...) -> None: ...
+
+class SpentPart(_message.Message):
+    __slots__ = ("hold", "lot", "amount")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    lot: int
+    amount: int
+    def __init__(self, hold: _Optional[str] = ..., lot: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class LotsReinstated(_message.Message):
+    __slots__ = ("lots", "until")
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    lots: _containers.RepeatedScalarFieldContainer[int]
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, lots: _Optional[_Iterable[int]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PointsExpired(_message.Message):
     __slots__ = ("lot", "points")
