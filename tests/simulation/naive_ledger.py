@@ -7,10 +7,13 @@ through all of them each time. The state machine holds the real book against it.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+
+from tests.simulation import naive_holds
+from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
@@ -66,14 +69,6 @@ class Bought:
             kept += sum(of_unit[self.back.get(number, 0) :])
             so_far += yen
         return kept
-
-
-@dataclass
-class Hold:
-    amount: int
-    ends: datetime
-    parts: list[tuple[Credit, int]]
-    state: str = "open"
 
 
 class Account:
@@ -136,28 +131,39 @@ class NaiveLedger:
             bought.back[number] = bought.back.get(number, 0) + count
         self._settle(account, of)
 
-    def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
+    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
         account = self._account(member)
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         if amount > sum(credit.free for credit in usable) - account.debt:
             raise Refused("insufficient_points")
-        parts = []
+        parts: list[tuple[naive_holds.Credit, int]] = []
         for credit in sorted(usable, key=Credit.order):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
             parts.append((credit, part))
-        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts)
+        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
 
-    def capture(self, id_: str, member: str, amount: int | None) -> None:
+    def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
         hold = self._open(id_, member)
-        amount = hold.amount if amount is None else amount
-        if amount > hold.amount:
+        amount = hold.left if amount is None else amount
+        if amount > hold.left:
             raise Refused("amount_exceeds_hold")
-        for credit, points in hold.parts:
-            spent = min(points, amount)
-            amount -= spent
-            credit.left -= spent
-        self._end(hold, "captured")
+        naive_holds.capture(hold, amount)
+        if final or not hold.parts:
+            self._end(hold, "captured")
+
+    def refund(self, order: str, member: str, amount: int | None) -> None:
+        account = self._account(member)
+        holds = [hold for hold in account.holds.values() if hold.order == order and hold.captured]
+        spent = sum(len(hold.spent) for hold in holds)
+        if not holds:
+            raise Refused("order_unknown")
+        if not spent:
+            raise Refused("order_already_refunded")
+        if amount is not None and amount > spent:
+            raise Refused("amount_exceeds_spend")
+        given_back, days = spent if amount is None else amount, REINSTATE_DAYS[self.version]
+        account.debt = naive_holds.refund(holds, given_back, account.debt, self.clock, days)
 
     def release(self, id_: str, member: str) -> None:
         self._end(self._open(id_, member), "released")
@@ -210,9 +216,10 @@ class NaiveLedger:
         hold.state = state
         for credit, points in hold.parts:
             credit.held -= points
-        self._drop([credit for credit, _ in hold.parts])
+            self._drop([credit])
+        hold.parts = []
 
-    def _drop(self, some: list[Credit]) -> None:
+    def _drop(self, some: Sequence[naive_holds.Credit]) -> None:
         """Points past their day that no hold protects are gone."""
         for credit in some:
             if credit.expires is not None and credit.expires <= self.clock:
