@@ -62,6 +62,8 @@ async def _live(ledger: Ledger, member: str) -> None:
         )
     await ledger.take(ledger.capture(f"{member}-a", 30, member))
     await ledger.take(ledger.release(f"{member}-b", member))
+    await ledger.take(ledger.capture_part(20, f"{member}-part", f"{member}-c", member))
+    await ledger.take(ledger.refund(f"{member}-f", 10, f"order-{member}-a", member))
     await ledger.take(
         ledger.return_(f"{member}-1", f"{member}-r1", member=member, at=NOON + 2 * DAY, units=2)
     )
