@@ -12,7 +12,7 @@ from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
-from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -40,6 +40,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
         await ledger.advance(NOON + 400 * DAY)
+        await _days_after_their_last(ledger)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
@@ -47,6 +48,15 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
                 "UPDATE relay_positions AS r SET position = h.position FROM chain_heads h WHERE h.chain = r.chain"
             )
         yield ledger
+
+
+async def _days_after_their_last(ledger: Ledger) -> None:
+    """Under a version that is kinder to returns, points come back to lots that have expired."""
+    section = {**DOCUMENT["ledger"], "returns": {"expired_lots": {"reinstate_days": 30}}}
+    await ledger.activate({**DOCUMENT, "ledger": section})
+    for chain in range(CHAINS):
+        member = member_on(chain)
+        await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
 
 
 async def _live(ledger: Ledger, member: str) -> None:

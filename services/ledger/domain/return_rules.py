@@ -26,10 +26,11 @@ class ReturnRules:
 def read_returns(section: Section) -> ReturnRules:
     """The rules in a document. Raises ProgramError that names the field."""
     section.only("expired_lots", "shortfall", "unknown_purchase", "without_purchase")
+    told = section.values.get("expired_lots")
+    lots = Section(told if isinstance(told, dict) else {}, section.at("expired_lots"))
+    lots.only("reinstate_days")
     days = None
-    if isinstance(section.values.get("expired_lots"), dict):
-        lots = section.section("expired_lots")
-        lots.only("reinstate_days")
+    if isinstance(told, dict):
         days = lots.whole("reinstate_days", 1, REINSTATE_DAYS_MAX)
     else:
         section.choice("expired_lots", ("forfeit",), "forfeit")
