@@ -19,6 +19,7 @@ STATUS_OF = {
     "hold_already_released": 409,
     "hold_expired": 409,
     "quantity_exceeds_purchase": 409,
+    "return_without_purchase": 422,
     "order_unknown": 404,
     "order_already_refunded": 409,
     "amount_exceeds_spend": 409,

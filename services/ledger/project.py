@@ -70,6 +70,14 @@ DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
 WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
 """
+DELETE_PARKED = """
+DELETE FROM parked_returns AS p
+USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[])
+    AS k (chain, program, member, purchase, return_id)
+WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member AND p.purchase = k.purchase
+    AND p.return_id = k.return_id
+"""
+PARKED_COLUMNS = ("chain", "program", "member", "purchase", "return_id", "position")
 UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
@@ -104,6 +112,10 @@ class Changes:
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.parked: dict[tuple[str, str, str, str], None] = {}
+        """Returns (program, member, purchase, return) that begin to wait."""
+        self.unparked: dict[tuple[str, str, str, str], None] = {}
+        """Those that wait no longer, and are in the table."""
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
@@ -132,7 +144,14 @@ class Changes:
             case e.TierAssigned():
                 self.members.setdefault(key, True)
             case e.ReturnRecorded():
-                self.settlements[program, member, event.activity.of] = None
+                if event.activity.of:
+                    self.settlements[program, member, event.activity.of] = None
+                if event.parked:
+                    self._unpark(program, member, event.activity.of, event.activity.id)
+            case e.ReturnParked():
+                self.parked[program, member, event.activity.of, event.activity.id] = None
+            case e.ParkedReturnRefused():
+                self._unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
                 self.settlements[program, member, event.purchase] = None
@@ -167,6 +186,13 @@ class Changes:
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+
+    def _unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+        key = (program, member, purchase, return_id)
+        if key in self.parked:
+            del self.parked[key]
+        else:
+            self.unparked[key] = None
 
     def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
         for lot, _ in allocations:
@@ -208,6 +234,13 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    if changes.unparked:
+        await tx.execute(
+            DELETE_PARKED, *_transposed([(book.members[key[:2]].chain, *key) for key in changes.unparked])
+        )
+    if changes.parked:
+        parked = parked_rows(book, changes.parked)
+        await tx.copy_records_to_table("parked_returns", records=parked, columns=PARKED_COLUMNS)
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -298,6 +331,16 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
+
+
+def parked_rows(book: Book, keys: Iterable[tuple[str, str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `parked_returns` as they are now."""
+    rows = []
+    for program, member_id, purchase, return_id in keys:
+        member = book.members[program, member_id]
+        (position,) = [p.position for p in member.parked[purchase] if p.activity.id == return_id]
+        rows.append((member.chain, program, member_id, purchase, return_id, position))
     return rows
 
 

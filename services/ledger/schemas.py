@@ -76,7 +76,10 @@ class ReturnBody(Body):
     id: Id
     member: MemberRef
     occurred_at: Time
-    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    of: Annotated[str, StringConstraints(max_length=128, pattern=r"^[!-~]*$")] = Field(
+        default="",
+        description="The purchase; without one the return is recorded only where the program says so.",
+    )
     lines: list[ReturnLineBody] = Field(max_length=2_000)
     store: ShortText = ""
     channel: ShortText = ""
@@ -149,6 +152,8 @@ class ReturnAnswer(BaseModel):
     member: str
     points: int = Field(description="Points taken back.")
     debt: int = Field(description="How many of them no lot could pay.")
+    forgiven: int = Field(description="Points beyond these that no lot could pay and the member keeps.")
+    parked: bool = Field(description="True: the purchase is not known yet, and the return waits for it.")
     balance: Balance
 
 

@@ -12,7 +12,7 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project, store_holds
+from services.ledger import payloads, project, store_holds, store_parked
 from services.ledger.domain import retries
 from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
@@ -44,7 +44,14 @@ SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
 JOIN inbox AS i USING (chain, source, event_id)
 """
-FIND_PROGRAMS = "SELECT chain, program, version, clock_at FROM programs WHERE chain = ANY($1::smallint[])"
+FIND_PROGRAMS = """
+SELECT p.chain, p.program, p.version, p.clock_at, r.parked FROM programs AS p
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS parked
+    FROM (SELECT FROM parked_returns WHERE chain = p.chain AND program = p.program LIMIT 1) AS one
+) AS r
+WHERE p.chain = ANY($1::smallint[])
+"""
 FIND_VERSIONS = """
 SELECT DISTINCT ON (version) version, document FROM program_versions
 WHERE chain = ANY($1::smallint[]) AND NOT version = ANY($2::text[])
@@ -167,7 +174,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     book = Book()
     book.versions = programs.versions
     seen = await _load_inbox(tx, commands, chains)
-    await _load_programs(tx, book, programs, list(journal.heads))
+    waiting = await _load_programs(tx, book, programs, list(journal.heads))
+    parked = await store_parked.find_parked(tx, commands, waiting)
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member
@@ -178,6 +186,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         if isinstance(c, SPENDING)
         for chain, member in c.places()
     }
+    spenders.update({(row["chain"], row["program"], row["member"]): None for row in parked})
     due_lots = []
     if due:
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
@@ -200,6 +209,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["debt"],
             tiers,
         )
+    store_parked.put_parked(book, parked)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
@@ -257,11 +267,15 @@ async def _load_first_events(
             places[place].first = Decided(event, places[place].member, occurred_at)
 
 
-async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
+async def _load_programs(
+    tx: Transaction, book: Book, programs: Programs, chains: list[int]
+) -> set[tuple[int, str]]:
+    """Returns the (chain, program) where returns wait for their purchases."""
     rows = await tx.fetch(FIND_PROGRAMS, chains)
     await load_versions(tx, programs, {row["version"] for row in rows}, chains)
     for row in rows:
         book.programs[row["chain"], row["program"]] = ProgramState(row["version"], row["clock_at"])
+    return {(row["chain"], row["program"]) for row in rows if row["parked"]}
 
 
 async def load_versions(tx: Transaction, programs: Programs, wanted: set[str], chains: list[int]) -> None:

@@ -120,6 +120,17 @@ settlements = Table(
     Column("adjusted", BigInteger, nullable=False),
 )
 
+parked_returns = Table(
+    "parked_returns",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("return_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
 identifiers = Table(
     "identifiers",
     metadata,
@@ -156,6 +167,7 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "parked_returns",
     "identifiers",
     "programs",
     "program_versions",

@@ -30,7 +30,7 @@ from services.ledger.tables import (
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked", "SpendRefunded",
-    "LotsReinstated",
+    "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
@@ -208,7 +208,16 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             why = "return" if event.reason == "return" else "tier"
             text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
-            return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
+            text += f", {event.forgiven} more forgiven" if event.forgiven else ""
+            details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
+            return -event.points, text, details
+        case e.ReturnParked():
+            a = event.activity
+            text = f"return {a.id} waits for purchase {a.of}"
+            return 0, text, {"return": a.id, "purchase": a.of}
+        case e.ParkedReturnRefused():
+            text = f"return {event.id} does not fit purchase {event.of}: {event.detail}"
+            return 0, text, {"return": event.id, "purchase": event.of, "code": event.code}
         case e.HoldPlaced():
             return (
                 0,

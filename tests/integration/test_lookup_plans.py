@@ -18,6 +18,7 @@ from tests.integration.ledger_rows import fresh_database, service_role
 MODULES = (
     "ledger.store",
     "ledger.store_holds",
+    "ledger.store_parked",
     "ledger.project",
     "tiering.store",
     "rewards.store",

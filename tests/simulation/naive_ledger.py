@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -21,6 +22,8 @@ RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
 """Points for a yen, by version (no minor units: exact rates are easy to read)."""
 MONTHS = {"v1": 1, "v2": None}
 """Months until points expire, by version."""
+KEEPS_RETURNS, FORGIVES = ("v2",), ("v2",)
+"""Versions that keep a return without its purchase, and that forgive what is spent already."""
 EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
 
@@ -80,6 +83,8 @@ class Account:
         self.bought: dict[str, Bought] = {}
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
+        self.parked: dict[str, list[dict[int, int]]] = {}
+        """Units by line of returns by the purchase that they wait for."""
 
     @property
     def posted(self) -> int:
@@ -115,13 +120,23 @@ class NaiveLedger:
         account = self.members.setdefault(member, Account())
         account.bought[id_] = Bought(at, self.version, lines)
         self._settle(account, id_)
+        for units in account.parked.pop(id_, []):
+            with suppress(Refused):
+                self._back(account, id_, units)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
-        account = self._account(member)
-        if of not in account.bought:
-            raise Refused("purchase_unknown")
+        kept = self.version in KEEPS_RETURNS
+        account = self.members.setdefault(member, Account()) if kept else self._account(member)
+        if of in account.bought:
+            self._back(account, of, units)
+        elif not kept:
+            raise Refused("purchase_unknown" if of else "return_without_purchase")
+        elif of:
+            account.parked.setdefault(of, []).append(units)
+
+    def _back(self, account: Account, of: str, units: dict[int, int]) -> None:
         bought = account.bought[of]
         if any(number > len(bought.lines) for number in units):
             raise Refused("line_unknown")
@@ -129,7 +144,7 @@ class NaiveLedger:
             raise Refused("quantity_exceeds_purchase")
         for number, count in units.items():
             bought.back[number] = bought.back.get(number, 0) + count
-        self._settle(account, of)
+        self._settle(account, of, forgives=bought.version in FORGIVES)
 
     def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
         account = self._account(member)
@@ -225,7 +240,7 @@ class NaiveLedger:
             if credit.expires is not None and credit.expires <= self.clock:
                 credit.left = credit.held
 
-    def _settle(self, account: Account, id_: str) -> None:
+    def _settle(self, account: Account, id_: str, *, forgives: bool = False) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
         missing = bought.owed(account.tier(bought.at)) - bought.given
@@ -240,7 +255,7 @@ class NaiveLedger:
             taken = min(credit.free, max(0, -missing))
             credit.left -= taken
             missing += taken
-        account.debt += max(0, -missing)
+        account.debt += 0 if forgives else max(0, -missing)
 
     @staticmethod
     def _expiry(bought: Bought) -> datetime | None:

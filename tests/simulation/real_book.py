@@ -56,7 +56,12 @@ def document(version: str) -> dict[str, Any]:
     if version == "v2":
         del ledger["expiry"]
         ledger["earning"]["points_per_unit"] = "0.033333333"
-        ledger["returns"] = {"expired_lots": {"reinstate_days": REINSTATE_DAYS["v2"]}}
+        ledger["returns"] = {
+            "expired_lots": {"reinstate_days": REINSTATE_DAYS["v2"]},
+            "shortfall": "forgive",
+            "unknown_purchase": "park",
+            "without_purchase": "record",
+        }
     return {"program": PROGRAM, "time_zone": "UTC", "clock": "events", "ledger": ledger}
 
 

@@ -67,7 +67,12 @@ class LedgerMachine(HoldRules, RuleBasedStateMachine):
             lambda: self.naive.purchase(id_, member, at, bought, real.WALL),
         )
 
-    @rule(of=ids, member=members, later=hours, units=st.dictionaries(st.integers(1, 3), small, min_size=1))
+    @rule(
+        of=ids | st.just(""),
+        member=members,
+        later=hours,
+        units=st.dictionaries(st.integers(1, 3), small, min_size=1),
+    )
     def give_back(self, of: str, member: str, later: int, units: dict[int, int]) -> None:
         at, id_ = self.at(later), self.next_id()
         self.both(
@@ -209,6 +214,9 @@ class LedgerMachine(HoldRules, RuleBasedStateMachine):
                 id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
             }
             self.spends_agree(name)
+            assert {of: len(waiting) for of, waiting in member.parked.items()} == {
+                of: len(waiting) for of, waiting in account.parked.items()
+            }
             assert member.posted == sum(lot.remaining for lot in member.lots.values()) - member.debt
             assert member.available >= 0 or member.debt > 0
             assert lots.spendable(member, clock) <= max(0, member.available)

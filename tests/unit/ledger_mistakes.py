@@ -221,6 +221,7 @@ TABLES = (
             _m("lines_out_of_range", lines=0),
             _m("lines_out_of_range", times=LINES_MAX + 1),
             *NO_MEMBER,
+            _m("return_without_purchase", of=""),
             _m("purchase_unknown", of="p9"),
             _m("line_unknown", unknown_lines=[9]),
             _m("quantity_out_of_range", quantity=0),

@@ -9,7 +9,7 @@ import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.commands import PurchaseLine, Return
 from services.ledger.domain.program import Program
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +73,14 @@ class PurchaseFact:
 
 
 @dataclass(slots=True)
+class ParkedReturn:
+    """A return that waits for its purchase; `position` is that of the row that says so."""
+
+    position: int
+    activity: Return
+
+
+@dataclass(slots=True)
 class Settlement:
     """What happened to a purchase after its first accrual."""
 
@@ -99,6 +107,8 @@ class Member:
     holds: dict[str, Hold] = field(default_factory=dict)
     purchases: dict[str, PurchaseFact] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
+    """Returns by the purchase that they wait for."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ class Return:
     occurred_at: datetime
     of: str
     lines: list[tuple[int, int]]
-    content: bytes
+    content: bytes = field(compare=False)
 
 
 @dataclass(slots=True)

@@ -51,6 +51,21 @@ class ReturnRecorded:
     activity: Return
     lines: list[ReturnedLine]
     purchased_at: datetime
+    parked: bool = False
+    """It came before its purchase."""
+
+
+@dataclass(slots=True)
+class ReturnParked:
+    activity: Return
+
+
+@dataclass(slots=True)
+class ParkedReturnRefused:
+    id: str
+    of: str
+    code: str
+    detail: str
 
 
 @dataclass(slots=True)
@@ -153,7 +168,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | ActivityRejected | SpendRefunded | LotsReinstated
+    | ActivityRejected | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import holds, refunds
+from services.ledger.domain import holds, parked_returns, refunds
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityRejected,
@@ -16,11 +16,13 @@ from services.ledger.domain.events import (
     IdentifiersLinked,
     LotsReinstated,
     MemberEnrolled,
+    ParkedReturnRefused,
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
     ProgramActivated,
     PurchaseRecorded,
+    ReturnParked,
     ReturnRecorded,
     SpendRefunded,
     TierAssigned,
@@ -64,14 +66,21 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points
+            _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
         case ReturnRecorded():
-            returned = _settlement(member, event.activity.of).returned
-            for line in event.lines:
-                returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.activity.of:
+                returned = _settlement(member, event.activity.of).returned
+                for line in event.lines:
+                    returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.parked:
+                parked_returns.unpark(member, event.activity.of, event.activity.id)
+        case ReturnParked():
+            parked_returns.park(member, event, position)
+        case ParkedReturnRefused():
+            parked_returns.unpark(member, event.of, event.id)
         case HoldPlaced():
             if event.hold in member.holds:
                 raise InvariantBroken(f"hold {event.hold} of {member.id} was placed before")

@@ -54,6 +54,8 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            "ReturnParked": self._parked,
+            "ParkedReturnRefused": self._parked_refused,
             "SpendRefunded": self._refunded,
             "LotsReinstated": self._reinstated,
         }
@@ -119,11 +121,26 @@ class LedgerJournal:
 
     def _returned(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
-        if member is not None:
+        if member is not None and message.activity.of:
             returned = self._settlement(key, message.activity.of).returned
             for line in message.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
+        if message.parked:
+            self._unpark(row, key, message.activity.of, message.activity.id)
         return ()
+
+    def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        self.state.parked[(*key, message.activity.of, message.activity.id)] = row["position"]
+        return ()
+
+    def _parked_refused(self, row: Any, message: Any) -> Sequence[Posting]:
+        self._unpark(row, self._member(row)[0], message.of, message.id)
+        return ()
+
+    def _unpark(self, row: Any, key: MemberKey, purchase: str, return_id: str) -> None:
+        if self.state.parked.pop((*key, purchase, return_id), None) is None:
+            self._wrong("tables", row, f"return {return_id} does not wait for purchase {purchase}")
 
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
         _, member = self._member(row)
@@ -161,13 +178,15 @@ class LedgerJournal:
         if member is None:
             return ()
         parts = _parts(message.allocations)
-        if message.points < 1 or message.debt < 0 or _sum(parts) + message.debt != message.points:
+        if message.points + message.forgiven < 1 or min(message.points, message.debt, message.forgiven) < 0:
+            self._wrong("L2", row, f"takes back {message.points} points and forgives {message.forgiven}")
+        if _sum(parts) + message.debt != message.points:
             what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
             self._wrong("L2", row, what)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
-        self._settlement(key, message.purchase).adjusted -= message.points
+        self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts

@@ -79,6 +79,8 @@ class LedgerState:
     """Points that stay spent by (program, member, order)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Position by (program, member, purchase, return) of returns that wait for their purchase."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """(version in force, clock) by program."""
     versions: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)

@@ -176,6 +176,10 @@ PROJECTIONS = (
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
     ),
+    Projection(
+        "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),
+        lambda state: {key: (position,) for key, position in state.parked.items()},
+    ),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions

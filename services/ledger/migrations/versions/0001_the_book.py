@@ -54,6 +54,11 @@ CREATE TABLE settlements (
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
+CREATE TABLE parked_returns (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
+    return_id text NOT NULL, position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, purchase, return_id)
+);
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -70,8 +75,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "programs",
-    "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns",
+    "identifiers", "programs", "program_versions",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tallybook.activities.v1 import activities_pb2 as tallybook_dot_activities_dot_v1_dot_activities__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xa7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xc2\x01\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\tJ\x04\x08\x05\x10\x06R\x05rules\"\xa8\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\x12\x10\n\x08\x66orgiven\x18\x07 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xcb\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04left\x18\x06 \x01(\x03\x12\x17\n\x0f\x63\x61ptured_before\x18\x07 \x01(\x03\"\x93\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x10\n\x08\x63\x61ptured\x18\x06 \x01(\x03\"\xd7\x01\n\rSpendRefunded\x12\x0e\n\x06refund\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12-\n\x05parts\x18\x04 \x03(\x0b\x32\x1e.tallybook.ledger.v1.SpentPart\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x06 \x01(\x03\x12\x0c\n\x04left\x18\x07 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x08 \x01(\x03\"6\n\tSpentPart\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\x0b\n\x03lot\x18\x02 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\"I\n\x0eLotsReinstated\x12\x0c\n\x04lots\x18\x01 \x03(\x03\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xb7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parked\x18\x04 \x01(\x08\"A\n\x0cReturnParked\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\"K\n\x13ParkedReturnRefused\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02of\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xc2\x01\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\tJ\x04\x08\x05\x10\x06R\x05rules\"\xa8\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\x12\x10\n\x08\x66orgiven\x18\x07 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xcb\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04left\x18\x06 \x01(\x03\x12\x17\n\x0f\x63\x61ptured_before\x18\x07 \x01(\x03\"\x93\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x10\n\x08\x63\x61ptured\x18\x06 \x01(\x03\"\xd7\x01\n\rSpendRefunded\x12\x0e\n\x06refund\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12-\n\x05parts\x18\x04 \x03(\x0b\x32\x1e.tallybook.ledger.v1.SpentPart\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x06 \x01(\x03\x12\x0c\n\x04left\x18\x07 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x08 \x01(\x03\"6\n\tSpentPart\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\x0b\n\x03lot\x18\x02 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\"I\n\x0eLotsReinstated\x12\x0c\n\x04lots\x18\x01 \x03(\x03\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,31 +46,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASERECORDED']._serialized_start=403
   _globals['_PURCHASERECORDED']._serialized_end=474
   _globals['_RETURNRECORDED']._serialized_start=477
-  _globals['_RETURNRECORDED']._serialized_end=644
-  _globals['_RETURNEDLINE']._serialized_start=646
-  _globals['_RETURNEDLINE']._serialized_end=739
-  _globals['_TIERASSIGNED']._serialized_start=741
-  _globals['_TIERASSIGNED']._serialized_end=838
-  _globals['_POINTSACCRUED']._serialized_start=841
-  _globals['_POINTSACCRUED']._serialized_end=1035
-  _globals['_POINTSCLAWEDBACK']._serialized_start=1038
-  _globals['_POINTSCLAWEDBACK']._serialized_end=1206
-  _globals['_ALLOCATION']._serialized_start=1208
-  _globals['_ALLOCATION']._serialized_end=1249
-  _globals['_HOLDPLACED']._serialized_start=1252
-  _globals['_HOLDPLACED']._serialized_end=1411
-  _globals['_HOLDCAPTURED']._serialized_start=1414
-  _globals['_HOLDCAPTURED']._serialized_end=1617
-  _globals['_HOLDRELEASED']._serialized_start=1620
-  _globals['_HOLDRELEASED']._serialized_end=1767
-  _globals['_SPENDREFUNDED']._serialized_start=1770
-  _globals['_SPENDREFUNDED']._serialized_end=1985
-  _globals['_SPENTPART']._serialized_start=1987
-  _globals['_SPENTPART']._serialized_end=2041
-  _globals['_LOTSREINSTATED']._serialized_start=2043
-  _globals['_LOTSREINSTATED']._serialized_end=2116
-  _globals['_POINTSEXPIRED']._serialized_start=2118
-  _globals['_POINTSEXPIRED']._serialized_end=2162
-  _globals['_ACTIVITYREJECTED']._serialized_start=2164
-  _globals['_ACTIVITYREJECTED']._serialized_end=2226
+  _globals['_RETURNRECORDED']._serialized_end=660
+  _globals['_RETURNPARKED']._serialized_start=662
+  _globals['_RETURNPARKED']._serialized_end=727
+  _globals['_PARKEDRETURNREFUSED']._serialized_start=729
+  _globals['_PARKEDRETURNREFUSED']._serialized_end=804
+  _globals['_RETURNEDLINE']._serialized_start=806
+  _globals['_RETURNEDLINE']._serialized_end=899
+  _globals['_TIERASSIGNED']._serialized_start=901
+  _globals['_TIERASSIGNED']._serialized_end=998
+  _globals['_POINTSACCRUED']._serialized_start=1001
+  _globals['_POINTSACCRUED']._serialized_end=1195
+  _globals['_POINTSCLAWEDBACK']._serialized_start=1198
+  _globals['_POINTSCLAWEDBACK']._serialized_end=1366
+  _globals['_ALLOCATION']._serialized_start=1368
+  _globals['_ALLOCATION']._serialized_end=1409
+  _globals['_HOLDPLACED']._serialized_start=1412
+  _globals['_HOLDPLACED']._serialized_end=1571
+  _globals['_HOLDCAPTURED']._serialized_start=1574
+  _globals['_HOLDCAPTURED']._serialized_end=1777
+  _globals['_HOLDRELEASED']._serialized_start=1780
+  _globals['_HOLDRELEASED']._serialized_end=1927
+  _globals['_SPENDREFUNDED']._serialized_start=1930
+  _globals['_SPENDREFUNDED']._serialized_end=2145
+  _globals['_SPENTPART']._serialized_start=2147
+  _globals['_SPENTPART']._serialized_end=2201
+  _globals['_LOTSREINSTATED']._serialized_start=2203
+  _globals['_LOTSREINSTATED']._serialized_end=2276
+  _globals['_POINTSEXPIRED']._serialized_start=2278
+  _globals['_POINTSEXPIRED']._serialized_end=2322
+  _globals['_ACTIVITYREJECTED']._serialized_start=2324
+  _globals['_ACTIVITYREJECTED']._serialized_end=2386
 # @@protoc_insertion_point(module_scope)

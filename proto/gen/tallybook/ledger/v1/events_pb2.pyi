@@ -51,14 +51,34 @@ class PurchaseRecorded(_message.Message):
     def __init__(self, activity: _Optional[_Union[_activities_pb2.Purchase, _Mapping]] = ...) -> None: ...
 
 class ReturnRecorded(_message.Message):
-    __slots__ = ("activity", "lines", "purchased_at")
+    __slots__ = ("activity", "lines", "purchased_at", "parked")
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
     PURCHASED_AT_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
     activity: _activities_pb2.Return
     lines: _containers.RepeatedCompositeFieldContainer[ReturnedLine]
     purchased_at: _timestamp_pb2.Timestamp
-    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    parked: bool
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parked: _Optional[bool] = ...) -> None: ...
+
+class ReturnParked(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.Return
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ...) -> None: ...
+
+class ParkedReturnRefused(_message.Message):
+    __slots__ = ("id", "of", "code", "detail")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    of: str
+    code: str
+    detail: str
+    def __init__(self, id: _Optional[str] = ..., of: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ReturnedLine(_message.Message):
     __slots__ = ("line", "sku", "category", "quantity", "amount")
