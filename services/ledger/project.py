@@ -6,6 +6,7 @@ Replay uses the same `Changes` and `rows_of_*`, so that what it rebuilds has no 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from services.common.chain import spread
@@ -13,6 +14,7 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
+from services.ledger.domain.counters import as_text
 from services.ledger.domain.postings import postings_of
 
 MemberKey = tuple[str, str]
@@ -86,6 +88,11 @@ HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
     "allocation_lots", "allocation_points", "spent_lots", "spent_points", "refunded",
 )  # fmt: skip
+UPSERT_COUNTERS = """
+INSERT INTO counters
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
+ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
+"""
 SETTLEMENT_COLUMNS = (
     "chain",
     "program",
@@ -116,6 +123,7 @@ class Changes:
         """Returns (program, member, purchase, return) that begin to wait."""
         self.unparked: dict[tuple[str, str, str, str], None] = {}
         """Those that wait no longer, and are in the table."""
+        self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
@@ -136,6 +144,9 @@ class Changes:
                     self.new_lots[program, member, position] = None
                 if event.reason != "purchase":
                     self.settlements[program, member, event.purchase] = None
+                    return
+                for counter in event.counters:
+                    self.counters[program, member, counter.name] = None
             case e.MemberEnrolled():
                 self.members[key] = False
                 self.accounts[key] = None
@@ -241,6 +252,8 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.parked:
         parked = parked_rows(book, changes.parked)
         await tx.copy_records_to_table("parked_returns", records=parked, columns=PARKED_COLUMNS)
+    if changes.counters:
+        await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -341,6 +354,16 @@ def parked_rows(book: Book, keys: Iterable[tuple[str, str, str, str]]) -> list[t
         member = book.members[program, member_id]
         (position,) = [p.position for p in member.parked[purchase] if p.activity.id == return_id]
         rows.append((member.chain, program, member_id, purchase, return_id, position))
+    return rows
+
+
+def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `counters` as they are now."""
+    rows = []
+    for program, member_id, name in keys:
+        member = book.members[program, member_id]
+        value, position = member.counters[name]
+        rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
 
 

@@ -17,6 +17,7 @@ from services.ledger.domain.checks import (
     enrolled_member,
 )
 from services.ledger.domain.commands import RecordReturn, Return
+from services.ledger.domain.counters import recorded
 from services.ledger.domain.events import (
     Decided,
     MemberEnrolled,
@@ -121,10 +122,10 @@ def settle(
     program = book.versions[purchase.version]
     settlement = member.settlements.get(purchase.id)
     tier = member.tier_at(purchase.occurred_at)
-    owed = earning.owed_for(program, purchase, settlement, tier)
+    earned = earning.earn(program, purchase, tier, recorded(purchase.counters))
+    owed = earning.owed_for(program, purchase, settlement, tier, earned)
     given = purchase.accrued + (settlement.adjusted if settlement else 0)
     if owed > given:
-        amount = earning.eligible_amount(program, purchase.lines)
         yield accrual(
             program,
             member,
@@ -132,7 +133,7 @@ def settle(
             purchase.occurred_at,
             reason,
             owed - given,
-            amount,
+            earned._replace(counters=purchase.counters),
             tier,
             occurred_at,
         )

@@ -53,6 +53,7 @@ class PurchaseLine(_Words):
     category: str = ""
     quantity: StrictInt = 1
     amount: StrictInt
+    brand: str = ""
 
 
 class Purchase(_Words):
@@ -63,6 +64,7 @@ class Purchase(_Words):
     store: str = "s1"
     channel: str = "pos"
     currency: str | None = None
+    payment_method: str = ""
     lines: list[PurchaseLine]
 
 
@@ -85,14 +87,18 @@ class Return(_Words):
 
 
 class Hold(_Words):
-    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it."""
+    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it.
+
+    `refund` gives back what was spent on the hold's order; `final: false` leaves the rest of a capture held.
+    """
 
     id: str
     member: str
-    step: Literal["place", "capture", "release"]
+    step: Literal["place", "capture", "release", "refund"]
     order: str | None = None
     amount: StrictInt | None = None
     ttl_seconds: StrictInt | None = None
+    final: bool | None = None
 
     @model_validator(mode="after")
     def _placing_needs_an_amount(self) -> Hold:

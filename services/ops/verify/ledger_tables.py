@@ -151,6 +151,10 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _counters(state: LedgerState) -> Told:
+    return state.counters
+
+
 def _programs(state: LedgerState) -> Told:
     return {(program,): told for program, told in state.programs.items()}
 
@@ -180,6 +184,7 @@ PROJECTIONS = (
         "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),
         lambda state: {key: (position,) for key, position in state.parked.items()},
     ),
+    Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions

@@ -59,6 +59,11 @@ CREATE TABLE parked_returns (
     return_id text NOT NULL, position bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase, return_id)
 );
+CREATE TABLE counters (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
+    value numeric NOT NULL CONSTRAINT counter_is_not_negative CHECK (value >= 0), position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, counter)
+) WITH (fillfactor = 70);
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -75,7 +80,7 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "counters",
     "identifiers", "programs", "program_versions",
 )  # fmt: skip
 
