@@ -129,9 +129,11 @@ def test_a_return_of_no_purchase_is_refused_by_its_own_code_or_is_a_fact_without
 
 def test_what_no_lot_can_pay_is_forgiven_where_the_program_says_so() -> None:
     given = Given(purchase(lines=[line(1, 10_000, 2)]), hold(80), capture(), rules=FORGIVE)
-    assert given.when(return_())[1] == PointsClawedBack("p1", "return", 20, "", [(given.lot(), 20)], 0, forgiven=30)
+    assert given.when(return_())[1] == PointsClawedBack(
+        "p1", "return", 20, "", [(given.lot(), 20)], 0, forgiven=30
+    )
     assert given.balance() == (0, 0, 0)
-    assert given.when(return_(id_="r2"))[1] == PointsClawedBack("p1", "return", 0, "", [], 0, 50)
+    assert given.when(return_(id_="r2"))[1] == PointsClawedBack("p1", "return", 0, "", [], 0, forgiven=50)
     assert given.balance() == (0, 0, 0)
     given.when(purchase("p2", 5_000))
     assert given.balance() == (50, 0, 0)
