@@ -29,6 +29,8 @@ ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Purchase": activities.Purchase,
     "tallybook.activities.v1.Return": activities.Return,
     "tallybook.activities.v1.Enrolment": activities.Enrolment,
+    "tallybook.activities.v1.Interaction": activities.Interaction,
+    "tallybook.activities.v1.Referral": activities.Referral,
 }
 TIER_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
 
@@ -71,6 +73,13 @@ def required_id(value: str, field: str) -> str:
     if not ID.fullmatch(value):
         raise Undecodable(f"{field} must be 1 to 128 printable characters without blanks")
     return value
+
+
+def required_time(message: Any) -> datetime:
+    """When an activity occurred. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    return time_of(message.occurred_at)
 
 
 def bounded(value: str, field: str) -> str:

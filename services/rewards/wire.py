@@ -28,6 +28,7 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.ClockAdvanced,
         ledger.MemberEnrolled,
         ledger.PointsAccrued,
+        ledger.PointsAwarded,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
         ledger.HoldPlaced,
@@ -45,7 +46,7 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
     match row.type:
         case _ if message is None:
             return None
-        case "PointsAccrued":
+        case "PointsAccrued" | "PointsAwarded":
             return facts.PointsMoved(message.points)
         case "PointsClawedBack" | "PointsExpired":
             return facts.PointsMoved(-message.points)

@@ -12,6 +12,7 @@ from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
+from services.ops.verify.social_tables import check_budgets
 from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
@@ -83,4 +84,7 @@ async def look(connection: asyncpg.Connection) -> Report:
     report = found.report
     for chain in range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
+    whole = Findings("ledger", None)
+    await check_budgets(connection, chains, report.given, whole)
+    report.add(whole.report)
     return report

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
+from services.ledger.domain import awards, budgets, referrals
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityRejected,
     Allocations,
+    AwardWithheld,
     ClockAdvanced,
     Decided,
     HoldCaptured,
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    InteractionRecorded,
     MemberEnrolled,
     PointsAccrued,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
     ProgramActivated,
     PurchaseRecorded,
+    ReferralQualified,
+    ReferralRegistered,
+    ReferralRewarded,
+    ReferralTaskDone,
     ReturnRecorded,
     TierAssigned,
 )
@@ -39,11 +47,12 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 book.programs[chain, program] = ProgramState(event.version)
             else:
                 state.version = event.version
+            budgets.open_for(book, book.versions[event.version])
             return
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
             return
-        case ActivityRejected():
+        case ActivityRejected() | InteractionRecorded() | AwardWithheld():
             return
         case MemberEnrolled():
             id_ = decided.member or ""
@@ -97,6 +106,16 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+        case PointsAwarded():
+            awards.awarded(book, member, event, decided, position)
+        case ReferralRegistered():
+            referrals.registered(book, member, event, decided.occurred_at)
+        case ReferralTaskDone():
+            referrals.task_done(book, member, event, decided.occurred_at)
+        case ReferralQualified():
+            referrals.qualified(book, member, event, decided.occurred_at)
+        case ReferralRewarded():
+            referrals.rewarded(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0:

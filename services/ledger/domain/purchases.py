@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning
+from services.ledger.domain import earning, referrals
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
@@ -67,6 +67,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     if points > 0:
         at = purchase.occurred_at
         yield accrual(program, member, purchase.id, at, "purchase", points, amount, tier, at)
+    if program.social.referrals is not None:
+        yield from referrals.qualify_by_purchase(book, program, member, purchase, amount)
 
 
 def accrual(
