@@ -115,15 +115,15 @@ class NaiveLedger:
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
     ) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         account = self.members.setdefault(member, Account())
         account.bought[id_] = Bought(at, self.version, lines)
         self._settle(account, id_)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         account = self._account(member)
         if of not in account.bought:
             raise Refused("purchase_unknown")
@@ -179,10 +179,10 @@ class NaiveLedger:
                     self._end(hold, "expired")
             self._drop(account.credits)
 
-    def _new_day(self, at: datetime) -> None:
+    def new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
 
-    def _refuse_future(self, at: datetime, wall: datetime) -> None:
+    def refuse_future(self, at: datetime, wall: datetime) -> None:
         if at > max(wall, self.clock) + timedelta(hours=24):
             raise Refused("occurred_in_future")
 
@@ -227,7 +227,7 @@ class NaiveLedger:
             repaid = min(missing, account.debt)
             account.debt -= repaid
             self.count += 1
-            account.credits.append(Credit(self.count, missing - repaid, self._expiry(bought), id_))
+            account.credits.append(Credit(self.count, missing - repaid, self.expiry(bought), id_))
         first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), *c.order())):
             taken = min(credit.free, max(0, -missing))
@@ -236,7 +236,7 @@ class NaiveLedger:
         account.debt += max(0, -missing)
 
     @staticmethod
-    def _expiry(bought: Bought) -> datetime | None:
+    def expiry(bought: Bought) -> datetime | None:
         """The same day and time a month on, or that month's last day."""
         if MONTHS[bought.version] is None:
             return None

@@ -31,6 +31,7 @@ from services.ledger.handle import Outcome, decide_batch
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
+from tests.simulation.social_book import SOCIAL
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +51,7 @@ def document(version: str) -> dict[str, Any]:
         },
         "expiry": {"months": 1},
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
+        **SOCIAL[version],
     }
     if version == "v2":
         del ledger["expiry"]
@@ -114,6 +116,8 @@ class RealBook:
         assert again.members == {key: replace(m, purchases={}) for key, m in self.book.members.items()}
         assert again.programs == self.book.programs
         assert again.identifiers == self.book.identifiers
+        assert again.referrals == self.book.referrals
+        assert again.budgets == self.book.budgets
         last = genesis(0)
         for number, row in enumerate(self.rows, 1):
             (

@@ -10,9 +10,12 @@ import pytest
 
 from services.common.errors import Refusal
 from services.ledger.domain import decide
-from tests.unit.ledger_mistakes import TABLES, Changes, Table
+from tests.unit.ledger_mistakes import TABLES as LEDGER_TABLES
+from tests.unit.ledger_mistakes import Changes, Table
+from tests.unit.social_mistakes import TABLES as SOCIAL_TABLES
 
 DOC = Path(__file__).parents[2] / "docs" / "refusals.md"
+TABLES = (*LEDGER_TABLES, *SOCIAL_TABLES)
 LEDGER = Path(decide.__file__).parents[1]
 
 
