@@ -92,8 +92,7 @@ async def assembled(
 
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
-                how_far = await progress(session, SERVICE)
-                return {"ready": True, **how_far, "rewards_owed": await count_owed(session)}
+                return {**await progress(session, SERVICE), "rewards_owed": await count_owed(session)}
 
         app = create_app(Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))

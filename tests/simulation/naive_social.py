@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation.naive_ledger import EXCLUDED, Account, Bought, Credit, NaiveLedger, Refused
 
-BUDGET = {"v1": 60, "v2": 200}
+BUDGET = {"v1": 14, "v2": 150}
 """Points of the one campaign, by version."""
 KINDS: dict[str, dict[str, Any]] = {
     "review": {"points": 10, "once_per": "content", "caps": {"day": 1, "month": 3}},

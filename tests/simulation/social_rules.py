@@ -41,6 +41,15 @@ class SocialRules:
             lambda: self.social.interact(member, kind, content, at, real.WALL),
         )
 
+    @rule(data=st.data(), content=contents, hours=st.integers(0, 12))
+    def interact_again(self, data: st.DataObject, content: str, hours: int) -> None:
+        """Near an award that was given, where caps are met."""
+        given = [award for award in self.social.awards if award.what in KINDS]
+        if given:
+            award = data.draw(st.sampled_from(given))
+            later = int((award.at - self.at(0)).total_seconds()) // 3_600 + hours
+            self.interact(self.next_id(), award.member, award.what, content, later)
+
     @rule(referee=people, referrer=people, later=hours)
     def refer(self, referee: str, referrer: str, later: int) -> None:
         at = self.at(later)
