@@ -60,17 +60,17 @@ SOCIAL: dict[str, Any] = {
     **DOCUMENT,
     "ledger": {
         **DOCUMENT["ledger"],
-        "campaigns": [{"id": "summer", "budget": 1_000}],
+        "campaigns": [{"id": "welcome", "budget": 1_000}],
         "interactions": [
             {"kind": "review", "points": 10, "once_per": "content", "caps": {"month": 3}},
-            {"kind": "photo", "points": 100, "campaign": "summer"},
+            {"kind": "photo", "points": 100, "campaign": "welcome"},
         ],
         "referrals": {
             "minimum": 2_000,
             "referrer": {"points": 500},
             "referee": {"points": 200, "task": "bind_phone"},
             "caps": {"month": 5},
-            "campaign": "summer",
+            "campaign": "welcome",
         },
     },
 }

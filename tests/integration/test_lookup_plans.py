@@ -19,7 +19,6 @@ MODULES = (
     "ledger.store",
     "ledger.project",
     "ledger.social_store",
-    "ledger.referral_rewards",
     "tiering.store",
     "rewards.store",
     "rewards.project",
