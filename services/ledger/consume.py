@@ -101,7 +101,9 @@ def _referral(
     wire.bounded(message.step, "step")
     wire.bounded(message.task, "task")
     # A task is the referee's own. Whoever referred goes no further in clear than the referee does.
-    message.referrer = identifiers.reference(message.referrer) if message.step == "registered" else ""
+    message.referrer = (
+        identifiers.reference(message.referrer, "referrer") if message.step == "registered" else ""
+    )
     digest = sha256(wire.bare(message)).digest()
     cause = Cause(f"{message.program}/referral", wire.required_id(message.id, "id"), digest)
     return RecordReferral(

@@ -52,7 +52,7 @@ class Identifiers:
         """HMAC-SHA-256 of `kind:value`."""
         return hmac.digest(self._key, f"{kind}:{value}".encode(), "sha256")
 
-    def reference(self, member: str) -> str:
+    def reference(self, member: str, field: str = "member") -> str:
         """A member reference without clear identifiers: a member id, or `kind:<hex of the hash>`.
 
         Raises:
@@ -63,7 +63,7 @@ class Identifiers:
         match = IDENTIFIER.fullmatch(member)
         if match is None:
             raise Undecodable(
-                "member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
+                f"{field} is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
             )
         return f"{match[1]}:{self.digest(match[1], match[2]).hex()}"
 
