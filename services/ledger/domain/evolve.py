@@ -52,7 +52,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
             return
-        case ActivityRejected() | InteractionRecorded() | AwardWithheld():
+        case ActivityRejected():
             return
         case MemberEnrolled():
             id_ = decided.member or ""
@@ -106,6 +106,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+        case InteractionRecorded() | AwardWithheld():
+            pass
         case PointsAwarded():
             awards.awarded(book, member, event, decided, position)
         case ReferralRegistered():
