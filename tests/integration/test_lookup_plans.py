@@ -17,6 +17,7 @@ from tests.integration.ledger_rows import fresh_database, service_role
 
 MODULES = (
     "ledger.store",
+    "ledger.counting",
     "ledger.project",
     "ledger.social_store",
     "tiering.store",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 
@@ -14,7 +15,7 @@ from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.social_tables import check_budgets
-from tests.integration.ledger_rows import CHAINS, NOON, SOCIAL, Ledger, member_on, service_role
+from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, SOCIAL, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -26,6 +27,20 @@ RELAYED = (
     "UPDATE relay_positions AS r SET position = h.position FROM chain_heads AS h WHERE h.chain = r.chain"
 )
 MEMBERS_EACH = 3
+COUNTING: dict[str, Any] = {
+    **DOCUMENT,
+    "program": "counting",
+    "ledger": {
+        **DOCUMENT["ledger"],
+        "earning": {
+            "points_per_unit": "0.7",
+            "rounding": "carry",
+            "rules": [{"id": "second", "when": {"visits": {"every": 2}}, "earn": {"points_per_visit": 5}}],
+            "caps": {"day": 10, "month": 20, "lifetime": 30},
+        },
+    },
+}
+"""A program that counts all that can be counted."""
 
 
 @asynccontextmanager
@@ -33,9 +48,11 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
     """Members on every chain, each with accruals, debt, holds in every state, tiers, returns, expiries, refusals."""
     async with service_role("ledger", owner_url) as url, Ledger.open(url) as ledger:
         await ledger.activate(SOCIAL)
+        await ledger.activate(COUNTING)
         for chain in range(CHAINS):
             for number in range(MEMBERS_EACH):
                 await _live(ledger, member_on(chain, number))
+            await _count(ledger, member_on(chain, MEMBERS_EACH))
         for chain in range(CHAINS):
             # Somebody else's purchase under an id that was used, and an identifier that nobody is known by.
             member = member_on(chain)
@@ -91,6 +108,15 @@ async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
         await ledger.take(reward)
     await ledger.take(ledger.referral(f"{friend}-t", friend, task="bind_phone"))
     await ledger.take(ledger.interaction(f"{referrer}-p", "photo", member=referrer))
+
+
+async def _count(ledger: Ledger, member: str) -> None:
+    """What a member of the program that counts does."""
+    for number, day in enumerate((0, 0, 1, 40)):
+        told = ledger.purchase(
+            f"{member}-c{number}", 1_001, member=member, program="counting", at=NOON + day * DAY
+        )
+        await ledger.take(told)
 
 
 async def look(connection: asyncpg.Connection) -> Report:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation.naive_ledger import EXCLUDED, Account, Bought, Credit, NaiveLedger, Refused
 
-BUDGET = {"v1": 14, "v2": 150}
+BUDGET = {"v1": 14, "v2": 150, "v3": 90}
 """Points of the one campaign, by version."""
 KINDS: dict[str, dict[str, Any]] = {
     "review": {"points": 10, "once_per": "content", "caps": {"day": 1, "month": 3}},
@@ -19,6 +19,7 @@ KINDS: dict[str, dict[str, Any]] = {
 REFERRAL: dict[str, dict[str, Any]] = {
     "v1": {"minimum": 5_000, "referrer": 50, "referee": 20, "task": "bind_phone", "caps": {"month": 1}},
     "v2": {"minimum": 0, "referrer": 0, "referee": 30, "task": "", "caps": {}},
+    "v3": {"minimum": 1_000, "referrer": 30, "referee": 10, "task": "", "caps": {"ever": 2}},
 }
 SAME: dict[str, Callable[[datetime], Any]] = {
     "day": lambda at: at.date(),

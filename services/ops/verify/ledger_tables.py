@@ -148,6 +148,10 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _counters(state: LedgerState) -> Told:
+    return state.counters
+
+
 def _programs(state: LedgerState) -> Told:
     return {(program,): told for program, told in state.programs.items()}
 
@@ -172,6 +176,7 @@ PROJECTIONS = (
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
     ),
+    Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions

@@ -52,6 +52,11 @@ CREATE TABLE settlements (
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
+CREATE TABLE counters (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
+    value numeric NOT NULL CONSTRAINT counter_is_not_negative CHECK (value >= 0), position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, counter)
+) WITH (fillfactor = 70);
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -85,8 +90,8 @@ CREATE INDEX referrals_owed ON referrals (chain, program, member) WHERE owed_sid
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "programs",
-    "program_versions", "award_counts", "budgets", "referrals",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "counters", "identifiers",
+    "programs", "program_versions", "award_counts", "budgets", "referrals",
 )  # fmt: skip
 
 
