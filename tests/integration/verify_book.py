@@ -15,7 +15,16 @@ from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.social_tables import check_budgets
-from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, SOCIAL, Ledger, member_on, service_role
+from tests.integration.ledger_rows import (
+    CHAINS,
+    DOCUMENT,
+    NOON,
+    SOCIAL,
+    WINDOWED,
+    Ledger,
+    member_on,
+    service_role,
+)
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -60,6 +69,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
             await _recommend(ledger, member, chain)
         await ledger.advance(NOON + 400 * DAY)
+        await _live_in_the_club(ledger)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
@@ -108,6 +118,19 @@ async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
         await ledger.take(reward)
     await ledger.take(ledger.referral(f"{friend}-t", friend, task="bind_phone"))
     await ledger.take(ledger.interaction(f"{referrer}-p", "photo", member=referrer))
+
+
+async def _live_in_the_club(ledger: Ledger) -> None:
+    """A program with a return window, whose points lapse: on every chain, for one who stays and one who does not."""
+    await ledger.activate({**WINDOWED, "program": "club"})
+    for chain in range(CHAINS):
+        for n, days in enumerate((0, 19)):
+            member, at = member_on(chain, n), NOON + days * DAY
+            await ledger.take(ledger.purchase(f"{member}-c", 5_000, member=member, at=at, program="club"))
+    await ledger.advance(NOON + 40 * DAY, "club")
+    for chain in range(CHAINS):
+        member, at = member_on(chain, 1), NOON + 40 * DAY
+        await ledger.take(ledger.purchase(f"{member}-d", 5_000, member=member, at=at, program="club"))
 
 
 async def _count(ledger: Ledger, member: str) -> None:

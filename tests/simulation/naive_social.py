@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.simulation.naive_ledger import EXCLUDED, Account, Bought, Credit, NaiveLedger, Refused
+from tests.simulation import naive_lots
+from tests.simulation.naive_ledger import EXCLUDED, Account, Credit, NaiveLedger, Refused
+from tests.simulation.naive_lots import RULES
 
-BUDGET = {"v1": 14, "v2": 150, "v3": 90}
+BUDGET = {**dict.fromkeys(RULES, 90), "v1": 14, "v2": 150}
 """Points of the one campaign, by version."""
 KINDS: dict[str, dict[str, Any]] = {
     "review": {"points": 10, "once_per": "content", "caps": {"day": 1, "month": 3}},
     "share": {"points": 7, "once_per": "week", "campaign": True},
     "like": {"points": 1},
 }
+_FRIENDS: dict[str, Any] = {"minimum": 1_000, "referrer": 30, "referee": 10, "task": "", "caps": {"ever": 2}}
 REFERRAL: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(RULES, _FRIENDS),
     "v1": {"minimum": 5_000, "referrer": 50, "referee": 20, "task": "bind_phone", "caps": {"month": 1}},
     "v2": {"minimum": 0, "referrer": 0, "referee": 30, "task": "", "caps": {}},
-    "v3": {"minimum": 1_000, "referrer": 30, "referee": 10, "task": "", "caps": {"ever": 2}},
 }
 SAME: dict[str, Callable[[datetime], Any]] = {
     "day": lambda at: at.date(),
@@ -160,5 +163,9 @@ class NaiveSocial:
         repaid = min(points, account.debt)
         account.debt -= repaid
         self.ledger.count += 1
-        expiry = self.ledger.expiry(Bought(at, self.ledger.version, []))
-        account.credits.append(Credit(self.ledger.count, points - repaid, expiry, ""))
+        version = self.ledger.version
+        account.credits.append(
+            Credit(self.ledger.count, points - repaid, naive_lots.expiry(version, at), "", None)
+        )
+        if account.lapses is None:
+            account.lapses = naive_lots.lapse(version, "points", at, None)

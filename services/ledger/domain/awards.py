@@ -5,11 +5,11 @@ Interactions and referrals are rewarded alike; what differs is what makes them d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.ledger.domain import budgets, earning
+from services.ledger.domain import budgets, earning, inactivity
 from services.ledger.domain.book import Book, Lot, Member
 from services.ledger.domain.events import AwardWithheld, Decided, PointsAwarded
 from services.ledger.domain.program import Program
@@ -42,6 +42,16 @@ def slots_of(program: Program, counts_as: str, at: datetime, content: str = "") 
     if content:
         slots["content"] = f"{counts_as}/content/{content}"
     return slots
+
+
+def give(book: Book, program: Program, member: Member, due: Due, at: datetime) -> Iterator[Decided]:
+    """The award or why there is none; where points lapse with inactivity, first points begin the count."""
+    decided = decide_award(book, program, member, due, at)
+    yield decided
+    if isinstance(decided.event, PointsAwarded):
+        for begun in inactivity.begin(program, member, at):
+            begun.chain = member.chain
+            yield begun
 
 
 def decide_award(book: Book, program: Program, member: Member, due: Due, at: datetime) -> Decided:
@@ -84,5 +94,6 @@ def awarded(book: Book, member: Member, event: PointsAwarded, decided: Decided, 
     amount = event.points - event.debt_repaid
     if amount:
         lot = Lot(position, amount, amount, 0, decided.occurred_at, event.expires_at, "")
+        book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)

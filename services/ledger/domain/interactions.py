@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.common.errors import Refusal
-from services.ledger.domain.awards import Due, decide_award, withheld
+from services.ledger.domain.awards import Due, give, withheld
 from services.ledger.domain.book import Book
 from services.ledger.domain.checks import active_program, check_can_enrol, check_time
 from services.ledger.domain.commands import RecordInteraction
@@ -41,7 +41,7 @@ def record_interaction(book: Book, command: RecordInteraction) -> Iterator[Decid
     if rule is None:
         yield withheld(member, due, at, "not_running")
     else:
-        yield decide_award(book, program, member, due, at)
+        yield from give(book, program, member, due, at)
 
 
 def rule_of(program: Program, command: RecordInteraction) -> InteractionRule | None:

@@ -6,6 +6,7 @@ from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
     HoldCaptured,
+    MemberLapsed,
     PointsAccrued,
     PointsAwarded,
     PointsClawedBack,
@@ -44,6 +45,9 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [
                 (member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations
             ]
+        case MemberLapsed():
+            account = member_account(member)
+            return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
     return []

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from services.common.errors import Refusal
 from services.ledger.domain import earning
-from services.ledger.domain.awards import Due, decide_award, withheld
+from services.ledger.domain.awards import Due, give, withheld
 from services.ledger.domain.book import Book, Member, Referral
 from services.ledger.domain.checks import active_program, check_can_enrol, check_time, enrolled_member
 from services.ledger.domain.commands import Purchase, RecordReferral, RewardReferral
@@ -149,7 +149,7 @@ def reward_referral(book: Book, command: RewardReferral) -> Iterator[Decided]:
         elif rules is None or not due.points:
             yield withheld(member, due, at, "not_running")
         else:
-            yield decide_award(book, program, member, due, at)
+            yield from give(book, program, member, due, at)
 
 
 def _due(rules: ReferralRules | None, referral: Referral, side: str) -> Due:
