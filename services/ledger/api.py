@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, programs
+from services.ledger.routes import activities, holds, members, programs, social
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -30,10 +30,15 @@ STATUS_OF = {
     "exists_with_different_ttl": 409,
     "exists_with_different_final": 409,
     "clock_not_ours": 409,
+    "referral_unknown": 404,
+    "already_referred": 409,
+    "referee_not_new": 409,
+    "referral_loop": 409,
+    "task_repeated": 409,
     "idempotency_key_mismatch": 400,
 }
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds):
+for part in (programs, members, activities, social, holds):
     router.include_router(part.router)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads
+from services.ledger import payloads, social_views
 from services.ledger.domain import events as e
 from services.ledger.domain.earning import explain
 from services.ledger.store import Programs
@@ -31,6 +31,7 @@ STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
     "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
+    *social_views.TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
@@ -266,7 +267,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.IdentifiersLinked():
             kinds = [kind for kind, _ in event.identifiers]
             return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
-    return 0, type(event).__name__, {}
+    return social_views.describe(event)
 
 
 async def group(

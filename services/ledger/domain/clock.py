@@ -13,7 +13,9 @@ from services.ledger.domain.commands import (
     AdvanceClock,
     Cause,
     Command,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
 )
 from services.ledger.domain.events import (
@@ -49,6 +51,8 @@ def new_day(book: Book, command: Command) -> datetime | None:
         occurred_at = command.purchase.occurred_at
     elif isinstance(command, RecordReturn):
         occurred_at = command.activity.occurred_at
+    elif isinstance(command, (RecordInteraction, RecordReferral)):
+        occurred_at = command.occurred_at
     else:
         return None
     state = book.programs.get((command.chain, command.program))

@@ -15,6 +15,7 @@ from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earn
 from services.ledger.domain.expiry import Expiry, read_expiry
 from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
+from services.ledger.domain.social_rules import SocialRules, parse_social
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -77,6 +78,7 @@ class Program:
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
     returns: ReturnRules
+    social: SocialRules
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -84,7 +86,10 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns")
+    ledger.only(
+        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
+        "interactions", "referrals",
+    )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -123,6 +128,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
         returns=read_returns(ledger.section("returns", optional=True)),
+        social=parse_social(ledger),
     )
 
 

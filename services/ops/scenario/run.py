@@ -160,7 +160,7 @@ class ScenarioRun:
                 await self._send(activity, step.via)
 
     def _activity(self, index: int, step: model.Step) -> Activity | None:
-        happens = step.enroll or step.purchase or step.return_
+        happens = step.enroll or step.purchase or step.return_ or step.interaction or step.referral
         if happens is None:
             return None
         at = self._now.at
@@ -172,6 +172,10 @@ class ScenarioRun:
             self._now.members_of_purchases[step.purchase.id] = step.purchase.member
             currency = str(self._document.get("ledger", {}).get("currency", ""))
             return activities.purchase(step.purchase, self._program, at, currency)
+        if step.interaction is not None:
+            return activities.interaction(step.interaction, self._program, at)
+        if step.referral is not None:
+            return activities.referral(step.referral, self._program, at)
         assert step.return_ is not None  # noqa: S101  the only one left
         member = step.return_.member or self._now.members_of_purchases.get(step.return_.of)
         if member is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
 from services.ops.verify.ledger_journal import POINTS
 from services.ops.verify.ledger_state import LedgerState
@@ -44,6 +45,7 @@ async def check_tables(
         await _compare(connection, chain, projection, state, found)
     _check_zero(chain, state, found)
     await _check_identifiers(connection, chain, chains, state, found)
+    found.report.given.update(state.budgets)
 
 
 async def _compare(
@@ -204,6 +206,8 @@ PROJECTIONS = (
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
     ),
+    Projection("award_counts", ("program", "member", "slot"), ("awards",), social_tables.award_counts),
+    Projection("referrals", ("program", "member"), social_tables.REFERRAL_COLUMNS, social_tables.referrals),
 )  # fmt: skip
 
 
