@@ -64,9 +64,15 @@ accounts = Table(
     Column("posted", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("debt", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("lapses_at", DateTime(timezone=True)),
     CheckConstraint("held >= 0", name="account_held_is_not_negative"),
     CheckConstraint("debt >= 0", name="account_debt_is_not_negative"),
-    CheckConstraint("posted + debt >= held", name="account_holds_what_it_has"),
+    CheckConstraint("pending >= 0", name="account_pending_is_not_negative"),
+    CheckConstraint("posted + debt >= held + pending", name="account_holds_what_it_has"),
+    Index(
+        "accounts_lapsing", "chain", "program", "lapses_at", postgresql_where=text("lapses_at IS NOT NULL")
+    ),
 )
 
 lots = Table(
@@ -82,8 +88,17 @@ lots = Table(
     Column("earned_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("purchase", Text, nullable=False),
+    Column("matures_at", DateTime(timezone=True)),
     CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
+    CheckConstraint("matures_at IS NULL OR held = 0", name="lot_holds_mature_points"),
     Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
+    Index(
+        "lots_pending",
+        "chain",
+        "program",
+        "matures_at",
+        postgresql_where=text("matures_at IS NOT NULL AND remaining > 0"),
+    ),
 )
 
 holds = Table(
@@ -100,7 +115,11 @@ holds = Table(
     Column("state", Text, nullable=False),
     Column("allocation_lots", ARRAY(BigInteger), nullable=False),
     Column("allocation_points", ARRAY(BigInteger), nullable=False),
+    Column("spent_lots", ARRAY(BigInteger), nullable=False),
+    Column("spent_points", ARRAY(BigInteger), nullable=False),
+    Column("refunded", BigInteger, nullable=False),
     CheckConstraint("amount > 0 AND 0 <= captured AND captured <= amount", name="hold_adds_up"),
+    CheckConstraint("0 <= refunded AND refunded <= captured", name="hold_gives_back_what_was_spent"),
     Index("holds_open", "chain", "program", "member", "hold", postgresql_where=text("state = 'open'")),
     Index("holds_due", "chain", "program", "expires_at", postgresql_where=text("state = 'open'")),
 )
@@ -115,6 +134,17 @@ settlements = Table(
     Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
+)
+
+parked_returns = Table(
+    "parked_returns",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("return_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
 )
 
 counters = Table(
@@ -158,6 +188,43 @@ program_versions = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+award_counts = Table(
+    "award_counts",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("awards", BigInteger, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("campaign", Text, primary_key=True),
+    Column("given", BigInteger, nullable=False),
+    CheckConstraint("given >= 0", name="budget_given_is_not_negative"),
+)
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("referral", Text, nullable=False),
+    Column("referrer", Text, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("qualified_at", DateTime(timezone=True)),
+    Column("tasks", ARRAY(Text), nullable=False),
+    Column("owed_sides", ARRAY(Text), nullable=False),
+    Column("owed_since", ARRAY(DateTime(timezone=True)), nullable=False),
+    CheckConstraint("member <> referrer", name="referral_is_of_another"),
+    Index("referrals_owed", "chain", "program", "member", postgresql_where=text("owed_sides <> '{}'")),
+)
+
 APPEND_ONLY = ("postings",)
 PROJECTIONS = (
     "members",
@@ -165,9 +232,13 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "parked_returns",
     "counters",
     "identifiers",
     "programs",
     "program_versions",
+    "award_counts",
+    "budgets",
+    "referrals",
 )
 """What replay throws away and rebuilds from the journal."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads
+from services.ledger import payloads, social_views
 from services.ledger.domain import events as e
 from services.ledger.domain.earning import explain
 from services.ledger.store import Programs
@@ -29,14 +29,17 @@ from services.ledger.tables import (
 
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
-    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked",
+    "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
+    "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
+    *social_views.TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
 
-def balance(posted: int, held: int, debt: int) -> dict[str, int]:
+def balance(posted: int, held: int, debt: int, pending: int) -> dict[str, int]:
     """A balance as it is shown; `available` is what can be spent, never below zero."""
-    return {"available": max(0, posted - held), "posted": posted, "held": held, "debt": debt}
+    available = max(0, posted - held - pending)
+    return {"available": available, "posted": posted, "held": held, "debt": debt, "pending": pending}
 
 
 async def member(connection: AsyncConnection, chain: int, program: str, member_id: str) -> dict[str, Any]:
@@ -47,7 +50,15 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         members.c.member == accounts.c.member,
     )
     query = (
-        select(members, accounts.c.posted, accounts.c.held, accounts.c.debt, programs.c.clock_at)
+        select(
+            members,
+            accounts.c.posted,
+            accounts.c.held,
+            accounts.c.debt,
+            accounts.c.pending,
+            accounts.c.lapses_at,
+            programs.c.clock_at,
+        )
         .join(accounts, key)
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
@@ -60,7 +71,8 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "member": member_id,
         "enrolled_at": row["enrolled_at"].isoformat(),
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
-        "points": balance(row["posted"], row["held"], row["debt"]),
+        "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
+        "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
 
@@ -194,6 +206,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "purchase": event.purchase,
                 "tier": event.tier,
                 "expires_at": expires_at,
+                "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
             }
             return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
@@ -209,7 +222,16 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             why = "return" if event.reason == "return" else "tier"
             text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
-            return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
+            text += f", {event.forgiven} more forgiven" if event.forgiven else ""
+            details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
+            return -event.points, text, details
+        case e.ReturnParked():
+            a = event.activity
+            text = f"return {a.id} waits for purchase {a.of}"
+            return 0, text, {"return": a.id, "purchase": a.of}
+        case e.ParkedReturnRefused():
+            text = f"return {event.id} does not fit purchase {event.of}: {event.detail}"
+            return 0, text, {"return": event.id, "purchase": event.of, "code": event.code}
         case e.HoldPlaced():
             return (
                 0,
@@ -225,8 +247,19 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.HoldReleased():
             text = f"hold of {event.amount} points for order {event.order} {event.reason}"
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
+        case e.SpendRefunded():
+            text = f"{event.amount} points spent on order {event.order} given back"
+            text += f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
+            return event.amount, text, {"refund": event.refund, "order": event.order, "left": event.left}
+        case e.LotsReinstated():
+            until = event.until.isoformat()
+            return 0, f"points past their day live on until {until}", {"lots": event.lots, "until": until}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
+        case e.PointsMatured():
+            return 0, f"{event.points} points can be spent from now on", {"lot": event.lot}
+        case e.MemberLapsed():
+            return -event.points, f"{event.points} points expired after long inactivity", {}
         case e.TierAssigned():
             return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
         case e.MemberEnrolled():
@@ -234,7 +267,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.IdentifiersLinked():
             kinds = [kind for kind, _ in event.identifiers]
             return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
-    return 0, type(event).__name__, {}
+    return social_views.describe(event)
 
 
 async def group(
@@ -287,8 +320,8 @@ async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any
 
 async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]:
     """A program's points, summed over its postings."""
-    by_account = {
-        account: (
+    sums = [
+        (
             select(func.coalesce(func.sum(postings.c.amount), 0))
             .where(postings.c.program == program_id, column == account)
             .scalar_subquery()
@@ -298,11 +331,13 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
             ("redeemed", postings.c.credit),
             ("breakage", postings.c.credit),
             ("clawed_back", postings.c.credit),
+            ("redeemed", postings.c.debit),
         )
-    }
+    ]
     count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
-    row = (await connection.execute(select(count, *by_account.values()))).one()
-    enrolled, issued, spent, expired, clawed_back = (int(value) for value in row)
+    row = (await connection.execute(select(count, *sums))).one()
+    enrolled, issued, redeemed, expired, clawed_back, given_back = (int(value) for value in row)
+    spent = redeemed - given_back
     return {
         "program": program_id,
         "members": enrolled,

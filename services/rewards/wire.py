@@ -28,11 +28,15 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.ClockAdvanced,
         ledger.MemberEnrolled,
         ledger.PointsAccrued,
+        ledger.PointsAwarded,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
+        ledger.PointsMatured,
+        ledger.MemberLapsed,
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
+        ledger.SpendRefunded,
     )
 }
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
@@ -46,16 +50,25 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
         case _ if message is None:
             return None
         case "PointsAccrued":
+            pending = message.points - message.debt_repaid if message.HasField("matures_at") else 0
+            return facts.PointsMoved(message.points, pending)
+        case "PointsClawedBack" | "PointsExpired" | "MemberLapsed":
+            return facts.PointsMoved(-message.points, -message.pending)
+        case "PointsAwarded":
             return facts.PointsMoved(message.points)
-        case "PointsClawedBack" | "PointsExpired":
-            return facts.PointsMoved(-message.points)
+        case "PointsMatured":
+            return facts.PointsMatured(message.points)
+        case "SpendRefunded":
+            return facts.PointsMoved(message.amount)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":
             return facts.HoldPlaced(message.hold, message.order, message.amount, time_of(message.expires_at))
         case "HoldCaptured":
             held = message.amount + sum(part.amount for part in message.released)
-            return facts.HoldCaptured(message.hold, message.order, message.amount, held)
+            return facts.HoldCaptured(
+                message.hold, message.order, message.amount, held, final=message.left == 0
+            )
         case "HoldReleased":
             return facts.HoldReleased(
                 message.hold, message.order, message.amount, message.reason == "expired"

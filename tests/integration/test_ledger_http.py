@@ -70,7 +70,7 @@ async def test_a_till_prints_what_a_purchase_earned_and_the_same_again(
     assert (first.status_code, again.status_code) == (201, 200)
     body = first.json()
     assert (body["points"], body["member"], body["tier"], body["duplicate"]) == (100, member, "", False)
-    assert body["balance"] == {"available": 100, "posted": 100, "held": 0, "debt": 0}
+    assert body["balance"] == {"available": 100, "posted": 100, "held": 0, "debt": 0, "pending": 0}
     assert [rule["rule"] for rule in body["rules"]] == ["base", "rounding floor"]
     assert body["expires_at"] == "2027-01-05T12:00:00+00:00"
     assert again.json() == {**body, "duplicate": True}
@@ -88,7 +88,7 @@ async def test_a_return_says_what_went_back_and_what_is_owed(ops: httpx.AsyncCli
     for duplicate in (False, True):
         answer = (await ops.post(f"{GROCER}/returns", json=body)).json()
         assert (answer["points"], answer["debt"], answer["duplicate"]) == (100, 70, duplicate)
-        assert answer["balance"] == {"available": 0, "posted": -70, "held": 0, "debt": 70}
+        assert answer["balance"] == {"available": 0, "posted": -70, "held": 0, "debt": 70, "pending": 0}
 
 
 async def test_a_checkout_holds_captures_and_releases_and_may_repeat_every_step(
@@ -371,10 +371,15 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("POST", "/purchases", purchase("scoped", member="scoped"), {"ops", "pos"}),
     ("POST", "/returns", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "of": "x",
                           "lines": [{"line": 1, "quantity": 1}]}, {"ops", "pos"}),
+    ("POST", "/interactions", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                               "kind": "review"}, {"ops", "pos", "checkout"}),
+    ("POST", "/referrals", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                            "step": "task", "task": "x"}, {"ops", "pos", "checkout"}),
     ("POST", "/members/scoped/holds", {"order": "o", "amount": 1}, {"ops", "checkout"}),
     ("GET", "/members/scoped/holds/h", None, {"ops", "audit", "checkout", "member"}),
     ("POST", "/members/scoped/holds/h/capture", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/holds/h/release", {}, {"ops", "checkout"}),
+    ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
 ]  # fmt: skip
 
 
@@ -392,7 +397,13 @@ async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, 
 def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
     prefix = "/v1/programs/{program}"
     there = {
-        (method.upper(), path.removeprefix(prefix).replace("{member}", "scoped").replace("{hold}", "h"))
+        (
+            method.upper(),
+            path.removeprefix(prefix)
+            .replace("{member}", "scoped")
+            .replace("{hold}", "h")
+            .replace("{order}", "o"),
+        )
         for path, methods in ledger.app.openapi()["paths"].items()
         for method in methods
         if path.startswith("/v1/")

@@ -142,14 +142,18 @@ WRONG = (
     "INSERT INTO journal VALUES (0, 1, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', 'short')",
     "INSERT INTO postings VALUES (0, 1, 0, 'g', 'a', 'b', 'points', 0, NULL)",
     "INSERT INTO postings VALUES (0, 1, 0, 'g', 'a', 'a', 'points', 1, NULL)",
-    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 11, 0)",
-    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, -1, 0)",
-    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, -1)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 11, 0, 0)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, -1, 0, 0)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, -1, 0)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, 0, -1)",
+    "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 5, 0, 6)",
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 11, 0, now(), NULL, 'p')",
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 6, now(), NULL, 'p')",
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p')",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}')",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 1, now(), NULL, 'p', now())",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 6)",
 )
 
 

@@ -6,22 +6,23 @@ through all of them each time. The state machine holds the real book against it.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from tests.simulation import naive_earning
+from tests.simulation import naive_earning, naive_holds, naive_lots
 from tests.simulation.naive_earning import Counts
+from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
-"""Points for a yen, by version (no minor units: exact rates are easy to read)."""
-MONTHS = {"v1": 1, "v2": None, "v3": 1}
-"""Months until points expire, by version."""
+"""Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
+KEEPS_RETURNS, FORGIVES = ("v2",), ("v2",)
+"""Versions that keep a return without its purchase, and that forgive what is spent already."""
 EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
 
@@ -36,6 +37,7 @@ class Credit:
     left: int
     expires: datetime | None
     purchase: str
+    matures: datetime | None
     held: int = 0
 
     @property
@@ -64,7 +66,7 @@ class Bought:
             return self._owed_by_rules(tier, self.counts)
         earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
         whole = sum(yen for _, _, yen in earning)
-        total = int(whole * RATES[self.version] * TIERS[tier])
+        total = int(whole * RATES.get(self.version, RATES["v1"]) * TIERS[tier])
         kept, so_far = 0, 0
         for number, units, yen in earning:
             if whole == 0:
@@ -95,14 +97,6 @@ class Bought:
         return kept
 
 
-@dataclass
-class Hold:
-    amount: int
-    ends: datetime
-    parts: list[tuple[Credit, int]]
-    state: str = "open"
-
-
 class Account:
     """One member."""
 
@@ -112,6 +106,9 @@ class Account:
         self.bought: dict[str, Bought] = {}
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
+        self.lapses: datetime | None = None
+        self.parked: dict[str, list[dict[int, int]]] = {}
+        """Units by line of returns by the purchase that they wait for."""
         self.carry = Fraction(0)
         self.earned: Counter[str] = Counter()
         """Points by day, month and altogether, of purchases under the version that has caps."""
@@ -119,6 +116,10 @@ class Account:
     @property
     def posted(self) -> int:
         return sum(credit.left for credit in self.credits) - self.debt
+
+    @property
+    def pending(self) -> int:
+        return sum(credit.left for credit in self.credits if credit.matures is not None)
 
     @property
     def held(self) -> int:
@@ -145,8 +146,8 @@ class NaiveLedger:
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
     ) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         account = self.members.setdefault(member, Account())
         bought = Bought(at, self.version, lines)
         periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
@@ -159,13 +160,24 @@ class NaiveLedger:
             worths = bought.worths(account.tier(at), bought.counts)
             _, account.carry = naive_earning.points(worths, bought.counts)
             account.earned.update(dict.fromkeys(periods.values(), bought.given))
+        account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
+        for units in account.parked.pop(id_, []):
+            with suppress(Refused):
+                self._back(account, id_, units, at)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
-        account = self._account(member)
-        if of not in account.bought:
-            raise Refused("purchase_unknown")
+        self.refuse_future(at, wall)
+        self.new_day(at)
+        kept = self.version in KEEPS_RETURNS
+        account = self.members.setdefault(member, Account()) if kept else self._account(member)
+        if of in account.bought:
+            self._back(account, of, units, at)
+        elif not kept:
+            raise Refused("purchase_unknown" if of else "return_without_purchase")
+        elif of:
+            account.parked.setdefault(of, []).append(units)
+
+    def _back(self, account: Account, of: str, units: dict[int, int], at: datetime) -> None:
         bought = account.bought[of]
         if any(number > len(bought.lines) for number in units):
             raise Refused("line_unknown")
@@ -173,33 +185,51 @@ class NaiveLedger:
             raise Refused("quantity_exceeds_purchase")
         for number, count in units.items():
             bought.back[number] = bought.back.get(number, 0) + count
-        self._settle(account, of)
+        self._settle(account, of, forgives=bought.version in FORGIVES)
+        account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
-    def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
+    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
         account = self._account(member)
+        lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
+        usable = [c for c in usable if c.matures is None and not lapsed]
         if amount > sum(credit.free for credit in usable) - account.debt:
             raise Refused("insufficient_points")
-        parts = []
+        parts: list[tuple[naive_holds.Credit, int]] = []
         for credit in sorted(usable, key=Credit.order):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
             parts.append((credit, part))
-        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts)
+        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
 
-    def capture(self, id_: str, member: str, amount: int | None) -> None:
+    def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
         hold = self._open(id_, member)
-        amount = hold.amount if amount is None else amount
-        if amount > hold.amount:
+        amount = hold.left if amount is None else amount
+        if amount > hold.left:
             raise Refused("amount_exceeds_hold")
-        for credit, points in hold.parts:
-            spent = min(points, amount)
-            amount -= spent
-            credit.left -= spent
-        self._end(hold, "captured")
+        naive_holds.capture(hold, amount)
+        account = self._account(member)
+        account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
+        if final or not hold.parts:
+            self._end(account, hold, "captured")
+
+    def refund(self, order: str, member: str, amount: int | None) -> None:
+        account = self._account(member)
+        holds = [hold for hold in account.holds.values() if hold.order == order and hold.captured]
+        spent = sum(len(hold.spent) for hold in holds)
+        if not holds:
+            raise Refused("order_unknown")
+        if not spent:
+            raise Refused("order_already_refunded")
+        if amount is not None and amount > spent:
+            raise Refused("amount_exceeds_spend")
+        given_back, days = spent if amount is None else amount, REINSTATE_DAYS.get(self.version)
+        account.debt = naive_holds.refund(holds, given_back, account.debt, self.clock, days)
+        if account.lapses is None:
+            account.lapses = naive_lots.lapse(self.version, "points", self.clock, None)
 
     def release(self, id_: str, member: str) -> None:
-        self._end(self._open(id_, member), "released")
+        self._end(self._account(member), self._open(id_, member), "released")
 
     def assign(self, member: str, tier: str, since: datetime) -> None:
         account = self._account(member)
@@ -215,13 +245,17 @@ class NaiveLedger:
         for account in self.members.values():
             for hold in account.holds.values():
                 if hold.state == "open" and hold.ends <= to:
-                    self._end(hold, "expired")
+                    self._end(account, hold, "expired")
+            for credit in account.credits:
+                if credit.matures is not None and credit.matures <= to:
+                    credit.matures = None
             self._drop(account.credits)
+            self._lapse(account)
 
-    def _new_day(self, at: datetime) -> None:
+    def new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
 
-    def _refuse_future(self, at: datetime, wall: datetime) -> None:
+    def refuse_future(self, at: datetime, wall: datetime) -> None:
         if at > max(wall, self.clock) + timedelta(hours=24):
             raise Refused("occurred_in_future")
 
@@ -245,19 +279,29 @@ class NaiveLedger:
             raise Refused("hold_expired")
         return hold
 
-    def _end(self, hold: Hold, state: str) -> None:
+    def _end(self, account: Account, hold: Hold, state: str) -> None:
         hold.state = state
         for credit, points in hold.parts:
             credit.held -= points
         self._drop([credit for credit, _ in hold.parts])
+        hold.parts = []
+        self._lapse(account)
 
-    def _drop(self, some: list[Credit]) -> None:
+    def _lapse(self, account: Account) -> None:
+        """Once the member's day has come, nothing is left but what is held; and the day with that."""
+        if account.lapses is not None and account.lapses <= self.clock:
+            for credit in account.credits:
+                credit.left = credit.held
+            if account.held == 0:
+                account.lapses = None
+
+    def _drop(self, some: Sequence[naive_holds.Credit]) -> None:
         """Points past their day that no hold protects are gone."""
         for credit in some:
             if credit.expires is not None and credit.expires <= self.clock:
                 credit.left = credit.held
 
-    def _settle(self, account: Account, id_: str) -> None:
+    def _settle(self, account: Account, id_: str, *, forgives: bool = False) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
         missing = bought.owed(account.tier(bought.at)) - bought.given
@@ -266,18 +310,14 @@ class NaiveLedger:
             repaid = min(missing, account.debt)
             account.debt -= repaid
             self.count += 1
-            account.credits.append(Credit(self.count, missing - repaid, self._expiry(bought), id_))
+            expires = naive_lots.expiry(bought.version, bought.at)
+            matures = naive_lots.maturity(bought.version, bought.at, self.clock)
+            account.credits.append(Credit(self.count, missing - repaid, expires, id_, matures))
+            if account.lapses is None:
+                account.lapses = naive_lots.lapse(self.version, "points", bought.at, None)
         first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
-        for credit in sorted(account.credits, key=lambda c: (first(c), *c.order())):
+        for credit in sorted(account.credits, key=lambda c: (first(c), c.matures is None, *c.order())):
             taken = min(credit.free, max(0, -missing))
             credit.left -= taken
             missing += taken
-        account.debt += max(0, -missing)
-
-    @staticmethod
-    def _expiry(bought: Bought) -> datetime | None:
-        """The same day and time a month on, or that month's last day."""
-        if MONTHS[bought.version] is None:
-            return None
-        year, month = bought.at.year + bought.at.month // 12, bought.at.month % 12 + 1
-        return bought.at.replace(year=year, month=month, day=min(bought.at.day, monthrange(year, month)[1]))
+        account.debt += 0 if forgives else max(0, -missing)

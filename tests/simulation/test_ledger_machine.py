@@ -19,7 +19,11 @@ from services.ledger.domain import lots
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
+from tests.simulation.hold_rules import HoldRules, code_again
 from tests.simulation.naive_ledger import NaiveLedger, Refused
+from tests.simulation.naive_lots import RULES
+from tests.simulation.naive_social import NaiveSocial
+from tests.simulation.social_rules import SocialRules
 
 EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
 STEPS = 50
@@ -37,13 +41,14 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(HoldRules, SocialRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.real = real.RealBook()
         self.naive = NaiveLedger(real.WALL)
+        self.social = NaiveSocial(self.naive)
         self.sent: list[tuple[Callable[[], Command], Outcome]] = []
         self.known: dict[tuple[str, str], tuple[Command, Outcome]] = {}
         self.number = 0
@@ -63,10 +68,15 @@ class LedgerMachine(RuleBasedStateMachine):
         at = self.at(later)
         self.both(
             lambda: real.purchase_of(id_, member, at, bought),
-            lambda: self.naive.purchase(id_, member, at, bought, real.WALL),
+            lambda: self.social.purchase(id_, member, at, bought, real.WALL),
         )
 
-    @rule(of=ids, member=members, later=hours, units=st.dictionaries(st.integers(1, 3), small, min_size=1))
+    @rule(
+        of=ids | st.just(""),
+        member=members,
+        later=hours,
+        units=st.dictionaries(st.integers(1, 3), small, min_size=1),
+    )
     def give_back(self, of: str, member: str, later: int, units: dict[int, int]) -> None:
         at, id_ = self.at(later), self.next_id()
         self.both(
@@ -83,7 +93,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
         self.both(
             lambda: real.hold_of(id_, member, amount, seconds),
-            lambda: self.naive.hold(id_, member, amount, seconds),
+            lambda: self.naive.hold(id_, real.order_of(id_), member, amount, seconds),
         )
 
     @rule(hold=hold_ids, member=members, amount=st.none() | st.integers(1, 300))
@@ -125,7 +135,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), end=st.sampled_from(["capture", "part", "release"]))
     def end_a_hold(self, data: st.DataObject, end: str) -> None:
         holds = [
-            (member, id_, hold.amount)
+            (member, id_, hold.left)
             for member, account in self.naive.members.items()
             for id_, hold in account.holds.items()
             if hold.state == "open"
@@ -163,6 +173,9 @@ class LedgerMachine(RuleBasedStateMachine):
         ends = [c.expires for c in account.credits if c.expires] + [
             hold.ends for hold in account.holds.values()
         ]
+        ends += [c.matures for c in account.credits if c.matures] + (
+            [account.lapses] if account.lapses else []
+        )
         last = account.tiers[-1][0] if account.tiers else real.EARLIEST
         begins = [bought.at for bought in account.bought.values() if bought.at >= last]
         if begins and data.draw(st.booleans()):
@@ -174,7 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
             to = data.draw(st.sampled_from(ends))
             self.unkeyed(lambda: self.real.advance(to), lambda: self.naive.advance(to))
 
-    @rule(version=st.sampled_from(["v1", "v2", "v3", "v3"]))
+    @rule(version=st.sampled_from([*sorted(RULES), "v3"]))
     def activate(self, version: str) -> None:
         self.real.activate(version)
         self.naive.version = version
@@ -201,11 +214,19 @@ class LedgerMachine(RuleBasedStateMachine):
         for name, account in self.naive.members.items():
             member = self.real.member(name)
             assert (member.posted, member.held, member.debt) == (account.posted, account.held, account.debt)
-            found = [(lot.remaining, lot.held, lot.expires_at, lot.purchase) for lot in member.lots.values()]
-            naive = [(c.left, c.held, c.expires, c.purchase) for c in account.credits]
+            assert (member.pending, member.lapses_at) == (account.pending, account.lapses)
+            found = [
+                (lot.remaining, lot.held, lot.expires_at, lot.purchase, lot.matures_at)
+                for lot in member.lots.values()
+            ]
+            naive = [(c.left, c.held, c.expires, c.purchase, c.matures) for c in account.credits]
             assert [lot for lot in found if lot[0]] == [credit for credit in naive if credit[0]]
-            assert {id_: hold.state for id_, hold in member.holds.items()} == {
-                id_: hold.state for id_, hold in account.holds.items()
+            assert {id_: (h.state, h.left, h.captured) for id_, h in member.holds.items()} == {
+                id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
+            }
+            self.spends_agree(name)
+            assert {of: len(waiting) for of, waiting in member.parked.items()} == {
+                of: len(waiting) for of, waiting in account.parked.items()
             }
             carry = member.counters.get("carry")
             assert account.carry == (carry.value if carry else 0)
@@ -245,7 +266,7 @@ class LedgerMachine(RuleBasedStateMachine):
         unknown = outcome.refusal is not None and outcome.refusal[0] == "unknown_member"
         same = command.cause.digest == first.cause.digest and (command.member == first.member or unknown)
         assert again.duplicate == same
-        assert same or (again.refusal and again.refusal[0] == "id_reused")
+        assert same or (again.refusal and again.refusal[0] == code_again(command, first, outcome))
         assert len(self.real.rows) == rows + (not same)
         assert self.real.book.members == before
 

@@ -50,6 +50,28 @@ def test_points_that_repay_debt_count_too() -> None:
     assert wallet.posted == 60
 
 
+PENDING = ledger.PointsAccrued(points=1_000, debt_repaid=200, matures_at=STAMP)
+
+
+def test_pending_points_are_posted_and_not_available_until_they_mature() -> None:
+    wallet = after(ledger.PointsClawedBack(points=200, debt=200), PENDING)
+    assert (wallet.posted, wallet.pending, wallet.available) == (800, 800, 0)
+    evolve(wallet, fact_of(row(ledger.PointsMatured(lot=1, points=800))))  # type: ignore[arg-type]
+    assert (wallet.posted, wallet.pending, wallet.available) == (800, 0, 800)
+
+
+def test_pending_points_that_are_taken_back_or_lapse_are_pending_no_more() -> None:
+    wallet = after(PENDING, ledger.PointsClawedBack(points=300, pending=300))
+    assert (wallet.posted, wallet.pending, wallet.available) == (700, 500, 200)
+    evolve(wallet, fact_of(row(ledger.MemberLapsed(points=700, pending=500))))  # type: ignore[arg-type]
+    assert (wallet.posted, wallet.pending, wallet.available) == (0, 0, 0)
+
+
+def test_more_matured_than_was_pending_is_a_broken_invariant() -> None:
+    with pytest.raises(InvariantBroken):
+        after(ACCRUED, ledger.PointsMatured(lot=1, points=1))
+
+
 def test_a_hold_counts_against_available_at_once() -> None:
     wallet = after(ACCRUED, PLACED)
     assert (wallet.posted, wallet.held, wallet.available) == (1_000, 300, 700)
@@ -61,6 +83,21 @@ def test_a_capture_in_part_frees_the_rest_of_the_hold() -> None:
     )
     wallet = after(ACCRUED, PLACED, captured)
     assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
+
+
+def test_a_capture_that_is_not_final_leaves_the_rest_of_the_hold_held() -> None:
+    captured = ledger.HoldCaptured(hold="h", order="o", amount=200, left=100)
+    wallet = after(ACCRUED, PLACED, captured)
+    assert (wallet.posted, wallet.held, wallet.available) == (800, 100, 700)
+    freed = ledger.HoldReleased(hold="h", order="o", amount=100, reason="released", captured=200)
+    wallet = after(ACCRUED, PLACED, captured, freed)
+    assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
+
+
+def test_points_given_back_are_there_again() -> None:
+    captured = ledger.HoldCaptured(hold="h", order="o", amount=300)
+    wallet = after(ACCRUED, PLACED, captured, ledger.SpendRefunded(order="o", amount=120))
+    assert (wallet.posted, wallet.held, wallet.available) == (820, 0, 820)
 
 
 @pytest.mark.parametrize("reason", ["released", "expired"])

@@ -5,24 +5,39 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
+from services.ledger.domain import awards, budgets, holds, parked_returns, referrals, refunds
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityRejected,
     Allocations,
+    AwardWithheld,
     ClockAdvanced,
     Decided,
     HoldCaptured,
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    InteractionRecorded,
+    LotsReinstated,
+    MemberActive,
     MemberEnrolled,
+    MemberLapsed,
+    ParkedReturnRefused,
     PointsAccrued,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
+    PointsMatured,
     ProgramActivated,
     PurchaseRecorded,
+    ReferralQualified,
+    ReferralRegistered,
+    ReferralRewarded,
+    ReferralTaskDone,
+    ReturnParked,
     ReturnRecorded,
+    SpendRefunded,
     TierAssigned,
 )
 
@@ -42,6 +57,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 book.programs[chain, program] = ProgramState(event.version)
             else:
                 state.version = event.version
+            budgets.open_for(book, book.versions[event.version])
             return
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
@@ -67,15 +83,24 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points
+            _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
         case ReturnRecorded():
-            returned = _settlement(member, event.activity.of).returned
-            for line in event.lines:
-                returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.activity.of:
+                returned = _settlement(member, event.activity.of).returned
+                for line in event.lines:
+                    returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.parked:
+                parked_returns.unpark(member, event.activity.of, event.activity.id)
+        case ReturnParked():
+            parked_returns.park(member, event, position)
+        case ParkedReturnRefused():
+            parked_returns.unpark(member, event.of, event.id)
         case HoldPlaced():
+            if event.hold in member.holds:
+                raise InvariantBroken(f"hold {event.hold} of {member.id} was placed before")
             hold = Hold(
                 event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations)
             )
@@ -85,29 +110,57 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.held += event.amount
             book.expect_hold(member, hold)
         case HoldCaptured():
-            hold = _close(member, event.hold, "captured")
-            hold.captured = event.amount
+            holds.capture(_open_hold(member, event.hold), event)
             _spend(member, event.allocations, held=True)
             _free(book, member, event.released)
             member.posted -= event.amount
-            member.held -= hold.amount
+            member.held -= event.amount + sum([points for _, points in event.released])
         case HoldReleased():
-            hold = _close(member, event.hold, event.reason)
+            hold = _open_hold(member, event.hold)
+            hold.state, hold.allocations = event.reason, []
             _free(book, member, event.allocations)
-            member.held -= hold.amount
+            member.held -= event.amount
+        case SpendRefunded():
+            refunds.refunded(book, member, event)
+        case LotsReinstated():
+            refunds.reinstated(book, member, event)
         case PointsExpired():
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
+        case PointsMatured():
+            _lot(member, event.lot).matures_at = None
+            member.pending -= event.points
+        case MemberActive():
+            member.lapses_at = event.lapses_at
+            book.expect_lapse(member)
+        case MemberLapsed():
+            _spend(member, event.allocations, held=False)
+            member.posted -= event.points
+            if member.held == 0:
+                # What holds still protect lapses when they end.
+                member.lapses_at = None
         case TierAssigned():
             member.tiers.append((event.since, event.tier))
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+        case InteractionRecorded() | AwardWithheld():
+            pass
+        case PointsAwarded():
+            awards.awarded(book, member, event, decided, position)
+        case ReferralRegistered():
+            referrals.registered(book, member, event, decided.occurred_at)
+        case ReferralTaskDone():
+            referrals.task_done(book, member, event, decided.occurred_at)
+        case ReferralQualified():
+            referrals.qualified(book, member, event, decided.occurred_at)
+        case ReferralRewarded():
+            referrals.rewarded(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
-    if member.held < 0 or member.debt < 0:
+    if member.held < 0 or member.debt < 0 or member.pending < 0:
         raise InvariantBroken(
-            f"{member.id}: held {member.held}, debt {member.debt} after position {position}"
+            f"{member.id}: held {member.held}, debt {member.debt}, pending {member.pending} after position {position}"
         )
 
 
@@ -125,8 +178,21 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
                 member.uncounted = 0
     else:
         _settlement(member, event.purchase).adjusted += event.points
-    lot = Lot(position, amount, amount, 0, decided.occurred_at, event.expires_at, event.purchase)
+    lot = Lot(
+        position,
+        amount,
+        amount,
+        0,
+        decided.occurred_at,
+        event.expires_at,
+        event.purchase,
+        event.matures_at,
+    )
     if amount:
+        if lot.matures_at is not None:
+            member.pending += amount
+        # Its day may have passed while holds protected points.
+        book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)
 
@@ -148,6 +214,8 @@ def _spend(member: Member, allocations: Allocations, *, held: bool) -> None:
         lot.remaining -= points
         if held:
             lot.held -= points
+        elif lot.matures_at is not None:
+            member.pending -= points
         if not 0 <= lot.held <= lot.remaining:
             raise InvariantBroken(f"lot {lot_id} of {member.id}: {lot.held} held of {lot.remaining}")
 
@@ -159,12 +227,11 @@ def _free(book: Book, member: Member, allocations: Allocations) -> None:
         if lot.held < 0:
             raise InvariantBroken(f"lot {lot_id} of {member.id}: {lot.held} held")
         book.expect_lot(member, lot)
+    book.expect_lapse(member)
 
 
-def _close(member: Member, hold_id: str, state: str) -> Hold:
+def _open_hold(member: Member, hold_id: str) -> Hold:
     hold = member.holds.get(hold_id)
     if hold is None or hold.state != "open":
         raise InvariantBroken(f"hold {hold_id} of {member.id} is not open")
-    hold.state = state
-    hold.allocations = []
     return hold

@@ -6,9 +6,12 @@ from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
     HoldCaptured,
+    MemberLapsed,
     PointsAccrued,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
+    SpendRefunded,
 )
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
@@ -26,7 +29,7 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
     """An event's postings in order; empty when no points move. A lot's postings add up to what remains of it,
     those without a lot to the member's debt (below zero)."""
     match event:
-        case PointsAccrued():
+        case PointsAccrued() | PointsAwarded():
             account = member_account(member)
             parts: list[tuple[int, int | None]] = [
                 (event.points - event.debt_repaid, position),
@@ -43,6 +46,13 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [
                 (member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations
             ]
+        case MemberLapsed():
+            account = member_account(member)
+            return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
+        case SpendRefunded():
+            account = member_account(member)
+            given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
+            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
     return []

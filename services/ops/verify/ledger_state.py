@@ -21,12 +21,13 @@ class LotRead:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    matures_at: datetime | None = None
     by_postings: int = 0
 
 
 @dataclass(slots=True)
 class HoldRead:
-    """A hold as the journal tells it; `parts` are points by lot, empty once it is over."""
+    """A hold as the journal tells it; `parts` are points by lot that are still set aside, none once it is over."""
 
     order: str
     amount: int
@@ -34,6 +35,9 @@ class HoldRead:
     expires_at: datetime
     state: str
     parts: list[tuple[int, int]]
+    spent: dict[int, int] = field(default_factory=dict)
+    """Points by lot that were captured and not given back since, in the order of the captures."""
+    refunded: int = 0
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class MemberRead:
     posted: int = 0
     held: int = 0
     debt: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
     by_postings: int = 0
     """Sum of the postings to the member's account."""
     debt_by_postings: int = 0
@@ -52,6 +58,7 @@ class MemberRead:
     lots_remaining: int = 0
     """Sums over the table `lots`."""
     lots_held: int = 0
+    lots_pending: int = 0
     uncounted: int = 0
     """Purchases since the last accrual that counted them."""
     holds_open: int = 0
@@ -67,6 +74,18 @@ class SettlementRead:
 
 
 @dataclass(slots=True)
+class ReferralRead:
+    """A referral as the journal tells it; `owed` are (side, since when)."""
+
+    referral: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class LedgerState:
     """One chain."""
 
@@ -75,8 +94,12 @@ class LedgerState:
     """By the position of the accrual that opened them."""
     holds: dict[tuple[str, str, str], HoldRead] = field(default_factory=dict)
     """By (program, member, hold)."""
+    orders: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Points that stay spent by (program, member, order)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Position by (program, member, purchase, return) of returns that wait for their purchase."""
     counters: dict[tuple[str, str, str], tuple[Decimal, int]] = field(default_factory=dict)
     """(value, position of the accrual that set it) by (program, member, counter)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -85,6 +108,12 @@ class LedgerState:
     """(document, position of the first activation) by (program, version)."""
     identifiers: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """(kind, member) by (program, hash)."""
+    awards: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Awards counted, by (program, member, slot)."""
+    referrals: dict[MemberKey, ReferralRead] = field(default_factory=dict)
+    """By (program, referee)."""
+    budgets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Points that this chain has given, by (program, campaign); 0 where a document only names the campaign."""
     balances: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Sum of the postings by (program, asset, account), program accounts only."""
     accounts_total: dict[tuple[str, str], int] = field(default_factory=dict)

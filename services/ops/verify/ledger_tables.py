@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
 from services.ops.verify.ledger_journal import POINTS
 from services.ops.verify.ledger_state import LedgerState
@@ -44,6 +45,7 @@ async def check_tables(
         await _compare(connection, chain, projection, state, found)
     _check_zero(chain, state, found)
     await _check_identifiers(connection, chain, chains, state, found)
+    found.report.given.update(state.budgets)
 
 
 async def _compare(
@@ -79,7 +81,15 @@ def _members(state: LedgerState) -> Told:
 
 def _lots(state: LedgerState) -> Told:
     return {
-        (*lot.owner, id_): (lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase)
+        (*lot.owner, id_): (
+            lot.amount,
+            lot.remaining,
+            lot.held,
+            lot.earned_at,
+            lot.expires_at,
+            lot.purchase,
+            lot.matures_at,
+        )
         for id_, lot in state.lots.items()
     }
 
@@ -94,6 +104,8 @@ def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None
     if member is not None:
         member.lots_remaining += row["remaining"]
         member.lots_held += row["held"]
+        if row["matures_at"] is not None:
+            member.lots_pending += row["remaining"]
 
 
 def _holds(state: LedgerState) -> Told:
@@ -101,6 +113,7 @@ def _holds(state: LedgerState) -> Told:
         key: (
             hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
             [lot for lot, _ in hold.parts], [points for _, points in hold.parts],
+            list(hold.spent), list(hold.spent.values()), hold.refunded,
         )
         for key, hold in state.holds.items()
     }  # fmt: skip
@@ -109,14 +122,20 @@ def _holds(state: LedgerState) -> Told:
 def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     member = state.members.get((row["program"], row["member"]))
     held = sum(row["allocation_points"])
-    if row["state"] == "open" and held != row["amount"]:
-        found.add("L3", where, f"holds {row['amount']} points, and {held} of lots")
+    if row["state"] == "open" and held != row["amount"] - row["captured"]:
+        left = row["amount"] - row["captured"]
+        found.add("L3", where, f"holds {left} points, and {held} of lots")
+    if sum(row["spent_points"]) != row["captured"] - row["refunded"]:
+        spent = row["captured"] - row["refunded"]
+        found.add("L3", where, f"has spent {spent} points, and {sum(row['spent_points'])} of lots")
     if member is not None and row["state"] == "open":
         member.holds_open += held
 
 
 def _accounts(state: LedgerState) -> Told:
-    return {(*key, POINTS): (m.posted, m.held, m.debt) for key, m in state.members.items()}
+    return {
+        (*key, POINTS): (m.posted, m.held, m.debt, m.pending, m.lapses_at) for key, m in state.members.items()
+    }
 
 
 def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
@@ -135,8 +154,11 @@ def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> 
     if held != member.holds_open or held != member.lots_held:
         what = f"held is {held}, open holds have {member.holds_open}, lots hold {member.lots_held}"
         found.add("L3", where, what)
-    if posted - held < 0 and debt == 0:
-        found.add("L3", where, f"available is {posted - held} and there is no debt")
+    pending = row["pending"]
+    if pending != member.lots_pending:
+        found.add("L3", where, f"pending is {pending}, lots that are not mature have {member.lots_pending}")
+    if posted - held - pending < 0 and debt == 0:
+        found.add("L3", where, f"available is {posted - held - pending} and there is no debt")
 
 
 def _settlements(state: LedgerState) -> Told:
@@ -158,27 +180,34 @@ PROJECTIONS = (
     Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
     Projection(
         "lots", ("program", "member", "lot"),
-        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase"), _lots, _each_lot, ("L2",),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at"), _lots, _each_lot, ("L2",),
     ),
     Projection(
         "holds", ("program", "member", "hold"),
-        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points"),
+        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points",
+         "spent_lots", "spent_points", "refunded"),
         _holds, _each_hold, ("L3",),
     ),
     # After lots and holds, whose sums it is held against.
     Projection(
-        "accounts", ("program", "member", "asset"), ("posted", "held", "debt"), _accounts, _each_account,
-        ("L2", "L3"),
+        "accounts", ("program", "member", "asset"), ("posted", "held", "debt", "pending", "lapses_at"),
+        _accounts, _each_account, ("L2", "L3"),
     ),
     Projection(
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
+    ),
+    Projection(
+        "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),
+        lambda state: {key: (position,) for key, position in state.parked.items()},
     ),
     Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
     ),
+    Projection("award_counts", ("program", "member", "slot"), ("awards",), social_tables.award_counts),
+    Projection("referrals", ("program", "member"), social_tables.REFERRAL_COLUMNS, social_tables.referrals),
 )  # fmt: skip
 
 

@@ -13,7 +13,15 @@ class MemberEnrolled:
 
 @dataclass(slots=True, frozen=True)
 class PointsMoved:
-    """The posted balance changed by `points`: above zero given, below taken back or expired."""
+    """The posted balance changed by `points`: above zero given, below taken back or expired; of them `pending`."""
+
+    points: int
+    pending: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class PointsMatured:
+    """Pending points can be spent from now on."""
 
     points: int
 
@@ -28,12 +36,14 @@ class HoldPlaced:
 
 @dataclass(slots=True, frozen=True)
 class HoldCaptured:
-    """`spent` points are gone; `held`, the whole of the hold, is no longer held."""
+    """`spent` points are gone; `held`, those and what was freed with them, are no longer held."""
 
     hold: str
     order: str
     spent: int
     held: int
+    final: bool = True
+    """False: the rest stays held."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -66,4 +76,6 @@ class ClockAdvanced:
 
 
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
-Fact = MemberEnrolled | PointsMoved | HoldFact | TierChanged | ProgramActivated | ClockAdvanced
+Fact = (
+    MemberEnrolled | PointsMoved | PointsMatured | HoldFact | TierChanged | ProgramActivated | ClockAdvanced
+)

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tallybook.activities.v1 import activities_pb2 as tallybook_dot_activities_dot_v1_dot_activities__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xa7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xac\x02\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\t\x12\x38\n\rcontributions\x18\n \x03(\x0b\x32!.tallybook.ledger.v1.Contribution\x12.\n\x08\x63ounters\x18\x0b \x03(\x0b\x32\x1c.tallybook.ledger.v1.CounterJ\x04\x08\x05\x10\x06R\x05rules\"-\n\x0c\x43ontribution\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\"6\n\x07\x43ounter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x96\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xa4\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\x81\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\",\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xb7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06parked\x18\x04 \x01(\x08\"A\n\x0cReturnParked\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\"K\n\x13ParkedReturnRefused\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02of\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xdc\x02\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\t\x12\x38\n\rcontributions\x18\n \x03(\x0b\x32!.tallybook.ledger.v1.Contribution\x12.\n\x08\x63ounters\x18\x0b \x03(\x0b\x32\x1c.tallybook.ledger.v1.Counter\x12.\n\nmatures_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampJ\x04\x08\x05\x10\x06R\x05rules\"-\n\x0c\x43ontribution\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\"6\n\x07\x43ounter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\xb9\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\x12\x0f\n\x07pending\x18\x08 \x01(\x03\x12\x10\n\x08\x66orgiven\x18\x07 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xcb\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04left\x18\x06 \x01(\x03\x12\x17\n\x0f\x63\x61ptured_before\x18\x07 \x01(\x03\"\x93\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x10\n\x08\x63\x61ptured\x18\x06 \x01(\x03\"\xd7\x01\n\rSpendRefunded\x12\x0e\n\x06refund\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12-\n\x05parts\x18\x04 \x03(\x0b\x32\x1e.tallybook.ledger.v1.SpentPart\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x06 \x01(\x03\x12\x0c\n\x04left\x18\x07 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x08 \x01(\x03\"6\n\tSpentPart\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\x0b\n\x03lot\x18\x02 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\"I\n\x0eLotsReinstated\x12\x0c\n\x04lots\x18\x01 \x03(\x03\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\",\n\rPointsMatured\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\"K\n\x0cMemberActive\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12-\n\tlapses_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0cMemberLapsed\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x02 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0f\n\x07pending\x18\x03 \x01(\x03\"i\n\x13InteractionRecorded\x12\x13\n\x0binteraction\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\r\n\x05store\x18\x05 \x01(\t\"\xd0\x01\n\rPointsAwarded\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61mpaign\x18\x04 \x01(\t\x12\x13\n\x0b\x62udget_left\x18\x05 \x01(\x03\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x0f\n\x07\x63ounted\x18\t \x03(\t\"y\n\rAwardWithheld\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06points\x18\x04 \x01(\x03\x12\x10\n\x08\x63\x61mpaign\x18\x05 \x01(\t\x12\x13\n\x0b\x62udget_left\x18\x06 \x01(\x03\"8\n\x12ReferralRegistered\x12\x10\n\x08referral\x18\x01 \x01(\t\x12\x10\n\x08referrer\x18\x02 \x01(\t\"@\n\x10ReferralTaskDone\x12\x10\n\x08referral\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x0c\n\x04owed\x18\x03 \x03(\t\"`\n\x11ReferralQualified\x12\x10\n\x08referral\x18\x01 \x01(\t\x12\x10\n\x08referrer\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x0c\n\x04owed\x18\x05 \x03(\t\"E\n\x10ReferralRewarded\x12\x10\n\x08referral\x18\x01 \x01(\t\x12\x10\n\x08referrer\x18\x02 \x01(\t\x12\r\n\x05sides\x18\x03 \x03(\t\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,29 +46,59 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PURCHASERECORDED']._serialized_start=403
   _globals['_PURCHASERECORDED']._serialized_end=474
   _globals['_RETURNRECORDED']._serialized_start=477
-  _globals['_RETURNRECORDED']._serialized_end=644
-  _globals['_RETURNEDLINE']._serialized_start=646
-  _globals['_RETURNEDLINE']._serialized_end=739
-  _globals['_TIERASSIGNED']._serialized_start=741
-  _globals['_TIERASSIGNED']._serialized_end=838
-  _globals['_POINTSACCRUED']._serialized_start=841
-  _globals['_POINTSACCRUED']._serialized_end=1141
-  _globals['_CONTRIBUTION']._serialized_start=1143
-  _globals['_CONTRIBUTION']._serialized_end=1188
-  _globals['_COUNTER']._serialized_start=1190
-  _globals['_COUNTER']._serialized_end=1244
-  _globals['_POINTSCLAWEDBACK']._serialized_start=1247
-  _globals['_POINTSCLAWEDBACK']._serialized_end=1397
-  _globals['_ALLOCATION']._serialized_start=1399
-  _globals['_ALLOCATION']._serialized_end=1440
-  _globals['_HOLDPLACED']._serialized_start=1443
-  _globals['_HOLDPLACED']._serialized_end=1602
-  _globals['_HOLDCAPTURED']._serialized_start=1605
-  _globals['_HOLDCAPTURED']._serialized_end=1769
-  _globals['_HOLDRELEASED']._serialized_start=1772
-  _globals['_HOLDRELEASED']._serialized_end=1901
-  _globals['_POINTSEXPIRED']._serialized_start=1903
-  _globals['_POINTSEXPIRED']._serialized_end=1947
-  _globals['_ACTIVITYREJECTED']._serialized_start=1949
-  _globals['_ACTIVITYREJECTED']._serialized_end=2011
+  _globals['_RETURNRECORDED']._serialized_end=660
+  _globals['_RETURNPARKED']._serialized_start=662
+  _globals['_RETURNPARKED']._serialized_end=727
+  _globals['_PARKEDRETURNREFUSED']._serialized_start=729
+  _globals['_PARKEDRETURNREFUSED']._serialized_end=804
+  _globals['_RETURNEDLINE']._serialized_start=806
+  _globals['_RETURNEDLINE']._serialized_end=899
+  _globals['_TIERASSIGNED']._serialized_start=901
+  _globals['_TIERASSIGNED']._serialized_end=998
+  _globals['_POINTSACCRUED']._serialized_start=1001
+  _globals['_POINTSACCRUED']._serialized_end=1349
+  _globals['_CONTRIBUTION']._serialized_start=1351
+  _globals['_CONTRIBUTION']._serialized_end=1396
+  _globals['_COUNTER']._serialized_start=1398
+  _globals['_COUNTER']._serialized_end=1452
+  _globals['_POINTSCLAWEDBACK']._serialized_start=1455
+  _globals['_POINTSCLAWEDBACK']._serialized_end=1640
+  _globals['_ALLOCATION']._serialized_start=1642
+  _globals['_ALLOCATION']._serialized_end=1683
+  _globals['_HOLDPLACED']._serialized_start=1686
+  _globals['_HOLDPLACED']._serialized_end=1845
+  _globals['_HOLDCAPTURED']._serialized_start=1848
+  _globals['_HOLDCAPTURED']._serialized_end=2051
+  _globals['_HOLDRELEASED']._serialized_start=2054
+  _globals['_HOLDRELEASED']._serialized_end=2201
+  _globals['_SPENDREFUNDED']._serialized_start=2204
+  _globals['_SPENDREFUNDED']._serialized_end=2419
+  _globals['_SPENTPART']._serialized_start=2421
+  _globals['_SPENTPART']._serialized_end=2475
+  _globals['_LOTSREINSTATED']._serialized_start=2477
+  _globals['_LOTSREINSTATED']._serialized_end=2550
+  _globals['_POINTSEXPIRED']._serialized_start=2552
+  _globals['_POINTSEXPIRED']._serialized_end=2613
+  _globals['_POINTSMATURED']._serialized_start=2615
+  _globals['_POINTSMATURED']._serialized_end=2659
+  _globals['_MEMBERACTIVE']._serialized_start=2661
+  _globals['_MEMBERACTIVE']._serialized_end=2736
+  _globals['_MEMBERLAPSED']._serialized_start=2738
+  _globals['_MEMBERLAPSED']._serialized_end=2839
+  _globals['_INTERACTIONRECORDED']._serialized_start=2841
+  _globals['_INTERACTIONRECORDED']._serialized_end=2946
+  _globals['_POINTSAWARDED']._serialized_start=2949
+  _globals['_POINTSAWARDED']._serialized_end=3157
+  _globals['_AWARDWITHHELD']._serialized_start=3159
+  _globals['_AWARDWITHHELD']._serialized_end=3280
+  _globals['_REFERRALREGISTERED']._serialized_start=3282
+  _globals['_REFERRALREGISTERED']._serialized_end=3338
+  _globals['_REFERRALTASKDONE']._serialized_start=3340
+  _globals['_REFERRALTASKDONE']._serialized_end=3404
+  _globals['_REFERRALQUALIFIED']._serialized_start=3406
+  _globals['_REFERRALQUALIFIED']._serialized_end=3502
+  _globals['_REFERRALREWARDED']._serialized_start=3504
+  _globals['_REFERRALREWARDED']._serialized_end=3573
+  _globals['_ACTIVITYREJECTED']._serialized_start=3575
+  _globals['_ACTIVITYREJECTED']._serialized_end=3637
 # @@protoc_insertion_point(module_scope)
