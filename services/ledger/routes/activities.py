@@ -40,7 +40,8 @@ async def record_purchase(
         payment_method=body.payment_method,
         lines=[
             activities.PurchaseLine(
-                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
+                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand,
+                discount=x.discount,
             )
             for x in body.lines
         ],

@@ -54,6 +54,7 @@ class PurchaseLine(_Words):
     quantity: StrictInt = 1
     amount: StrictInt
     brand: str = ""
+    discount: StrictInt = 0
 
 
 class Purchase(_Words):
