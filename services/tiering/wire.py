@@ -69,7 +69,10 @@ def _event(type_: str, message: Any) -> FactEvent:
             told = message.activity.lines
             promoted = frozenset(line.id for line in told if line.discount > 0)
             return PurchaseRecorded(
-                _lines(told), message.activity.id, tuple(line.id for line in told) if promoted else (), promoted
+                _lines(told),
+                message.activity.id,
+                tuple(line.id for line in told) if promoted else (),
+                promoted,
             )
         case "PointsAccrued":
             return PointsMoved(message.purchase, message.points)

@@ -118,7 +118,8 @@ class Bounds:
 class SegmentsRun:
     """Every member of the program on this chain was sorted into segments, at the program's time `at`.
 
-    A fact, for its `bounds` come from all chains as they were when the run began. `took_ms` is this chain's.
+    A fact, for its `bounds` come from all chains as they were when the run began. `took_ms` is from the run's beginning
+    until this chain was sorted.
     """
 
     run: str

@@ -22,7 +22,7 @@ TAGS_MAX = 100
 
 @dataclass(slots=True, frozen=True)
 class LifecycleDays:
-    """new: so long after the first purchase. dormant, lost: so long without one. won_back: so long after coming back."""
+    """new: so long after the first purchase; dormant, lost: so long without one; won_back: so long after the return."""
 
     new: int
     dormant: int
