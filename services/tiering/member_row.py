@@ -59,7 +59,9 @@ def _standing(member: Member) -> str | None:
         and standing.tier == member.tier
         and standing.until == member.until
         and standing.since == member.since
-        and standing.floor is standing.lowered_at is standing.earned_at is None
+        and standing.floor is None
+        and standing.lowered_at is None
+        and standing.earned_at is None
         and not (standing.grace or standing.soft or standing.closing)
     ):
         return None

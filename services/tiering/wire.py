@@ -68,7 +68,8 @@ def _event(type_: str, message: Any) -> FactEvent:
         case "ReturnRecorded":
             return ReturnRecorded(_lines(message.lines), time_of(message.purchased_at), message.activity.of)
         case "PointsClawedBack":
-            return PointsMoved(message.purchase, -message.points)
+            # What the program lets the member keep was not earned all the same: the units came back.
+            return PointsMoved(message.purchase, -(message.points + message.forgiven))
         case "ClockAdvanced":
             return ClockAdvanced(time_of(message.to))
         case "ProgramActivated":
