@@ -115,7 +115,11 @@ holds = Table(
     Column("state", Text, nullable=False),
     Column("allocation_lots", ARRAY(BigInteger), nullable=False),
     Column("allocation_points", ARRAY(BigInteger), nullable=False),
+    Column("spent_lots", ARRAY(BigInteger), nullable=False),
+    Column("spent_points", ARRAY(BigInteger), nullable=False),
+    Column("refunded", BigInteger, nullable=False),
     CheckConstraint("amount > 0 AND 0 <= captured AND captured <= amount", name="hold_adds_up"),
+    CheckConstraint("0 <= refunded AND refunded <= captured", name="hold_gives_back_what_was_spent"),
     Index("holds_open", "chain", "program", "member", "hold", postgresql_where=text("state = 'open'")),
     Index("holds_due", "chain", "program", "expires_at", postgresql_where=text("state = 'open'")),
 )
@@ -130,6 +134,17 @@ settlements = Table(
     Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
+)
+
+parked_returns = Table(
+    "parked_returns",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("return_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
 )
 
 counters = Table(
@@ -217,6 +232,7 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "parked_returns",
     "counters",
     "identifiers",
     "programs",

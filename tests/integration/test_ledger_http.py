@@ -379,6 +379,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("GET", "/members/scoped/holds/h", None, {"ops", "audit", "checkout", "member"}),
     ("POST", "/members/scoped/holds/h/capture", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/holds/h/release", {}, {"ops", "checkout"}),
+    ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
 ]  # fmt: skip
 
 
@@ -396,7 +397,13 @@ async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, 
 def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
     prefix = "/v1/programs/{program}"
     there = {
-        (method.upper(), path.removeprefix(prefix).replace("{member}", "scoped").replace("{hold}", "h"))
+        (
+            method.upper(),
+            path.removeprefix(prefix)
+            .replace("{member}", "scoped")
+            .replace("{hold}", "h")
+            .replace("{order}", "o"),
+        )
         for path, methods in ledger.app.openapi()["paths"].items()
         for method in methods
         if path.startswith("/v1/")

@@ -23,6 +23,7 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReferral,
     RecordReturn,
+    RefundSpend,
     ReleaseHold,
     RewardReferral,
 )
@@ -31,12 +32,13 @@ from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.interactions import record_interaction
 from services.ledger.domain.members import assign_tier, enrol
-from services.ledger.domain.purchases import record_purchase
+from services.ledger.domain.parked_returns import record_purchase_and_parked
 from services.ledger.domain.referrals import record_referral, reward_referral
+from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
 
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
-    RecordPurchase: record_purchase,
+    RecordPurchase: record_purchase_and_parked,
     RecordReturn: record_return,
     RecordInteraction: record_interaction,
     RecordReferral: record_referral,
@@ -44,6 +46,7 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     PlaceHold: place_hold,
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
+    RefundSpend: refund_spend,
     Enrol: enrol,
     AssignTier: assign_tier,
     AdvanceClock: advance_clock,

@@ -11,6 +11,7 @@ from services.ledger.domain.events import (
     PointsAwarded,
     PointsClawedBack,
     PointsExpired,
+    SpendRefunded,
 )
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
@@ -48,6 +49,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
         case MemberLapsed():
             account = member_account(member)
             return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
+        case SpendRefunded():
+            account = member_account(member)
+            given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
+            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
     return []

@@ -13,6 +13,7 @@ from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
 from services.ledger.domain.expiry import Expiry, read_expiry
+from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
 from services.ledger.domain.social_rules import SocialRules, parse_social
 
@@ -76,6 +77,7 @@ class Program:
     """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    returns: ReturnRules
     social: SocialRules
 
 
@@ -85,17 +87,9 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     head = read_head(top)
     ledger = top.section("ledger")
     ledger.only(
-        "currency",
-        "enrolment",
-        "earning",
-        "pending",
-        "expiry",
-        "holds",
-        "stores",
-        "campaigns",
-        "interactions",
-        "referrals",
-    )
+        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
+        "interactions", "referrals",
+    )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -133,6 +127,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        returns=read_returns(ledger.section("returns", optional=True)),
         social=parse_social(ledger),
     )
 
