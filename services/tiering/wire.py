@@ -41,6 +41,7 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "PointsClawedBack": ledger_pb.PointsClawedBack,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
+POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
 OWN_TYPES: dict[str, type[Message]] = {
     "TierGranted": tiering_pb.TierGranted,
     "TierGrantRevoked": tiering_pb.TierGrantRevoked,

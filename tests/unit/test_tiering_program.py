@@ -123,7 +123,10 @@ M = {"name": "m", "counts": "visits"}
         ({"metrics": [{**M, "counts": "units"}]}, "metrics[0].categories"),
         ({"metrics": [{**M, "counts": "formula"}]}, "metrics[0].sum"),
         ({"metrics": [{**M, "sum": [{"metric": "spend", "times": 1}]}]}, "metrics[0].sum"),
-        ({"metrics": [{**M, "counts": "formula", "sum": [{"metric": "luck", "times": 1}]}]}, "metrics[0].sum[0].metric"),
+        (
+            {"metrics": [{**M, "counts": "formula", "sum": [{"metric": "luck", "times": 1}]}]},
+            "metrics[0].sum[0].metric",
+        ),
         ({"metrics": [{**M, "counts": "formula", "sum": [{"times": 1}]}]}, "metrics[0].sum[0].metric"),
         ({"metrics": [{**M, "counts": "formula", "sum": [{"metric": "spend"}]}]}, "metrics[0].sum[0].times"),
         (
@@ -158,7 +161,10 @@ M = {"name": "m", "counts": "visits"}
         ({"returns": "never"}, "returns"),
         ({"tiers": [{"name": "a"}, {"name": "b", "any_of": []}]}, "tiers[1].any_of"),
         ({"tiers": [{"name": "a"}, {"name": "b", "any_of": [{"from": 1}], "from": 2}]}, "tiers[1].any_of"),
-        ({"tiers": [{"name": "a"}, {"name": "b", "any_of": [{"metric": "luck", "from": 1}]}]}, "tiers[1].any_of[0].metric"),
+        (
+            {"tiers": [{"name": "a"}, {"name": "b", "any_of": [{"metric": "luck", "from": 1}]}]},
+            "tiers[1].any_of[0].metric",
+        ),
         ({"tiers": [{"name": "a"}, {"name": "b", "all_of": [{"all_of": [{"from": 1}]}]}]}, "tiers[1].all_of[0].all_of"),
         (
             {"tiers": [{"name": "a"}, {"name": "b", "any_of": [{"from": 1, "all_of": [{"from": 1}]}]}]},
