@@ -27,6 +27,7 @@ from services.tiering.domain.events import (
     TierGranted,
     TierGrantRevoked,
     Told,
+    ToppedUp,
 )
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -41,6 +42,9 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "PointsClawedBack": ledger_pb.PointsClawedBack,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
+if "TopUpRecorded" in ledger_pb.DESCRIPTOR.message_types_by_name:
+    # A ledger without stored value has no such row, and `top_ups` counts nothing.
+    LEDGER_TYPES["TopUpRecorded"] = ledger_pb.__dict__["TopUpRecorded"]
 POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
 OWN_TYPES: dict[str, type[Message]] = {
     "TierGranted": tiering_pb.TierGranted,
@@ -71,6 +75,8 @@ def _event(type_: str, message: Any) -> FactEvent:
         case "PointsClawedBack":
             # What the program lets the member keep was not earned all the same: the units came back.
             return PointsMoved(message.purchase, -(message.points + message.forgiven))
+        case "TopUpRecorded":
+            return ToppedUp(message.activity.amount)
         case "ClockAdvanced":
             return ClockAdvanced(time_of(message.to))
         case "ProgramActivated":
