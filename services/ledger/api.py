@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, programs
+from services.ledger.routes import activities, adjustments, holds, members, programs
 
 STATUS_OF = {
     "unknown_program": 404,
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "identifier_unknown": 404,
+    "adjustment_unknown": 404,
     "id_reused": 409,
     "already_enrolled": 409,
     "identifier_taken": 409,
@@ -19,11 +21,19 @@ STATUS_OF = {
     "hold_already_released": 409,
     "hold_expired": 409,
     "quantity_exceeds_purchase": 409,
+    "member_suspended": 409,
+    "member_already_suspended": 409,
+    "member_not_suspended": 409,
+    "member_closed": 409,
+    "holds_open": 409,
+    "second_person_needed": 409,
+    "adjustment_already_applied": 409,
+    "adjustment_already_declined": 409,
     "clock_not_ours": 409,
     "idempotency_key_mismatch": 400,
 }
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds):
+for part in (programs, members, activities, holds, adjustments):
     router.include_router(part.router)

@@ -5,7 +5,7 @@ Replay uses the same `Changes` and `rows_of_*`, so that what it rebuilds has no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.common.chain import spread
@@ -53,11 +53,22 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::
     AS k (chain, program, member, hold, state, captured)
 WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
 """
-MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
+MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "status")
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
 WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
+"""
+UPSERT_ADJUSTMENTS = """
+INSERT INTO adjustments
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::timestamptz[], $11::text[])
+ON CONFLICT (chain, program, member, adjustment)
+DO UPDATE SET state = EXCLUDED.state, decided_by = EXCLUDED.decided_by
+"""
+DELETE_IDENTIFIERS = """
+DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
+WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
 """
 UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
@@ -93,7 +104,11 @@ class Changes:
         self.settlements: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
-        self.identifiers: list[tuple[str, bytes, str, str]] = []
+        self.adjustments: dict[tuple[str, str, str], None] = {}
+        self.identifiers: dict[tuple[str, bytes], tuple[str, str]] = {}
+        """(kind, member) by (program, hash)."""
+        self.unlinked: dict[tuple[str, bytes], None] = {}
+        """Identifiers that led to somebody before, or for a while."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -144,7 +159,27 @@ class Changes:
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
-                self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+                self.identifiers.update(
+                    {(program, digest): (kind, member) for kind, digest in event.identifiers}
+                )
+            case e.IdentifiersUnlinked():
+                for _, digest in event.identifiers:
+                    self.identifiers.pop((program, digest), None)
+                    self.unlinked[program, digest] = None
+            case e.PointsAdjusted():
+                self.accounts[key] = None
+                self.adjustments[program, member, event.adjustment] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                self._touch(program, member, event.allocations)
+            case e.AdjustmentRequested() | e.AdjustmentDeclined():
+                self.adjustments[program, member, event.adjustment] = None
+            case e.MemberSuspended() | e.MemberReactivated():
+                self.members.setdefault(key, True)
+            case e.MemberClosed():
+                self.members.setdefault(key, True)
+                self.accounts[key] = None
+                self._touch(program, member, event.allocations)
 
     def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
         for lot, _ in allocations:
@@ -181,6 +216,11 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    if changes.adjustments:
+        await tx.execute(UPSERT_ADJUSTMENTS, *_transposed(adjustment_rows(book, changes.adjustments)))
+    if changes.unlinked:
+        places = [(spread(digest, chains), program, digest) for program, digest in changes.unlinked]
+        await tx.execute(DELETE_IDENTIFIERS, *_transposed(places))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -243,6 +283,7 @@ def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
             m.enrolled_at,
             [since for since, _ in m.tiers],
             [name for _, name in m.tiers],
+            m.status,
         )
         for m in (book.members[key] for key in keys)
     ]
@@ -273,11 +314,26 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
     return rows
 
 
-def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: int) -> list[tuple[Any, ...]]:
-    """Rows of `identifiers` from (program, hash, kind, member)."""
+def adjustment_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `adjustments` as they are now."""
+    rows = []
+    for program, member_id, adjustment in keys:
+        member = book.members[program, member_id]
+        a = member.adjustments[adjustment]
+        rows.append(
+            (member.chain, program, member_id, a.id, a.points, a.reason, a.note, a.state, a.requested_by,
+             a.requested_at, a.decided_by)
+        )  # fmt: skip
+    return rows
+
+
+def identifier_rows(
+    identifiers: Mapping[tuple[str, bytes], tuple[str, str]], chains: int
+) -> list[tuple[Any, ...]]:
+    """Rows of `identifiers` from (kind, member) by (program, hash)."""
     return [
         (spread(digest, chains), program, digest, kind, member)
-        for program, digest, kind, member in identifiers
+        for (program, digest), (kind, member) in identifiers.items()
     ]
 
 

@@ -13,17 +13,33 @@ from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import payloads, project
-from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.book import (
+    Adjustment,
+    Book,
+    Hold,
+    Lot,
+    Member,
+    ProgramState,
+    PurchaseFact,
+    Settlement,
+)
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
+    Adjust,
     AdvanceClock,
+    ApproveAdjustment,
     AssignTier,
     CaptureHold,
+    CloseMember,
     Command,
+    DeclineAdjustment,
     Enrol,
     PlaceHold,
+    ReactivateMember,
     RecordReturn,
     ReleaseHold,
+    SuspendMember,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.program import Program, parse_program
@@ -31,7 +47,10 @@ from services.ledger.domain.program import Program, parse_program
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier)
+SPENDING = (
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, Adjust, ApproveAdjustment, DeclineAdjustment,
+    SuspendMember, ReactivateMember, CloseMember,
+)  # fmt: skip
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -89,6 +108,10 @@ JOIN holds AS h USING (chain, program, member, hold) WHERE h.state <> 'open'
 FIND_SETTLEMENTS = """
 SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN settlements AS s USING (chain, program, member)
+"""
+FIND_ADJUSTMENTS = """
+SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, adjustment)
+JOIN adjustments AS a USING (chain, program, member, adjustment)
 """
 FIND_PURCHASES = """
 -- A purchase's rows stand together: perhaps the enrolment it caused, the fact, the accrual.
@@ -206,6 +229,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["held"],
             row["debt"],
             tiers,
+            status=row["status"],
         )
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
@@ -213,10 +237,13 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         member = book.members[row["program"], row["member"]]
         if row["lot"] not in member.lots:
             _add_lot(book, member, row)
-    enrolments = [
-        (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
+    named = [
+        (c.program, digest)
+        for c in commands
+        if isinstance(c, Enrol | UnlinkIdentifiers)
+        for _, digest in c.identifiers
     ]
-    book.identifiers = await find_identifiers(tx, enrolments, chains)
+    book.identifiers = await find_identifiers(tx, named, chains)
     return Loaded(book, journal, seen, chains)
 
 
@@ -300,6 +327,17 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
+    asked = [
+        (c.chain, c.program, c.member, c.adjustment)
+        for c in commands
+        if isinstance(c, (ApproveAdjustment, DeclineAdjustment))
+    ]
+    if asked:
+        for row in await tx.fetch(FIND_ADJUSTMENTS, *([key[i] for key in asked] for i in range(4))):
+            book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
+                row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],
+                row["requested_at"], row["decided_by"],
+            )  # fmt: skip
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))

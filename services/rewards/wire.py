@@ -30,6 +30,8 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.PointsAccrued,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
+        ledger.PointsAdjusted,
+        ledger.MemberClosed,
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
@@ -45,10 +47,12 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
     match row.type:
         case _ if message is None:
             return None
-        case "PointsAccrued":
+        case "PointsAccrued" | "PointsAdjusted":
             return facts.PointsMoved(message.points)
         case "PointsClawedBack" | "PointsExpired":
             return facts.PointsMoved(-message.points)
+        case "MemberClosed":
+            return facts.PointsMoved(message.debt - message.points)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":

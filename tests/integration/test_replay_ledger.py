@@ -29,6 +29,7 @@ CHANGES = {
     "lots": "purchase = purchase || 'x'",
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
+    "adjustments": "note = note || 'x'",
     "identifiers": "kind = kind || 'x'",
     "programs": "clock_at = clock_at + interval '1 microsecond'",
     "program_versions": "position = position + 1",

@@ -85,6 +85,9 @@ class Account:
         self.bought: dict[str, Bought] = {}
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
+        self.status = "active"
+        self.by_hand: dict[str, tuple[int, str, str]] = {}
+        """(points, who asked, state) by adjustment."""
 
     @property
     def posted(self) -> int:
@@ -105,10 +108,12 @@ class NaiveLedger:
         self.clock = clock
         self.version = "v1"
         self.members: dict[str, Account] = {}
+        self.cards: dict[str, str] = {}
         self.count = 0
 
     def enrol(self, member: str) -> None:
         if member in self.members:
+            self._account(member)
             raise Refused("already_enrolled")
         self.members[member] = Account()
 
@@ -117,7 +122,8 @@ class NaiveLedger:
     ) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
-        account = self.members.setdefault(member, Account())
+        self.members.setdefault(member, Account())
+        account = self._account(member)
         account.bought[id_] = Bought(at, self.version, lines)
         self._settle(account, id_)
 
@@ -137,7 +143,7 @@ class NaiveLedger:
         self._settle(account, of)
 
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
-        account = self._account(member)
+        account = self._spender(member)
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         if amount > sum(credit.free for credit in usable) - account.debt:
             raise Refused("insufficient_points")
@@ -149,6 +155,7 @@ class NaiveLedger:
         account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts)
 
     def capture(self, id_: str, member: str, amount: int | None) -> None:
+        self._spender(member)
         hold = self._open(id_, member)
         amount = hold.amount if amount is None else amount
         if amount > hold.amount:
@@ -189,7 +196,15 @@ class NaiveLedger:
     def _account(self, member: str) -> Account:
         if member not in self.members:
             raise Refused("unknown_member")
+        if self.members[member].status == "closed":
+            raise Refused("member_closed")
         return self.members[member]
+
+    def _spender(self, member: str) -> Account:
+        account = self._account(member)
+        if account.status == "suspended":
+            raise Refused("member_suspended")
+        return account
 
     def _open(self, id_: str, member: str) -> Hold:
         hold = self._account(member).holds.get(id_)
@@ -227,7 +242,9 @@ class NaiveLedger:
             repaid = min(missing, account.debt)
             account.debt -= repaid
             self.count += 1
-            account.credits.append(Credit(self.count, missing - repaid, self._expiry(bought), id_))
+            account.credits.append(
+                Credit(self.count, missing - repaid, self._expiry(bought.at, bought.version), id_)
+            )
         first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), *c.order())):
             taken = min(credit.free, max(0, -missing))
@@ -236,9 +253,9 @@ class NaiveLedger:
         account.debt += max(0, -missing)
 
     @staticmethod
-    def _expiry(bought: Bought) -> datetime | None:
+    def _expiry(at: datetime, version: str) -> datetime | None:
         """The same day and time a month on, or that month's last day."""
-        if MONTHS[bought.version] is None:
+        if MONTHS[version] is None:
             return None
-        year, month = bought.at.year + bought.at.month // 12, bought.at.month % 12 + 1
-        return bought.at.replace(year=year, month=month, day=min(bought.at.day, monthrange(year, month)[1]))
+        year, month = at.year + at.month // 12, at.month % 12 + 1
+        return at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))

@@ -31,6 +31,7 @@ from services.ledger.handle import Outcome, decide_batch
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
+from tests.simulation.naive_members import LIMIT
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,6 +50,7 @@ def document(version: str) -> dict[str, Any]:
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
         "expiry": {"months": 1},
+        "adjustments": {"reasons": ["goodwill"], "limit": LIMIT},
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
     }
     if version == "v2":

@@ -19,6 +19,7 @@ from services.ledger.domain import lots
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
+from tests.simulation.members_rules import MemberRules
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 
 EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
@@ -37,7 +38,7 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(MemberRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from services.common.errors import Refusal
 from services.ledger.domain import decide
-from tests.unit.ledger_mistakes import TABLES, Changes, Table
+from tests.unit.ledger_mistakes import TABLES as LEDGER_TABLES
+from tests.unit.ledger_mistakes import Changes, Table
+from tests.unit.members_mistakes import MEMBER_TABLES
 
+TABLES = (*LEDGER_TABLES, *MEMBER_TABLES)
 DOC = Path(__file__).parents[2] / "docs" / "refusals.md"
 LEDGER = Path(decide.__file__).parents[1]
 

@@ -18,6 +18,9 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 POINTS = "points"
 """The asset of every posting so far."""
 
+ACTIVE, SUSPENDED, CLOSED = "active", "suspended", "closed"
+"""What a member is: a suspended one earns and spends nothing, a closed one does neither, for ever."""
+
 
 @dataclass(slots=True)
 class Lot:
@@ -75,6 +78,22 @@ class Settlement:
 
 
 @dataclass(slots=True)
+class Adjustment:
+    """Points given or taken by hand, or asked for."""
+
+    id: str
+    points: int
+    reason: str
+    note: str
+    state: str
+    """requested | applied | declined"""
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
+    """Who approved or declined; empty while it waits, and where the limit needs nobody."""
+
+
+@dataclass(slots=True)
 class Member:
     """A member of a program. posted = sum of the lots' remaining less debt (L2); available = posted - held (L3)."""
 
@@ -93,6 +112,8 @@ class Member:
     settlements: dict[str, Settlement] = field(default_factory=dict)
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
+    status: str = ACTIVE
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
 
     @property
     def available(self) -> int:

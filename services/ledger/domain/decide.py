@@ -9,24 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from services.ledger.domain.adjustments import adjust, approve, decline
 from services.ledger.domain.book import Book
 from services.ledger.domain.clock import activate_program, advance_clock
 from services.ledger.domain.commands import (
     ActivateProgram,
+    Adjust,
     AdvanceClock,
+    ApproveAdjustment,
     AssignTier,
     CaptureHold,
+    CloseMember,
     Command,
+    DeclineAdjustment,
     Enrol,
     PlaceHold,
+    ReactivateMember,
     RecordPurchase,
     RecordReturn,
     ReleaseHold,
+    SuspendMember,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
-from services.ledger.domain.members import assign_tier, enrol
+from services.ledger.domain.members import assign_tier, close, enrol, reactivate, suspend, unlink
 from services.ledger.domain.purchases import record_purchase
 from services.ledger.domain.returns import record_return
 
@@ -36,6 +44,13 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     PlaceHold: place_hold,
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
+    Adjust: adjust,
+    ApproveAdjustment: approve,
+    DeclineAdjustment: decline,
+    UnlinkIdentifiers: unlink,
+    SuspendMember: suspend,
+    ReactivateMember: reactivate,
+    CloseMember: close,
     Enrol: enrol,
     AssignTier: assign_tier,
     AdvanceClock: advance_clock,

@@ -117,6 +117,62 @@ class PointsExpired:
 
 
 @dataclass(slots=True)
+class IdentifiersUnlinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class AdjustmentRequested:
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+
+
+@dataclass(slots=True)
+class AdjustmentDeclined:
+    adjustment: str
+    note: str
+    declined_by: str
+
+
+@dataclass(slots=True)
+class PointsAdjusted:
+    adjustment: str
+    points: int
+    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: datetime | None
+    debt_repaid: int
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class MemberSuspended:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberReactivated:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    reason: str
+    by: str
+    points: int
+    allocations: Allocations
+    debt: int
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -126,7 +182,8 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | ActivityRejected
+    | ActivityRejected | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined | PointsAdjusted
+    | MemberSuspended | MemberReactivated | MemberClosed
 )  # fmt: skip
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
+from services.ledger.domain import adjustments, members
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityRejected,
+    AdjustmentDeclined,
+    AdjustmentRequested,
     Allocations,
     ClockAdvanced,
     Decided,
@@ -13,8 +16,13 @@ from services.ledger.domain.events import (
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    IdentifiersUnlinked,
+    MemberClosed,
     MemberEnrolled,
+    MemberReactivated,
+    MemberSuspended,
     PointsAccrued,
+    PointsAdjusted,
     PointsClawedBack,
     PointsExpired,
     ProgramActivated,
@@ -97,6 +105,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+        case PointsAdjusted():
+            _spend(member, event.allocations, held=False)
+            adjustments.has_adjusted(book, member, event, decided.occurred_at, position)
+        case AdjustmentRequested():
+            adjustments.has_asked(member, event, decided.occurred_at)
+        case AdjustmentDeclined():
+            adjustments.has_declined(member, event)
+        case MemberClosed():
+            _spend(member, event.allocations, held=False)
+            members.has_changed(book, member, event)
+        case IdentifiersUnlinked() | MemberSuspended() | MemberReactivated():
+            members.has_changed(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0:

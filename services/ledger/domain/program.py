@@ -30,6 +30,8 @@ ENROLMENTS = ("required", "on_first_activity")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
 EXPIRY_MONTHS_MAX = 1_200
+ADJUSTMENT_LIMIT_MAX = 1_000_000_000_000_000
+REASON = re.compile(r"[a-z0-9_]{1,64}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,6 +63,10 @@ class Program:
     expiry_months: int | None
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    adjustment_reasons: frozenset[str] = frozenset()
+    """None: points are not given or taken by hand."""
+    adjustment_limit: int = 0
+    """Points given or taken by hand over this need a second person."""
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -68,7 +74,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "expiry", "holds")
+    ledger.only("currency", "enrolment", "earning", "expiry", "holds", "adjustments")
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -99,7 +105,24 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         expiry_months=expiry.whole("months", 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        **_adjustments(ledger),
     )
+
+
+def _adjustments(ledger: Section) -> dict[str, Any]:
+    """Without the section nothing is adjusted by hand; with it both fields say what may be."""
+    adjustments = ledger.section("adjustments", optional=True)
+    adjustments.only("reasons", "limit")
+    if "adjustments" not in ledger.values:
+        return {}
+    reasons = adjustments.texts("reasons")
+    if not reasons:
+        raise adjustments.wrong("reasons", "is missing or empty: name at least one")
+    for reason in reasons:
+        if not REASON.fullmatch(reason):
+            raise adjustments.wrong("reasons", f"{reason!r} is not 1 to 64 of a-z, 0-9 and _")
+    limit = adjustments.whole("limit", 0, ADJUSTMENT_LIMIT_MAX)
+    return {"adjustment_reasons": frozenset(reasons), "adjustment_limit": limit}
 
 
 def _earning_rate(base: Fraction, multiplier: Fraction) -> EarningRate:

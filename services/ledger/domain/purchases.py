@@ -15,6 +15,7 @@ from services.ledger.domain.checks import (
     QUANTITY_MAX,
     active_program,
     check_can_enrol,
+    check_not_closed,
     check_time,
 )
 from services.ledger.domain.commands import RecordPurchase
@@ -54,6 +55,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     member = book.members.get((command.program, command.member))
     if member is None:
         check_can_enrol(program, command)
+    else:
+        check_not_closed(member)
     tier = "" if member is None else member.tier_at(purchase.occurred_at)
     amount = earning.eligible_amount(program, purchase.lines)
     points = earning.points_for(program, amount, tier)

@@ -13,23 +13,23 @@ from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    Posting,
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
 
-POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back")
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
+PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", "adjustment")
 
 
-class LedgerJournal:
+class LedgerJournal(MemberRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -53,6 +53,7 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            **self.member_readers(),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -110,7 +111,9 @@ class LedgerJournal:
         return ()
 
     def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
-        self._member(row)
+        key, member = self._member(row)
+        if member is not None and member.status == "closed":
+            self._wrong("tables", row, f"{key[1]} was closed before")
         self._purchase = (row["program"], row["member"], message.activity.id)
         return ()
 
@@ -194,6 +197,8 @@ class LedgerJournal:
         available = member.posted - member.held
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
+        if member.status != "active":
+            self._wrong("L3", row, f"holds points of a member who is {member.status}")
         if message.amount < 1 or _sum(parts) != message.amount:
             self._wrong("L3", row, f"holds {message.amount} points and takes {_sum(parts)} from lots")
         for lot_id, amount in parts:

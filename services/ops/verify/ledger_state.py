@@ -7,6 +7,9 @@ from datetime import datetime
 
 MemberKey = tuple[str, str]
 """(program, member)"""
+POINTS = "points"
+Posting = tuple[str, str, str, str, int, int | None]
+"""(program, debit, credit, asset, amount, lot)"""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class MemberRead:
     lots_held: int = 0
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
+    status: str = "active"
 
 
 @dataclass(slots=True)
@@ -61,6 +65,19 @@ class SettlementRead:
 
     returned: dict[int, int] = field(default_factory=dict)
     adjusted: int = 0
+
+
+@dataclass(slots=True)
+class AdjustmentRead:
+    """Points given or taken by hand, or asked for."""
+
+    points: int
+    reason: str
+    note: str
+    state: str
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
 
 
 @dataclass(slots=True)
@@ -74,6 +91,8 @@ class LedgerState:
     """By (program, member, hold)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    adjustments: dict[tuple[str, str, str], AdjustmentRead] = field(default_factory=dict)
+    """By (program, member, adjustment)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """(version in force, clock) by program."""
     versions: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ CREATE TABLE postings (
 );
 CREATE TABLE members (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, enrolled_at timestamptz NOT NULL,
-    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL,
+    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL, status text NOT NULL,
     PRIMARY KEY (chain, program, member)
 );
 CREATE TABLE accounts (
@@ -52,6 +52,13 @@ CREATE TABLE settlements (
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
+CREATE TABLE adjustments (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, adjustment text NOT NULL,
+    points bigint NOT NULL, reason text NOT NULL, note text NOT NULL, state text NOT NULL,
+    requested_by text NOT NULL, requested_at timestamptz NOT NULL, decided_by text NOT NULL,
+    PRIMARY KEY (chain, program, member, adjustment)
+);
+CREATE INDEX adjustments_waiting ON adjustments (chain, program, requested_at) WHERE state = 'requested';
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -68,8 +75,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "programs",
-    "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "adjustments", "identifiers",
+    "programs", "program_versions",
 )  # fmt: skip
 
 
