@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, adjustments, holds, members, programs
+from services.ledger.routes import activities, adjustments, batch, holds, members, programs
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -35,5 +35,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds, adjustments):
+for part in (programs, members, activities, holds, adjustments, batch):
     router.include_router(part.router)

@@ -24,6 +24,7 @@ from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.ledger import api, consume, wire
 from services.ledger.command_queue import CommandQueue
+from services.ledger.routes import batch
 from services.ledger.routes.asking import Ledger
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import Programs
@@ -111,7 +112,7 @@ def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     )
     app.state.ledger = ledger
     app.state.keys = keys
-    install_problems(app, api.STATUS_OF)
+    install_problems(app, api.STATUS_OF, {batch.PATH: batch.BODY_BYTES_MAX})
     app.include_router(api.router)
     return app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -80,6 +80,25 @@ class ReturnBody(Body):
     lines: list[ReturnLineBody] = Field(max_length=2_000)
     store: ShortText = ""
     channel: ShortText = ""
+
+
+class PurchaseEntry(PurchaseBody):
+    type: Literal["purchase"]
+    program: ProgramId
+
+
+class ReturnEntry(ReturnBody):
+    type: Literal["return"]
+    program: ProgramId
+
+
+class EnrolmentEntry(EnrolmentBody):
+    type: Literal["enrolment"]
+    program: ProgramId
+
+
+Entry = Annotated[PurchaseEntry | ReturnEntry | EnrolmentEntry, Field(discriminator="type")]
+"""A line of a batch: what the single route takes, and which route and program it would have been sent to."""
 
 
 class HoldBody(Body):

@@ -53,14 +53,7 @@ async def enrol(
 ) -> JSONResponse:
     """Enrol a member, or give an enrolled one more identifiers."""
     key.allow(("pos", "checkout"), program)
-    message = activities.Enrolment(
-        id=body.id or idempotency_key or "",
-        program=program,
-        member=body.member,
-        identifiers=[activities.Identifier(kind=i.kind, value=i.value) for i in body.identifiers],
-    )
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, enrolment_message(program, body, body.id or idempotency_key or ""))
     await told(ledger, outcome)
     return answer_of(outcome, {"member": body.member})
 
@@ -185,3 +178,15 @@ async def _becomes(
     closed = first if isinstance(first, e.MemberClosed) else None
     left = {"forfeited": closed.points if closed else 0, "forgiven": closed.debt if closed else 0}
     return answer_of(outcome, {"member": member_id, "status": status, **left})
+
+
+def enrolment_message(program: str, body: schemas.EnrolmentBody, id_: str) -> activities.Enrolment:
+    """An enrolment as Kafka would bring it."""
+    message = activities.Enrolment(
+        id=id_,
+        program=program,
+        member=body.member,
+        identifiers=[activities.Identifier(kind=i.kind, value=i.value) for i in body.identifiers],
+    )
+    set_time(message.occurred_at, body.occurred_at)
+    return message
