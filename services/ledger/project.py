@@ -11,6 +11,7 @@ from typing import Any
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.ledger import adjustments
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.postings import postings_of
@@ -58,13 +59,6 @@ DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
 WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
-"""
-UPSERT_ADJUSTMENTS = """
-INSERT INTO adjustments
-SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::timestamptz[], $11::text[])
-ON CONFLICT (chain, program, member, adjustment)
-DO UPDATE SET state = EXCLUDED.state, decided_by = EXCLUDED.decided_by
 """
 DELETE_IDENTIFIERS = """
 DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
@@ -217,7 +211,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
     if changes.adjustments:
-        await tx.execute(UPSERT_ADJUSTMENTS, *_transposed(adjustment_rows(book, changes.adjustments)))
+        await tx.execute(adjustments.UPSERT, *_transposed(adjustments.rows(book, changes.adjustments)))
     if changes.unlinked:
         places = [(spread(digest, chains), program, digest) for program, digest in changes.unlinked]
         await tx.execute(DELETE_IDENTIFIERS, *_transposed(places))
@@ -311,19 +305,6 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
-    return rows
-
-
-def adjustment_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
-    """Rows of `adjustments` as they are now."""
-    rows = []
-    for program, member_id, adjustment in keys:
-        member = book.members[program, member_id]
-        a = member.adjustments[adjustment]
-        rows.append(
-            (member.chain, program, member_id, a.id, a.points, a.reason, a.note, a.state, a.requested_by,
-             a.requested_at, a.decided_by)
-        )  # fmt: skip
     return rows
 
 

@@ -12,17 +12,8 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project
-from services.ledger.domain.book import (
-    Adjustment,
-    Book,
-    Hold,
-    Lot,
-    Member,
-    ProgramState,
-    PurchaseFact,
-    Settlement,
-)
+from services.ledger import adjustments, payloads, project
+from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     Adjust,
@@ -108,10 +99,6 @@ JOIN holds AS h USING (chain, program, member, hold) WHERE h.state <> 'open'
 FIND_SETTLEMENTS = """
 SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN settlements AS s USING (chain, program, member)
-"""
-FIND_ADJUSTMENTS = """
-SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, adjustment)
-JOIN adjustments AS a USING (chain, program, member, adjustment)
 """
 FIND_PURCHASES = """
 -- A purchase's rows stand together: perhaps the enrolment it caused, the fact, the accrual.
@@ -327,17 +314,7 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
-    asked = [
-        (c.chain, c.program, c.member, c.adjustment)
-        for c in commands
-        if isinstance(c, (ApproveAdjustment, DeclineAdjustment))
-    ]
-    if asked:
-        for row in await tx.fetch(FIND_ADJUSTMENTS, *([key[i] for key in asked] for i in range(4))):
-            book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
-                row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],
-                row["requested_at"], row["decided_by"],
-            )  # fmt: skip
+    await adjustments.load(tx, book, commands)
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))

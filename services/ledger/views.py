@@ -17,7 +17,6 @@ from services.ledger.domain.earning import explain
 from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
-    adjustments,
     holds,
     identifiers,
     inbox,
@@ -102,44 +101,6 @@ async def hold(
         "state": row["state"],
         "expires_at": row["expires_at"].isoformat(),
     }
-
-
-async def adjustment(
-    connection: AsyncConnection, chain: int, program: str, member_id: str, id_: str
-) -> dict[str, Any]:
-    """Points given or taken by hand, or asked for. Raises Refusal("adjustment_unknown")."""
-    query = select(adjustments).where(
-        adjustments.c.chain == chain,
-        adjustments.c.program == program,
-        adjustments.c.member == member_id,
-        adjustments.c.adjustment == id_,
-    )
-    row = (await connection.execute(query)).mappings().first()
-    if row is None:
-        raise Refusal("adjustment_unknown", f"member {member_id!r} has no adjustment {id_!r}")
-    return _adjustment(row)
-
-
-async def waiting_adjustments(
-    connection: AsyncConnection, program: str, chains: int, limit: int
-) -> list[dict[str, Any]]:
-    """What waits for a second person, the oldest first."""
-    query = (
-        select(adjustments)
-        .where(
-            adjustments.c.chain.in_(range(chains)),
-            adjustments.c.program == program,
-            adjustments.c.state == "requested",
-        )
-        .order_by(adjustments.c.requested_at)
-        .limit(limit)
-    )
-    return [_adjustment(row) for row in (await connection.execute(query)).mappings()]
-
-
-def _adjustment(row: Any) -> dict[str, Any]:
-    names = ("adjustment", "member", "points", "reason", "note", "state", "requested_by", "decided_by")
-    return {**{name: row[name] for name in names}, "requested_at": row["requested_at"].isoformat()}
 
 
 async def statement(

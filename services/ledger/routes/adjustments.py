@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import schemas, views
+from services.ledger import adjustments, schemas
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Adjust, ApproveAdjustment, Cause, DeclineAdjustment
 from services.ledger.routes.asking import (
@@ -103,7 +103,7 @@ async def get_adjustment(
     key.allow(("ops", "audit"), program)
     chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
-        return JSONResponse(await views.adjustment(connection, chain, program, member_id, adjustment))
+        return JSONResponse(await adjustments.find(connection, chain, program, member_id, adjustment))
 
 
 @router.get("/adjustments", response_model=schemas.WaitingAdjustments)
@@ -111,7 +111,7 @@ async def get_waiting(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSON
     """The adjustments that wait for a second person, the oldest first."""
     key.allow(("ops", "audit"), program)
     async with ledger.reader.snapshot() as connection:
-        found = await views.waiting_adjustments(connection, program, ledger.chains, WAITING_MAX)
+        found = await adjustments.waiting(connection, program, ledger.chains, WAITING_MAX)
     return JSONResponse({"adjustments": found})
 
 
@@ -127,7 +127,7 @@ async def _answer(ledger: Ledger, command: Adjust | ApproveAdjustment | DeclineA
         # Its event does not repeat what was asked for, and what was declined stays as it is.
         member, chain = command.member, command.chain
         async with ledger.reader.snapshot() as connection:
-            answer = await views.adjustment(connection, chain, command.program, member, command.adjustment)
+            answer = await adjustments.find(connection, chain, command.program, member, command.adjustment)
         del answer["requested_at"]
     return answer_of(outcome, {**answer, "member": command.member, "balance": balance})
 

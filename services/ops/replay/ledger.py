@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import payloads, project
+from services.ledger import adjustments, payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member
 from services.ledger.domain.events import (
     Decided,
@@ -84,7 +84,7 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     )
     adjusted = ((*key, id_) for key, member in members.items() for id_ in member.adjustments)
     await build.copy_records_to_table(
-        "adjustments", records=_rows(adjusted, lambda keys: project.adjustment_rows(book, keys))
+        "adjustments", records=_rows(adjusted, lambda keys: adjustments.rows(book, keys))
     )
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
