@@ -6,6 +6,7 @@ Replay uses the same `Changes` and `rows_of_*`, so that what it rebuilds has no 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from services.common.chain import spread
@@ -14,6 +15,7 @@ from services.common.errors import InvariantBroken
 from services.ledger import adjustments
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
+from services.ledger.domain.counters import as_text
 from services.ledger.domain.postings import postings_of
 
 MemberKey = tuple[str, str]
@@ -72,6 +74,11 @@ HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
     "allocation_lots", "allocation_points",
 )  # fmt: skip
+UPSERT_COUNTERS = """
+INSERT INTO counters
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
+ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
+"""
 SETTLEMENT_COLUMNS = (
     "chain",
     "program",
@@ -96,6 +103,7 @@ class Changes:
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.adjustments: dict[tuple[str, str, str], None] = {}
@@ -120,6 +128,9 @@ class Changes:
                     self.new_lots[program, member, position] = None
                 if event.reason != "purchase":
                     self.settlements[program, member, event.purchase] = None
+                    return
+                for counter in event.counters:
+                    self.counters[program, member, counter.name] = None
             case e.MemberEnrolled():
                 self.members[key] = False
                 self.accounts[key] = None
@@ -215,6 +226,8 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.unlinked:
         places = [(spread(digest, chains), program, digest) for program, digest in changes.unlinked]
         await tx.execute(DELETE_IDENTIFIERS, *_transposed(places))
+    if changes.counters:
+        await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -305,6 +318,16 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
+
+
+def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `counters` as they are now."""
+    rows = []
+    for program, member_id, name in keys:
+        member = book.members[program, member_id]
+        value, position = member.counters[name]
+        rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
 
 

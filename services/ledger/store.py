@@ -13,6 +13,7 @@ from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import adjustments, payloads, project
+from services.ledger.counting import load_counters
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
@@ -218,6 +219,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             tiers,
             status=row["status"],
         )
+    await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
@@ -349,14 +351,16 @@ async def _load_purchases(
             p = event.purchase
             if p.id not in member.purchases:
                 member.purchases[p.id] = PurchaseFact(
-                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines
-                )
+                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines,
+                    0, p.store, p.channel, p.payment_method,
+                )  # fmt: skip
         elif (
             isinstance(event, PointsAccrued)
             and event.reason == "purchase"
             and event.purchase in member.purchases
         ):
             member.purchases[event.purchase].accrued = event.points
+            member.purchases[event.purchase].counters = event.counters
 
 
 def purchase_source(program: str) -> str:

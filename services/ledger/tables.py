@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -137,6 +138,18 @@ adjustments = Table(
     ),
 )  # fmt: skip
 
+counters = Table(
+    "counters",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("counter", Text, primary_key=True),
+    Column("value", Numeric, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint("value >= 0", name="counter_is_not_negative"),
+)
+
 identifiers = Table(
     "identifiers",
     metadata,
@@ -174,6 +187,7 @@ PROJECTIONS = (
     "holds",
     "settlements",
     "adjustments",
+    "counters",
     "identifiers",
     "programs",
     "program_versions",

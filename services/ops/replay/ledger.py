@@ -86,6 +86,10 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "adjustments", records=_rows(adjusted, lambda keys: adjustments.rows(book, keys))
     )
+    counted = ((*key, name) for key, member in members.items() for name in member.counters)
+    await build.copy_records_to_table(
+        "counters", records=_rows(counted, lambda keys: project.counter_rows(book, keys))
+    )
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
     )

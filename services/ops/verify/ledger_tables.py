@@ -152,6 +152,10 @@ def _adjustments(state: LedgerState) -> Told:
     }
 
 
+def _counters(state: LedgerState) -> Told:
+    return state.counters
+
+
 def _programs(state: LedgerState) -> Told:
     return {(program,): told for program, told in state.programs.items()}
 
@@ -182,6 +186,7 @@ PROJECTIONS = (
         "adjustments", ("program", "member", "adjustment"),
         ("points", "reason", "note", "state", "requested_by", "requested_at", "decided_by"), _adjustments,
     ),
+    Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
