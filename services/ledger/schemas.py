@@ -155,6 +155,7 @@ class Balance(BaseModel):
     posted: int
     held: int
     debt: int
+    pending: int = Field(description="Points that can't be spent yet; `available` is without them.")
 
 
 class EnrolmentAnswer(BaseModel):
@@ -172,6 +173,7 @@ class PurchaseAnswer(BaseModel):
     tier: str
     rules: list[Rule]
     expires_at: str | None
+    matures_at: str | None = Field(description="Until then the points can't be spent; null: they can.")
     balance: Balance
 
 
@@ -205,6 +207,7 @@ class MemberAnswer(BaseModel):
     status: str = Field(description="active, suspended or closed")
     tier: str
     points: Balance
+    lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
     clock: str
 
 

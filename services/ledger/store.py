@@ -17,32 +17,25 @@ from services.ledger.counting import load_counters
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
-    Adjust,
+    BY_HAND,
     AdvanceClock,
-    ApproveAdjustment,
     AssignTier,
     CaptureHold,
-    CloseMember,
     Command,
-    DeclineAdjustment,
     Enrol,
     PlaceHold,
-    ReactivateMember,
     RecordReturn,
     ReleaseHold,
-    SuspendMember,
     UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (
-    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, Adjust, ApproveAdjustment, DeclineAdjustment,
-    SuspendMember, ReactivateMember, CloseMember,
-)  # fmt: skip
+SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, *BY_HAND)
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -64,6 +57,12 @@ CROSS JOIN LATERAL (
     SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND expires_at <= k.until AND remaining > held
     OFFSET 0
 ) AS l
+UNION ALL
+SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND matures_at <= k.until AND remaining > 0
+    OFFSET 0
+) AS l
 """
 FIND_DUE_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
@@ -72,13 +71,20 @@ CROSS JOIN LATERAL (
     WHERE chain = k.chain AND program = k.program AND state = 'open' AND expires_at <= k.until OFFSET 0
 ) AS h
 """
+FIND_LAPSING = """
+SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT chain, program, member FROM accounts
+    WHERE chain = k.chain AND program = k.program AND lapses_at <= k.until OFFSET 0
+) AS a
+"""
 FIND_MEMBERS = """
 SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
 CROSS JOIN LATERAL (
-    SELECT posted, held, debt FROM accounts
+    SELECT posted, held, debt, pending, lapses_at FROM accounts
     WHERE chain = k.chain AND program = k.program AND member = k.member AND asset = 'points' OFFSET 0
 ) AS a
 """
@@ -201,14 +207,14 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
         due_lots = await tx.fetch(FIND_DUE_LOTS, *places)
         keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
-        timing_out = {
-            (r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)
-        }
-        keys.update(timing_out)
-        spenders.update(timing_out)
+        ending = await tx.fetch(FIND_DUE_HOLDS, *places) + await tx.fetch(FIND_LAPSING, *places)
+        whole = {(row["chain"], row["program"], row["member"]): None for row in ending}
+        whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
+        keys.update(whole)
+        spenders.update(whole)
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
-        book.members[row["program"], row["member"]] = Member(
+        member = book.members[row["program"], row["member"]] = Member(
             row["member"],
             row["program"],
             row["chain"],
@@ -218,7 +224,10 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["debt"],
             tiers,
             status=row["status"],
+            pending=row["pending"],
+            lapses_at=row["lapses_at"],
         )
+        book.expect_lapse(member)
     await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
@@ -377,6 +386,7 @@ def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
         row["earned_at"],
         row["expires_at"],
         row["purchase"],
+        row["matures_at"],
     )
     member.lots[lot.id] = lot
     book.expect_lot(member, lot)

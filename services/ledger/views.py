@@ -29,16 +29,17 @@ from services.ledger.tables import (
 
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
-    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked",
-    "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined", "MemberSuspended",
-    "MemberReactivated", "MemberClosed",
+    "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
+    "IdentifiersLinked", "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined",
+    "MemberSuspended", "MemberReactivated", "MemberClosed",
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
 
-def balance(posted: int, held: int, debt: int) -> dict[str, int]:
+def balance(posted: int, held: int, debt: int, pending: int) -> dict[str, int]:
     """A balance as it is shown; `available` is what can be spent, never below zero."""
-    return {"available": max(0, posted - held), "posted": posted, "held": held, "debt": debt}
+    available = max(0, posted - held - pending)
+    return {"available": available, "posted": posted, "held": held, "debt": debt, "pending": pending}
 
 
 async def member(connection: AsyncConnection, chain: int, program: str, member_id: str) -> dict[str, Any]:
@@ -49,7 +50,15 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         members.c.member == accounts.c.member,
     )
     query = (
-        select(members, accounts.c.posted, accounts.c.held, accounts.c.debt, programs.c.clock_at)
+        select(
+            members,
+            accounts.c.posted,
+            accounts.c.held,
+            accounts.c.debt,
+            accounts.c.pending,
+            accounts.c.lapses_at,
+            programs.c.clock_at,
+        )
         .join(accounts, key)
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
@@ -63,7 +72,8 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "enrolled_at": row["enrolled_at"].isoformat(),
         "status": row["status"],
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
-        "points": balance(row["posted"], row["held"], row["debt"]),
+        "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
+        "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
 
@@ -197,6 +207,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "purchase": event.purchase,
                 "tier": event.tier,
                 "expires_at": expires_at,
+                "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
             }
             return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
@@ -230,6 +241,10 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
+        case e.PointsMatured():
+            return 0, f"{event.points} points can be spent from now on", {"lot": event.lot}
+        case e.MemberLapsed():
+            return -event.points, f"{event.points} points expired after long inactivity", {}
         case e.TierAssigned():
             return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
         case e.MemberEnrolled():

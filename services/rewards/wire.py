@@ -32,6 +32,8 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.PointsExpired,
         ledger.PointsAdjusted,
         ledger.MemberClosed,
+        ledger.PointsMatured,
+        ledger.MemberLapsed,
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
@@ -47,12 +49,17 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
     match row.type:
         case _ if message is None:
             return None
-        case "PointsAccrued" | "PointsAdjusted":
+        case "PointsAccrued":
+            pending = message.points - message.debt_repaid if message.HasField("matures_at") else 0
+            return facts.PointsMoved(message.points, pending)
+        case "PointsClawedBack" | "PointsExpired" | "MemberLapsed":
+            return facts.PointsMoved(-message.points, -message.pending)
+        case "PointsMatured":
+            return facts.PointsMatured(message.points)
+        case "PointsAdjusted":
             return facts.PointsMoved(message.points)
-        case "PointsClawedBack" | "PointsExpired":
-            return facts.PointsMoved(-message.points)
         case "MemberClosed":
-            return facts.PointsMoved(message.debt - message.points)
+            return facts.PointsMoved(message.debt - message.points, -message.pending)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":

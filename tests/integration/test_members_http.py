@@ -58,7 +58,7 @@ async def test_points_are_given_by_hand_once(carol: httpx.AsyncClient, ann: str)
         assert answer.status_code == status, answer.text
         body = answer.json()
         assert (body["adjustment"], body["state"], body["member"]) == (f"a-{ann}", "applied", ann)
-        assert body["balance"] == {"available": 200, "posted": 200, "held": 0, "debt": 0}
+        assert body["balance"] == {"available": 200, "posted": 200, "held": 0, "debt": 0, "pending": 0}
     told(await carol.post(path, json=by_hand(99), headers=key(f"a-{ann}")), 409, "id_reused")
     found = (await carol.get(f"{path}/a-{ann}")).json()
     assert (found["points"], found["state"], found["decided_by"]) == (100, "applied", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.simulation import naive_lots
 from tests.simulation.naive_ledger import Account, Credit, NaiveLedger, Refused
 
 LIMIT = 50
@@ -47,6 +48,7 @@ def close(ledger: NaiveLedger, member: str) -> None:
         raise Refused("holds_open")
     account.status = "closed"
     account.debt = 0
+    account.lapses = None
     for credit in account.credits:
         credit.left = 0
 
@@ -87,7 +89,10 @@ def _waiting(account: Account, id_: str) -> tuple[int, str]:
 
 
 def _usable(ledger: NaiveLedger, account: Account) -> list[Credit]:
-    return [c for c in account.credits if c.expires is None or c.expires > ledger.clock]
+    if account.lapses is not None and account.lapses <= ledger.clock:
+        return []
+    usable = [c for c in account.credits if c.expires is None or c.expires > ledger.clock]
+    return [c for c in usable if c.matures is None]
 
 
 def _check(ledger: NaiveLedger, account: Account, points: int) -> None:
@@ -101,8 +106,10 @@ def _move(ledger: NaiveLedger, account: Account, points: int) -> None:
         repaid = min(points, account.debt)
         account.debt -= repaid
         ledger.count += 1
-        expires = ledger._expiry(ledger.clock, ledger.version)
-        account.credits.append(Credit(ledger.count, points - repaid, expires, ""))
+        expires = naive_lots.expiry(ledger.version, ledger.clock)
+        if account.lapses is None:
+            account.lapses = naive_lots.lapse(ledger.version, "points", ledger.clock, None)
+        account.credits.append(Credit(ledger.count, points - repaid, expires, "", None))
         return
     left = -points
     for credit in sorted(_usable(ledger, account), key=Credit.order):

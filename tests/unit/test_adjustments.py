@@ -203,3 +203,26 @@ def test_a_document_that_is_wrong_is_told_the_field(section: dict[str, Any], fie
     with pytest.raises(ProgramError) as error:
         adjusting(adjustments=section)
     assert error.value.field == field
+
+
+def test_points_by_hand_are_never_pending_and_pending_ones_cant_be_taken() -> None:
+    book = given(purchase(amount=5_000), pending={"days": 14})
+    assert refused(book, adjust(-1)) == "insufficient_points"
+    book.when(adjust(10))
+    assert book.member().pending == 50
+    assert book.member().lots[book.lot()].matures_at is None
+    assert book.when(adjust(-10, "a2"))
+
+
+def test_points_by_hand_begin_the_count_of_inactivity_and_put_off_nothing() -> None:
+    lapsing = {"inactivity_months": 1, "activities": ["purchase"]}
+    book = given(enrol(), expiry=lapsing)
+    kinds = [type(event).__name__ for event in book.when(adjust(10))]
+    assert kinds == ["PointsAdjusted", "MemberActive"]
+    first = book.member().lapses_at
+    book.when(clock(NOON + DAY))
+    assert [type(event).__name__ for event in book.when(adjust(10, "a2"))] == ["PointsAdjusted"]
+    assert book.member().lapses_at == first
+    assert first is not None
+    book.when(clock(first))
+    assert book.balance() == (0, 0, 0)

@@ -26,6 +26,7 @@ from tests.unit.ledger_given import (
     clock,
     enrol,
     hold,
+    program,
     purchase,
     release,
     return_,
@@ -123,3 +124,13 @@ def test_closing_posts_points_and_debt_against_breakage() -> None:
     closed = MemberClosed("r", "c", 5, [(1, 2), (2, 3)], 4)
     found = [(debit, credit, amount, lot) for debit, credit, _, amount, lot in postings_of(closed, "ann", 7)]
     assert found == [(ANN, "breakage", 2, 1), (ANN, "breakage", 3, 2), ("breakage", ANN, 4, None)]
+
+
+def test_who_is_closed_leaves_pending_points_too_and_lapses_no_more() -> None:
+    rules = program(pending={"days": 14}, expiry={"inactivity_months": 1, "activities": ["purchase"]})
+    given = Given(purchase(amount=5_000), rules=rules)
+    (closed,) = given.when(close())
+    assert isinstance(closed, MemberClosed)
+    assert (closed.points, closed.pending) == (50, 50)
+    assert (given.member().pending, given.member().lapses_at) == (0, None)
+    assert len(given.when(clock(NOON + 400 * DAY))) == 1, "the clock alone"

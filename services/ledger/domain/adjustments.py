@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.common.errors import InvariantBroken, Refusal
-from services.ledger.domain import earning, lots
+from services.ledger.domain import earning, inactivity, lots
 from services.ledger.domain.book import Adjustment, Book, Lot, Member
 from services.ledger.domain.checks import POINTS_MAX, active_program, enrolled_member, present
 from services.ledger.domain.commands import Adjust, ApproveAdjustment, DeclineAdjustment
@@ -41,7 +41,7 @@ def adjust(book: Book, command: Adjust) -> Iterator[Decided]:
         request = AdjustmentRequested(asked.id, asked.points, asked.reason, asked.note, asked.requested_by)
         yield Decided(request, member.id, now)
     else:
-        yield _adjusted(program, member, asked, "", now)
+        yield from _adjusted(program, member, asked, "", now)
 
 
 def approve(book: Book, command: ApproveAdjustment) -> Iterator[Decided]:
@@ -54,7 +54,7 @@ def approve(book: Book, command: ApproveAdjustment) -> Iterator[Decided]:
     now = present(book, command, program)
     _check_available(member, asked.points, now)
 
-    yield _adjusted(program, member, asked, command.by, now)
+    yield from _adjusted(program, member, asked, command.by, now)
 
 
 def decline(book: Book, command: DeclineAdjustment) -> Iterator[Decided]:
@@ -87,8 +87,9 @@ def _check_available(member: Member, points: int, now: datetime) -> None:
 
 def _adjusted(
     program: Program, member: Member, asked: Adjustment, approved_by: str, now: datetime
-) -> Decided:
-    """What is given opens a lot, after debt is repaid, and expires as what is earned now; what is taken is unspent."""
+) -> Iterator[Decided]:
+    """What is given opens a lot, after debt is repaid, and expires as what is earned now; it can be spent at once,
+    for nobody brings it back to a till. What is taken is unspent and mature."""
     given = asked.points > 0
     adjusted = PointsAdjusted(
         asked.id,
@@ -101,7 +102,9 @@ def _adjusted(
         min(asked.points, member.debt) if given else 0,
         [] if given else lots.allocate(member, -asked.points, now),
     )
-    return Decided(adjusted, member.id, now)
+    yield Decided(adjusted, member.id, now)
+    if given:
+        yield from inactivity.begin(program, member, now)
 
 
 def has_asked(member: Member, event: AdjustmentRequested, at: datetime) -> None:
@@ -136,3 +139,5 @@ def has_adjusted(book: Book, member: Member, event: PointsAdjusted, at: datetime
         lot = Lot(position, amount, amount, 0, at, event.expires_at, "")
         member.lots[position] = lot
         book.expect_lot(member, lot)
+        # The day on which all points lapse may have passed while holds protected some.
+        book.expect_lapse(member)

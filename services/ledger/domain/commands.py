@@ -148,6 +148,10 @@ class DeclineAdjustment(Command):
     by: str
 
 
+BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustment, DeclineAdjustment)
+"""What ops do to a member; all of them need the member with every lot."""
+
+
 @dataclass(slots=True)
 class PlaceHold(Command):
     """Set `amount` points aside for `order`."""

@@ -33,6 +33,7 @@ from services.ledger.domain.events import (
     MemberSuspended,
     TierAssigned,
 )
+from services.ledger.domain.lots import pending_among
 from services.ledger.domain.returns import settle
 
 IDENTIFIERS_MAX = 20
@@ -128,7 +129,8 @@ def close(book: Book, command: CloseMember) -> Iterator[Decided]:
 
     forfeited = [(lot.id, lot.remaining) for lot in member.lots.values() if lot.remaining]
     points = sum(part for _, part in forfeited)
-    closed = MemberClosed(command.reason, command.by, points, forfeited, member.debt)
+    pending = pending_among(member, forfeited)
+    closed = MemberClosed(command.reason, command.by, points, forfeited, member.debt, pending)
     yield Decided(closed, member.id, present(book, command, program))
 
 
@@ -148,5 +150,6 @@ def has_changed(
             member.status = ACTIVE
         case MemberClosed():
             member.status = CLOSED
+            member.lapses_at = None
             member.posted -= event.points - event.debt
             member.debt -= event.debt

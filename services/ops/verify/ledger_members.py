@@ -66,13 +66,15 @@ class MemberRows:
         if member.status == "closed":
             self._wrong("tables", row, f"{key[1]} was closed before")
         member.status = "closed"
+        member.lapses_at = None
+        self._take_pending(row, key, member, parts, message.pending)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points - message.debt
         member.debt -= message.debt
         if message.points != sum(amount for _, amount in parts):
             self._wrong("L2", row, f"{message.points} points are not those of its lots")
-        if (member.posted, member.held, member.debt) != (0, 0, 0):
-            left = f"{member.posted} points, {member.held} held, a debt of {member.debt}"
+        if (member.posted, member.held, member.debt, member.pending) != (0, 0, 0, 0):
+            left = f"{member.posted} points, {member.held} held, {member.pending} pending, a debt of {member.debt}"
             self._wrong("L2", row, f"leaves {left}")
         account = f"member/{key[1]}"
         postings: list[Posting] = [
@@ -119,6 +121,7 @@ class MemberRows:
             self._wrong(
                 "L2", row, f"{points} points take {taken} of lots and repay {repaid} of {member.debt}"
             )
+        self._take_pending(row, key, member, parts, 0)
         self._take(row, key, parts, from_hold=False)
         member.posted += points
         member.debt -= repaid
@@ -161,6 +164,11 @@ class MemberRows:
 
     @abstractmethod
     def _take(self, row: Any, key: MemberKey, parts: list[tuple[int, int]], *, from_hold: bool) -> None: ...
+
+    @abstractmethod
+    def _take_pending(
+        self, row: Any, key: MemberKey, member: MemberRead, parts: list[tuple[int, int]], told: int
+    ) -> None: ...
 
     @abstractmethod
     def _wrong(self, check: str, row: Any, what: str) -> None: ...
