@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, adjustments, batch, holds, members, programs
+from services.ledger.routes import activities, adjustments, batch, holds, members, programs, social
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -21,6 +21,16 @@ STATUS_OF = {
     "hold_already_released": 409,
     "hold_expired": 409,
     "quantity_exceeds_purchase": 409,
+    "return_without_purchase": 422,
+    "order_unknown": 404,
+    "order_already_refunded": 409,
+    "amount_exceeds_spend": 409,
+    "exists_with_different_member": 409,
+    "exists_with_different_order": 409,
+    "exists_with_different_hold": 409,
+    "exists_with_different_amount": 409,
+    "exists_with_different_ttl": 409,
+    "exists_with_different_final": 409,
     "member_suspended": 409,
     "member_already_suspended": 409,
     "member_not_suspended": 409,
@@ -30,10 +40,15 @@ STATUS_OF = {
     "adjustment_already_applied": 409,
     "adjustment_already_declined": 409,
     "clock_not_ours": 409,
+    "referral_unknown": 404,
+    "already_referred": 409,
+    "referee_not_new": 409,
+    "referral_loop": 409,
+    "task_repeated": 409,
     "idempotency_key_mismatch": 400,
 }
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds, adjustments, batch):
+for part in (programs, members, activities, social, holds, adjustments, batch):
     router.include_router(part.router)

@@ -44,7 +44,7 @@ class CommandQueue:
     def __init__(self, writer: Writer, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
         self._writer = writer
         self._programs = programs
-        self._chains = chains
+        self.chains = chains
         self._wake = wake
         self._waiting: deque[Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
@@ -143,7 +143,7 @@ class CommandQueue:
                             free = _chains(batch[0])
                         taken = [one for one in candidates if _chains(one) <= free]
                     commands = [command for together, _ in taken for command in together]
-                    return taken, await handle(tx, commands, self._programs, self._chains, utc_now())
+                    return taken, await handle(tx, commands, self._programs, self.chains, utc_now())
             except PASSING_FAULTS:
                 if attempt == TRIES_MAX:
                     raise

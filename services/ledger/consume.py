@@ -17,7 +17,16 @@ from services.common.db import Transaction
 from services.common.errors import Undecodable
 from services.common.program_section import PROGRAM_ID
 from services.ledger import wire
-from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, RecordPurchase, RecordReturn
+from services.ledger.domain.commands import (
+    AssignTier,
+    Cause,
+    Command,
+    Enrol,
+    RecordInteraction,
+    RecordPurchase,
+    RecordReferral,
+    RecordReturn,
+)
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs, purchase_source
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -43,6 +52,8 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
     chain = chain_of(member, chains)
     if isinstance(message, activities.Enrolment):
         return _enrolment(message, member, chain, identifiers, now)
+    if isinstance(message, activities.Referral):
+        return _referral(message, member, chain, identifiers, chains, now)
     content = wire.bare(message)
     digest = sha256(content).digest()
     if isinstance(message, activities.Purchase):
@@ -52,6 +63,8 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
         wire.bounded(message.payment_method, "payment_method")
         cause = Cause(purchase_source(program), purchase.id, digest)
         return RecordPurchase(program, member, chain, cause, now, purchase)
+    if isinstance(message, activities.Interaction):
+        return _interaction(message, member, chain, Cause(f"{program}/interaction", message.id, digest), now)
     activity = wire.return_of(message, wire.named(content, member))
     wire.check_texts(message, content, [])
     cause = Cause(f"{program}/return", activity.id, digest)
@@ -74,6 +87,32 @@ def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifi
     return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed)
 
 
+def _interaction(message: Any, member: str, chain: int, cause: Cause, now: datetime) -> RecordInteraction:
+    for field in ("kind", "content", "channel", "store"):
+        wire.bounded(getattr(message, field), field)
+    return RecordInteraction(
+        message.program, member, chain, cause, now, wire.required_id(message.id, "id"), wire.required_time(message),
+        message.kind, message.content, message.channel, message.store,
+    )  # fmt: skip
+
+
+def _referral(
+    message: Any, member: str, chain: int, identifiers: wire.Identifiers, chains: int, now: datetime
+) -> RecordReferral:
+    wire.bounded(message.step, "step")
+    wire.bounded(message.task, "task")
+    # A task is the referee's own. Whoever referred goes no further in clear than the referee does.
+    message.referrer = (
+        identifiers.reference(message.referrer, "referrer") if message.step == "registered" else ""
+    )
+    digest = sha256(wire.bare(message)).digest()
+    cause = Cause(f"{message.program}/referral", wire.required_id(message.id, "id"), digest)
+    return RecordReferral(
+        message.program, member, chain, cause, now, message.id, wire.required_time(message), message.referrer,
+        chain_of(message.referrer, chains), message.step, message.task,
+    )  # fmt: skip
+
+
 def count(outcomes: Sequence[Outcome]) -> Applied:
     """What became of a batch, in numbers."""
     applied = Applied()
@@ -88,7 +127,7 @@ def count(outcomes: Sequence[Outcome]) -> Applied:
 
 
 class Activities:
-    """purchases.v1 and members.v1: written by anybody, so anything may be in them."""
+    """purchases.v1, members.v1, interactions.v1, referrals.v1: written by anybody, so anything may be in them."""
 
     own_stream = False
 

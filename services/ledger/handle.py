@@ -14,8 +14,9 @@ from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import Refusal
 from services.ledger import store, wire
+from services.ledger.domain import retries
 from services.ledger.domain.clock import tick_before
-from services.ledger.domain.commands import ActivateProgram, Command, Enrol
+from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordReferral
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityRejected, Decided
 
@@ -26,6 +27,7 @@ KINDS = {
     "PlaceHold": "hold",
     "CaptureHold": "capture",
     "ReleaseHold": "release",
+    "RefundSpend": "refund",
     "Adjust": "adjustment",
     "ApproveAdjustment": "adjustment_approval",
     "DeclineAdjustment": "adjustment_decline",
@@ -34,6 +36,9 @@ KINDS = {
     "ReactivateMember": "reactivation",
     "CloseMember": "closing",
     "AssignTier": "tier",
+    "RecordInteraction": "interaction",
+    "RecordReferral": "referral",
+    "RewardReferral": "referral_reward",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
 }
@@ -100,27 +105,38 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
 async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) -> None:
     """Members named by an identifier get their id and chain; those whom nobody knows keep the identifier's hash."""
     named = [c for c in commands if ":" in c.member and not isinstance(c, Enrol)]
-    if not named:
+    referring = [c for c in commands if isinstance(c, RecordReferral) and ":" in c.referrer]
+    if not named and not referring:
         return
-    wanted = [(c.program, bytes.fromhex(c.member.partition(":")[2])) for c in named]
-    found = await store.find_identifiers(tx, wanted, chains)
+    wanted = [_identifier(c.program, c.member) for c in named]
+    wanted_too = [_identifier(c.program, c.referrer) for c in referring]
+    found = await store.find_identifiers(tx, wanted + wanted_too, chains)
     for command, key in zip(named, wanted, strict=True):
         if key in found:
             wire.rename(command, found[key])
             command.chain = chain_of(command.member, chains)
+    for referral, key in zip(referring, wanted_too, strict=True):
+        if key in found:
+            referral.referrer = found[key]
+            referral.referrer_chain = chain_of(referral.referrer, chains)
+
+
+def _identifier(program: str, reference: str) -> tuple[str, bytes]:
+    return program, bytes.fromhex(reference.partition(":")[2])
 
 
 def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outcome:
     """A command for the first time."""
     program, journal = command.program, loaded.journal
     cause = (command.cause.source, command.cause.id, command.cause.digest)
-    version = _version(loaded, command)
+    version = _version(loaded, command.chain, program)
 
     def append(decided: Decided) -> int:
         nonlocal cause
         member, event, occurred_at = decided.member, decided.event, decided.occurred_at
         chain = command.chain if decided.chain is None else decided.chain
-        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, version)
+        of_chain = version if chain == command.chain else _version(loaded, chain, program)
+        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, of_chain)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -133,15 +149,15 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         events = _refuse(loaded, command, refused.code, refused.detail, append)
     position = events[0][0] if events else 0
     if command.cause.digest is not None:
-        _remember(loaded, command, command.cause.digest, position, refusal)
+        _remember(loaded, command, command.cause.digest, position, refusal, events)
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt, member.pending)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
 
 
-def _version(loaded: store.Loaded, command: Command) -> str:
-    """The version that a command is decided by; empty where no program is active yet."""
-    state = loaded.book.programs.get((command.chain, command.program))
+def _version(loaded: store.Loaded, chain: int, program: str) -> str:
+    """The version in force on a chain; empty where no program is active yet."""
+    state = loaded.book.programs.get((chain, program))
     return "" if state is None else state.version
 
 
@@ -155,10 +171,18 @@ def _refuse(
 
 
 def _remember(
-    loaded: store.Loaded, command: Command, digest: bytes, position: int, refusal: tuple[str, str] | None
+    loaded: store.Loaded,
+    command: Command,
+    digest: bytes,
+    position: int,
+    refusal: tuple[str, str] | None,
+    events: list[tuple[int, Decided]],
 ) -> None:
     cause, code = command.cause, None if refusal is None else refusal[0]
-    loaded.seen[cause.source, cause.id] = store.Seen(digest, command.member, command.chain, position, code)
+    first = events[0][1] if refusal is None and isinstance(command, retries.COMPARED) else None
+    loaded.seen[cause.source, cause.id] = store.Seen(
+        digest, command.member, command.chain, position, code, first
+    )
     place = store.inbox_chain(cause.source, cause.id, loaded.chains)
     loaded.inbox_rows.append(
         (place, cause.source, cause.id, digest, command.chain, position, command.member, code)
@@ -169,17 +193,22 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
     """The same request again changes nothing; another one under its id is refused, and that is recorded."""
     # A request refused for want of its member is the same request when the identifier is known by now.
     same_member = seen.member == command.member or seen.rejection == "unknown_member"
-    if seen.digest == command.cause.digest and same_member:
+    kind, cause = KINDS[type(command).__name__], command.cause
+    different: tuple[str, str] | None = (
+        "id_reused",
+        f"{kind} {cause.id!r} was sent before with other content: give the new one an id of its own",
+    )
+    if seen.digest == cause.digest and same_member:
+        different = None
+    elif seen.first is not None:
+        different = retries.difference(loaded.book, seen.first, command)
+    if different is None:
         refusal = None if seen.rejection is None else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
-    kind = KINDS[type(command).__name__]
-    detail = (
-        f"{kind} {command.cause.id!r} was sent before with other content: give the new one an id of its own"
-    )
-    cause = command.cause
-    rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
+    code, detail = different
+    rejected = Decided(ActivityRejected(kind, code, detail[:DETAIL_CHARS_MAX]), None, command.now)
     position = loaded.journal.append(
         command.chain, command.program, None, rejected.event, command.now, recorded_at,
-        (cause.source, cause.id, cause.digest), _version(loaded, command),
+        (cause.source, cause.id, cause.digest), _version(loaded, command.chain, command.program),
     )  # fmt: skip
-    return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))
+    return Outcome(command, command.chain, position, [(position, rejected)], (code, detail))

@@ -15,6 +15,7 @@ IdentifierRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}:[^
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+OrderId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 YEARS = range(2, 9999)
 """Years whose every time is a time in UTC too, whatever its zone."""
@@ -78,10 +79,36 @@ class ReturnBody(Body):
     id: Id
     member: MemberRef
     occurred_at: Time
-    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    of: Annotated[str, StringConstraints(max_length=128, pattern=r"^[!-~]*$")] = Field(
+        default="",
+        description="The purchase; without one the return is recorded only where the program says so.",
+    )
     lines: list[ReturnLineBody] = Field(max_length=2_000)
     store: ShortText = ""
     channel: ShortText = ""
+
+
+class InteractionBody(Body):
+    id: Id = Field(description="Unique in the program, on any road.")
+    member: MemberRef
+    occurred_at: Time
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    content: ShortText = Field(
+        default="", description="What it was about: the id of a post, a photo, a rental."
+    )
+    channel: ShortText = ""
+    store: ShortText = ""
+
+
+class ReferralBody(Body):
+    id: Id = Field(description="Unique in the program, on any road.")
+    member: MemberRef = Field(description="The referee: who was referred.")
+    occurred_at: Time
+    step: Literal["registered", "task"]
+    referrer: MemberRef | None = Field(
+        default=None, description="Who referred; needed where step is registered."
+    )
+    task: ShortText = Field(default="", description="What the referee has done, where step is task.")
 
 
 class PurchaseEntry(PurchaseBody):
@@ -104,14 +131,17 @@ Entry = Annotated[PurchaseEntry | ReturnEntry | EnrolmentEntry, Field(discrimina
 
 
 class HoldBody(Body):
-    order: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+    order: OrderId
     amount: Int64 = Field(description="Points.")
     ttl_seconds: Int64 | None = None
 
 
 class CaptureBody(Body):
     amount: Int64 | None = Field(
-        default=None, description="Points; all of the hold when absent. The rest is released."
+        default=None, description="Points; all that is left of the hold when absent."
+    )
+    final: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="True: the rest is released; false: it stays held for another capture."
     )
 
 
@@ -139,6 +169,12 @@ class DeclineBody(Body):
 
 class StatusBody(Body):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class RefundBody(Body):
+    amount: Int64 | None = Field(
+        default=None, description="Points; when absent, all that stay spent on the order."
+    )
 
 
 class ClockBody(Body):
@@ -185,7 +221,32 @@ class ReturnAnswer(BaseModel):
     member: str
     points: int = Field(description="Points taken back.")
     debt: int = Field(description="How many of them no lot could pay.")
+    forgiven: int = Field(description="Points beyond these that no lot could pay and the member keeps.")
+    parked: bool = Field(description="True: the purchase is not known yet, and the return waits for it.")
     balance: Balance
+
+
+class InteractionAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    member: str
+    kind: str
+    points: int
+    reason: str | None = Field(
+        description="Why it earned nothing: repeated, cap_reached, budget_exhausted or not_running."
+    )
+    expires_at: str | None
+    balance: Balance
+
+
+class ReferralAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    member: str
+    qualified: bool = Field(description="True when this is what the referral was waiting for.")
+    owed: list[str] = Field(description="Who is rewarded for it, within seconds: referrer, referee.")
 
 
 class HoldAnswer(BaseModel):
@@ -197,6 +258,20 @@ class HoldAnswer(BaseModel):
     captured: int
     state: str
     expires_at: str
+    balance: Balance
+
+
+class RefundAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    refund: str
+    order: str
+    points: int = Field(description="Points given back.")
+    debt_repaid: int = Field(description="How many of them repaid debt.")
+    expired: int = Field(
+        description="How many of them were of lots past their day: forfeited, or given more days, as the program says."
+    )
+    left: int = Field(description="Points of the order that stay spent.")
     balance: Balance
 
 

@@ -116,7 +116,11 @@ holds = Table(
     Column("state", Text, nullable=False),
     Column("allocation_lots", ARRAY(BigInteger), nullable=False),
     Column("allocation_points", ARRAY(BigInteger), nullable=False),
+    Column("spent_lots", ARRAY(BigInteger), nullable=False),
+    Column("spent_points", ARRAY(BigInteger), nullable=False),
+    Column("refunded", BigInteger, nullable=False),
     CheckConstraint("amount > 0 AND 0 <= captured AND captured <= amount", name="hold_adds_up"),
+    CheckConstraint("0 <= refunded AND refunded <= captured", name="hold_gives_back_what_was_spent"),
     Index("holds_open", "chain", "program", "member", "hold", postgresql_where=text("state = 'open'")),
     Index("holds_due", "chain", "program", "expires_at", postgresql_where=text("state = 'open'")),
 )
@@ -152,6 +156,17 @@ adjustments = Table(
         postgresql_where=text("state = 'requested'"),
     ),
 )  # fmt: skip
+
+parked_returns = Table(
+    "parked_returns",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("return_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
 
 counters = Table(
     "counters",
@@ -194,6 +209,43 @@ program_versions = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+award_counts = Table(
+    "award_counts",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("awards", BigInteger, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("campaign", Text, primary_key=True),
+    Column("given", BigInteger, nullable=False),
+    CheckConstraint("given >= 0", name="budget_given_is_not_negative"),
+)
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("referral", Text, nullable=False),
+    Column("referrer", Text, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("qualified_at", DateTime(timezone=True)),
+    Column("tasks", ARRAY(Text), nullable=False),
+    Column("owed_sides", ARRAY(Text), nullable=False),
+    Column("owed_since", ARRAY(DateTime(timezone=True)), nullable=False),
+    CheckConstraint("member <> referrer", name="referral_is_of_another"),
+    Index("referrals_owed", "chain", "program", "member", postgresql_where=text("owed_sides <> '{}'")),
+)
+
 APPEND_ONLY = ("postings",)
 PROJECTIONS = (
     "members",
@@ -202,9 +254,13 @@ PROJECTIONS = (
     "holds",
     "settlements",
     "adjustments",
+    "parked_returns",
     "counters",
     "identifiers",
     "programs",
     "program_versions",
+    "award_counts",
+    "budgets",
+    "referrals",
 )
 """What replay throws away and rebuilds from the journal."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads
+from services.ledger import payloads, social_views
 from services.ledger.domain import events as e
 from services.ledger.domain.earning import explain
 from services.ledger.store import Programs
@@ -30,8 +30,9 @@ from services.ledger.tables import (
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
-    "IdentifiersLinked", "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined",
-    "MemberSuspended", "MemberReactivated", "MemberClosed",
+    "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
+    "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined", "MemberSuspended",
+    "MemberReactivated", "MemberClosed", *social_views.TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
@@ -223,7 +224,16 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             why = "return" if event.reason == "return" else "tier"
             text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
-            return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
+            text += f", {event.forgiven} more forgiven" if event.forgiven else ""
+            details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
+            return -event.points, text, details
+        case e.ReturnParked():
+            a = event.activity
+            text = f"return {a.id} waits for purchase {a.of}"
+            return 0, text, {"return": a.id, "purchase": a.of}
+        case e.ParkedReturnRefused():
+            text = f"return {event.id} does not fit purchase {event.of}: {event.detail}"
+            return 0, text, {"return": event.id, "purchase": event.of, "code": event.code}
         case e.HoldPlaced():
             return (
                 0,
@@ -239,6 +249,13 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.HoldReleased():
             text = f"hold of {event.amount} points for order {event.order} {event.reason}"
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
+        case e.SpendRefunded():
+            text = f"{event.amount} points spent on order {event.order} given back"
+            text += f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
+            return event.amount, text, {"refund": event.refund, "order": event.order, "left": event.left}
+        case e.LotsReinstated():
+            until = event.until.isoformat()
+            return 0, f"points past their day live on until {until}", {"lots": event.lots, "until": until}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
         case e.PointsMatured():
@@ -272,7 +289,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.MemberClosed():
             text = f"closed: {event.reason}; {event.points} points forfeited"
             return event.debt - event.points, text, {"reason": event.reason, "debt": event.debt}
-    return 0, type(event).__name__, {}
+    return social_views.describe(event)
 
 
 async def group(

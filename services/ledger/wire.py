@@ -29,6 +29,8 @@ ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Purchase": activities.Purchase,
     "tallybook.activities.v1.Return": activities.Return,
     "tallybook.activities.v1.Enrolment": activities.Enrolment,
+    "tallybook.activities.v1.Interaction": activities.Interaction,
+    "tallybook.activities.v1.Referral": activities.Referral,
 }
 TIER_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
 
@@ -50,7 +52,7 @@ class Identifiers:
         """HMAC-SHA-256 of `kind:value`."""
         return hmac.digest(self._key, f"{kind}:{value}".encode(), "sha256")
 
-    def reference(self, member: str) -> str:
+    def reference(self, member: str, field: str = "member") -> str:
         """A member reference without clear identifiers: a member id, or `kind:<hex of the hash>`.
 
         Raises:
@@ -61,7 +63,7 @@ class Identifiers:
         match = IDENTIFIER.fullmatch(member)
         if match is None:
             raise Undecodable(
-                "member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
+                f"{field} is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
             )
         return f"{match[1]}:{self.digest(match[1], match[2]).hex()}"
 
@@ -71,6 +73,13 @@ def required_id(value: str, field: str) -> str:
     if not ID.fullmatch(value):
         raise Undecodable(f"{field} must be 1 to 128 printable characters without blanks")
     return value
+
+
+def required_time(message: Any) -> datetime:
+    """When an activity occurred. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    return time_of(message.occurred_at)
 
 
 def bounded(value: str, field: str) -> str:

@@ -17,6 +17,8 @@ from tallybook.activities.v1 import activities_pb2 as activities
 PURCHASE = "tallybook.activities.v1.Purchase"
 RETURN = "tallybook.activities.v1.Return"
 ENROLMENT = "tallybook.activities.v1.Enrolment"
+INTERACTION = "tallybook.activities.v1.Interaction"
+REFERRAL = "tallybook.activities.v1.Referral"
 CHAINS = 16
 IDENTIFIERS = wire.Identifiers("0123456789abcdef" * 4)
 
@@ -45,6 +47,24 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "member": "ann",
         "occurred_at": "2026-01-05T10:00:00Z",
         "identifiers": [{"kind": "card", "value": "6001"}],
+    },
+    INTERACTION: {
+        "id": "i1",
+        "program": "grocer",
+        "member": "ann",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "kind": "review",
+        "content": "c9",
+        "channel": "app",
+        "store": "s1",
+    },
+    REFERRAL: {
+        "id": "f1",
+        "program": "grocer",
+        "member": "bob",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "referrer": "phone:+15550100",
+        "step": "registered",
     },
 }
 

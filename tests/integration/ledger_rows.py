@@ -28,6 +28,7 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     PlaceHold,
+    RefundSpend,
     ReleaseHold,
 )
 from services.ledger.handle import KINDS, Outcome, handle
@@ -60,6 +61,27 @@ WINDOWED: dict[str, Any] = {
     "ledger": {**DOCUMENT["ledger"], "pending": {"days": 14}, "expiry": {"inactivity_months": 1}},
 }
 """The same program with a return window, and points that live a month from the last purchase or redemption."""
+
+
+SOCIAL: dict[str, Any] = {
+    **DOCUMENT,
+    "ledger": {
+        **DOCUMENT["ledger"],
+        "campaigns": [{"id": "welcome", "budget": 1_000}],
+        "interactions": [
+            {"kind": "review", "points": 10, "once_per": "content", "caps": {"month": 3}},
+            {"kind": "photo", "points": 100, "campaign": "welcome"},
+        ],
+        "referrals": {
+            "minimum": 2_000,
+            "referrer": {"points": 500},
+            "referee": {"points": 200, "task": "bind_phone"},
+            "caps": {"month": 5},
+            "campaign": "welcome",
+        },
+    },
+}
+"""The grocer's program with interactions, referrals and a campaign."""
 
 
 @asynccontextmanager
@@ -156,6 +178,17 @@ class Ledger:
         cause = self._cause("capture", f"c-{id_}", id_, amount)
         return CaptureHold("grocer", member, self._chain(member), cause, NOON, id_, amount)
 
+    def capture_part(self, amount: int, id_: str, hold: str = "h1", member: str = "ann") -> CaptureHold:
+        """A capture that leaves the rest held."""
+        cause = self._cause("capture", id_, hold, amount, "more")
+        return CaptureHold("grocer", member, self._chain(member), cause, NOON, hold, amount, final=False)
+
+    def refund(
+        self, id_: str = "f1", amount: int | None = None, order: str = "order-h1", member: str = "ann"
+    ) -> RefundSpend:
+        cause = self._cause("refund", id_, order, amount)
+        return RefundSpend("grocer", member, self._chain(member), cause, NOON, id_, order, amount)
+
     def release(self, id_: str = "h1", member: str = "ann") -> ReleaseHold:
         return ReleaseHold(
             "grocer", member, self._chain(member), self._cause("release", f"r-{id_}", id_), NOON, id_
@@ -194,6 +227,20 @@ class Ledger:
         message = activities.Return(id=id_, program="grocer", member=member, of=of)
         message.occurred_at.FromDatetime(at)
         message.lines.add(line=line, quantity=units)
+        return self.activity(message)
+
+    def interaction(
+        self, id_: str, kind: str, content: str = "", *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.Interaction(id=id_, program="grocer", member=member, kind=kind, content=content)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def referral(self, id_: str, referee: str, *, at: datetime = NOON, **step: str) -> Command:
+        """`referrer` for a registration, `task` for a task."""
+        kind = "registered" if "referrer" in step else "task"
+        message = activities.Referral(id=id_, program="grocer", member=referee, step=kind, **step)
+        message.occurred_at.FromDatetime(at)
         return self.activity(message)
 
     def enrol(self, member: str = "ann", *cards: str, id_: str = "") -> Command:

@@ -372,10 +372,15 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("POST", "/purchases", purchase("scoped", member="scoped"), {"ops", "pos"}),
     ("POST", "/returns", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "of": "x",
                           "lines": [{"line": 1, "quantity": 1}]}, {"ops", "pos"}),
+    ("POST", "/interactions", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                               "kind": "review"}, {"ops", "pos", "checkout"}),
+    ("POST", "/referrals", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                            "step": "task", "task": "x"}, {"ops", "pos", "checkout"}),
     ("POST", "/members/scoped/holds", {"order": "o", "amount": 1}, {"ops", "checkout"}),
     ("GET", "/members/scoped/holds/h", None, {"ops", "audit", "checkout", "member"}),
     ("POST", "/members/scoped/holds/h/capture", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/holds/h/release", {}, {"ops", "checkout"}),
+    ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
     ("GET", "/adjustments", None, {"ops", "audit"}),
     ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops"}),
     ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit"}),
@@ -401,7 +406,13 @@ async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, 
 
 def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
     prefix = "/v1/programs/{program}"
-    names = {"{member}": "scoped", "{hold}": "h", "{adjustment}": "a", "{identifier}": "card:1"}
+    names = {
+        "{member}": "scoped",
+        "{hold}": "h",
+        "{order}": "o",
+        "{adjustment}": "a",
+        "{identifier}": "card:1",
+    }
     there = {
         (method.upper(), re.sub(r"{\w+}", lambda name: names[name[0]], path.removeprefix(prefix)))
         for path, methods in ledger.app.openapi()["paths"].items()

@@ -30,10 +30,14 @@ CHANGES = {
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
     "adjustments": "note = note || 'x'",
+    "parked_returns": "position = position + 1",
     "counters": "value = value + 0.1",
     "identifiers": "kind = kind || 'x'",
     "programs": "clock_at = clock_at + interval '1 microsecond'",
     "program_versions": "position = position + 1",
+    "award_counts": "awards = awards + 1",
+    "budgets": "given = given + 1",
+    "referrals": "referral = referral || 'x'",
 }
 
 

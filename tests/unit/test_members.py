@@ -9,15 +9,18 @@ import pytest
 from services.common.errors import Refusal
 from services.ledger.domain.commands import Command
 from services.ledger.domain.events import (
+    AwardWithheld,
     IdentifiersLinked,
     IdentifiersUnlinked,
     MemberClosed,
     MemberReactivated,
     MemberSuspended,
     PointsAccrued,
+    PointsAwarded,
     PointsClawedBack,
 )
 from services.ledger.domain.postings import postings_of
+from tests.unit import social_given as social
 from tests.unit.ledger_given import (
     DAY,
     NOON,
@@ -134,3 +137,14 @@ def test_who_is_closed_leaves_pending_points_too_and_lapses_no_more() -> None:
     assert (closed.points, closed.pending) == (50, 50)
     assert (given.member().pending, given.member().lapses_at) == (0, None)
     assert len(given.when(clock(NOON + 400 * DAY))) == 1, "the clock alone"
+
+
+def test_what_a_closed_member_is_owed_for_a_referral_is_withheld_and_the_other_side_is_rewarded() -> None:
+    given = Given(enrol(), social.referral(), purchase(member="bob"), close(), rules=social.program())
+    given.when(social.reward())
+    awards = [
+        decided for _, decided in given.journal if isinstance(decided.event, AwardWithheld | PointsAwarded)
+    ]
+    told = {decided.member: getattr(decided.event, "reason", "given") for decided in awards}
+    assert told == {"ann": "member_closed", "bob": "given"}
+    assert given.balance() == (0, 0, 0)

@@ -9,7 +9,7 @@ import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.commands import PurchaseLine, Return
 from services.ledger.domain.counters import Counted, Counter
 from services.ledger.domain.program import Program
 
@@ -58,6 +58,14 @@ class Hold:
     state: str
     """open | captured | released | expired"""
     allocations: list[tuple[int, int]]
+    spent: list[tuple[int, int]] = field(default_factory=list)
+    """(lot, points) that were captured and not given back since."""
+    refunded: int = 0
+
+    @property
+    def left(self) -> int:
+        """Points still set aside."""
+        return sum([points for _, points in self.allocations])
 
 
 @dataclass(slots=True)
@@ -79,6 +87,14 @@ class PurchaseFact:
 
 
 @dataclass(slots=True)
+class ParkedReturn:
+    """A return that waits for its purchase; `position` is that of the row that says so."""
+
+    position: int
+    activity: Return
+
+
+@dataclass(slots=True)
 class Settlement:
     """What happened to a purchase after its first accrual."""
 
@@ -86,6 +102,19 @@ class Settlement:
     """Units returned, by line."""
     adjusted: int = 0
     """Points given (or, below zero, taken back) after the first accrual."""
+
+
+@dataclass(slots=True)
+class Referral:
+    """How a referee came, and what it has led to. `owed` are (side, since when): who waits for a reward."""
+
+    id: str
+    referee: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -122,6 +151,12 @@ class Member:
     holds: dict[str, Hold] = field(default_factory=dict)
     purchases: dict[str, PurchaseFact] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
+    """Returns by the purchase that they wait for."""
+    awards: dict[str, int] = field(default_factory=dict)
+    """How many awards were counted in each slot (`awards.slots_of`); those that the commands at hand ask for."""
+    bought_before: datetime | None = None
+    """When the member's first purchase was made, where a referral asks for it and the purchase is not at hand."""
     counters: dict[str, Counted] = field(default_factory=dict)
     """What programs with rules that need it count; only those counters that the commands at hand need."""
     uncounted: int = 0
@@ -179,6 +214,10 @@ class Book:
         self.members: dict[tuple[str, str], Member] = {}
         self.identifiers: dict[tuple[str, bytes], str] = {}
         """(program, hash) -> member id."""
+        self.referrals: dict[tuple[str, str], Referral] = {}
+        """By (program, referee)."""
+        self.budgets: dict[tuple[str, str], int] = {}
+        """Points given by (program, campaign)."""
         self.horizon: dict[tuple[int, str], datetime] | None = None
         """How far the commands at hand can move the clocks; None: any distance. What is due later is not looked for."""
         self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}
@@ -235,6 +274,10 @@ class Book:
                 lot = member.lots.get(int(id_))
                 if lot is None:
                     continue
-                if lot.free > 0 if kind == LOT_EXPIRES else lot.matures_at is not None and lot.remaining > 0:
+                if kind == LOT_EXPIRES:
+                    # A lot that was reinstated is on the list with its old day too.
+                    if lot.free > 0 and lot.expires_at == at:
+                        return kind, member, lot
+                elif lot.matures_at is not None and lot.remaining > 0:
                     return kind, member, lot
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class Return:
     occurred_at: datetime
     of: str
     lines: list[tuple[int, int]]
-    content: bytes
+    content: bytes = field(compare=False)
 
 
 @dataclass(slots=True)
@@ -87,6 +87,47 @@ class Enrol(Command):
 
     occurred_at: datetime
     identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class RecordInteraction(Command):
+    """A member did something that is no purchase; `content` is what it was about."""
+
+    interaction: str
+    occurred_at: datetime
+    kind: str
+    content: str
+    channel: str
+    store: str
+
+
+@dataclass(slots=True)
+class RecordReferral(Command):
+    """`member` (the referee) joined on the referrer's word (`registered`), or did a `task`."""
+
+    referral: str
+    occurred_at: datetime
+    referrer: str
+    referrer_chain: int
+    step: str
+    task: str
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The referee's and the referrer's: two who refer each other at once see each other."""
+        own = (self.chain, self.member)
+        return (own, (self.referrer_chain, self.referrer)) if self.referrer else (own,)
+
+
+@dataclass(slots=True)
+class RewardReferral(Command):
+    """Give what is owed for the referral of `member` (the referee)."""
+
+    referrer: str
+    referrer_chain: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The referee's and the referrer's: both are rewarded in one transaction."""
+        return ((self.chain, self.member), (self.referrer_chain, self.referrer))
 
 
 @dataclass(slots=True)
@@ -164,10 +205,11 @@ class PlaceHold(Command):
 
 @dataclass(slots=True)
 class CaptureHold(Command):
-    """Spend `amount` points of a hold (None: all of it) and release the rest."""
+    """Spend `amount` points of a hold (None: all that is left of it); `final`: release the rest."""
 
     hold: str
     amount: int | None
+    final: bool = True
 
 
 @dataclass(slots=True)
@@ -175,6 +217,15 @@ class ReleaseHold(Command):
     """Free a hold's points."""
 
     hold: str
+
+
+@dataclass(slots=True)
+class RefundSpend(Command):
+    """Give back `amount` points (None: all) that were spent on `order`."""
+
+    refund: str
+    order: str
+    amount: int | None
 
 
 @dataclass(slots=True)

@@ -25,25 +25,36 @@ from services.ledger.domain.commands import (
     Enrol,
     PlaceHold,
     ReactivateMember,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
+    RefundSpend,
     ReleaseHold,
+    RewardReferral,
     SuspendMember,
     UnlinkIdentifiers,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
+from services.ledger.domain.interactions import record_interaction
 from services.ledger.domain.members import assign_tier, close, enrol, reactivate, suspend, unlink
-from services.ledger.domain.purchases import record_purchase
+from services.ledger.domain.parked_returns import record_purchase_and_parked
+from services.ledger.domain.referrals import record_referral, reward_referral
+from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
 
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
-    RecordPurchase: record_purchase,
+    RecordPurchase: record_purchase_and_parked,
     RecordReturn: record_return,
+    RecordInteraction: record_interaction,
+    RecordReferral: record_referral,
+    RewardReferral: reward_referral,
     PlaceHold: place_hold,
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
+    RefundSpend: refund_spend,
     Adjust: adjust,
     ApproveAdjustment: approve,
     DeclineAdjustment: decline,

@@ -52,6 +52,21 @@ class ReturnRecorded:
     activity: Return
     lines: list[ReturnedLine]
     purchased_at: datetime
+    parked: bool = False
+    """It came before its purchase."""
+
+
+@dataclass(slots=True)
+class ReturnParked:
+    activity: Return
+
+
+@dataclass(slots=True)
+class ParkedReturnRefused:
+    id: str
+    of: str
+    code: str
+    detail: str
 
 
 @dataclass(slots=True)
@@ -90,6 +105,7 @@ class PointsClawedBack:
     debt: int
     pending: int = 0
     """How many of the points were pending."""
+    forgiven: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +124,9 @@ class HoldCaptured:
     amount: int
     allocations: Allocations
     released: Allocations = field(default_factory=list)
+    left: int = 0
+    """Points that stay held; 0: the hold is over."""
+    captured_before: int = 0
 
 
 @dataclass(slots=True)
@@ -117,6 +136,29 @@ class HoldReleased:
     amount: int
     reason: str
     allocations: Allocations
+    captured: int = 0
+
+
+@dataclass(slots=True)
+class SpendRefunded:
+    refund: str
+    order: str
+    amount: int
+    parts: list[tuple[str, int, int]]
+    """(hold, lot, points): which captures are undone."""
+    allocations: Allocations
+    """What the lots have got back; the rest of the amount has repaid debt."""
+    debt_repaid: int
+    left: int
+    """Points of the order that stay spent."""
+    expired: int
+    """Points among `allocations` whose lot was past its day."""
+
+
+@dataclass(slots=True)
+class LotsReinstated:
+    lots: list[int]
+    until: datetime
 
 
 @dataclass(slots=True)
@@ -147,6 +189,70 @@ class MemberLapsed:
     allocations: Allocations
     pending: int
     """How many of the points were pending."""
+
+
+@dataclass(slots=True)
+class InteractionRecorded:
+    interaction: str
+    kind: str
+    content: str
+    channel: str
+    store: str
+
+
+@dataclass(slots=True)
+class PointsAwarded:
+    source: str
+    """interaction | referrer | referee"""
+    source_id: str
+    points: int
+    campaign: str
+    budget_left: int
+    """What the campaign had left before it."""
+    expires_at: datetime | None
+    debt_repaid: int
+    version: str
+    counted: list[str]
+    """What it counts against (`awards.slots_of`)."""
+
+
+@dataclass(slots=True)
+class AwardWithheld:
+    source: str
+    source_id: str
+    reason: str
+    points: int
+    campaign: str
+    budget_left: int
+
+
+@dataclass(slots=True)
+class ReferralRegistered:
+    referral: str
+    referrer: str
+
+
+@dataclass(slots=True)
+class ReferralTaskDone:
+    referral: str
+    task: str
+    owed: list[str]
+
+
+@dataclass(slots=True)
+class ReferralQualified:
+    referral: str
+    referrer: str
+    by: str
+    cause: str
+    owed: list[str]
+
+
+@dataclass(slots=True)
+class ReferralRewarded:
+    referral: str
+    referrer: str
+    sides: list[str]
 
 
 @dataclass(slots=True)
@@ -217,8 +323,10 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | PointsMatured | MemberActive | MemberLapsed | ActivityRejected | IdentifiersUnlinked | AdjustmentRequested
-    | AdjustmentDeclined | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
+    | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
+    | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
+    | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
+    | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
 )  # fmt: skip
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import adjustments, members
+from services.ledger.domain import (
+    adjustments,
+    awards,
+    budgets,
+    holds,
+    members,
+    parked_returns,
+    referrals,
+    refunds,
+)
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
@@ -13,6 +22,7 @@ from services.ledger.domain.events import (
     AdjustmentDeclined,
     AdjustmentRequested,
     Allocations,
+    AwardWithheld,
     ClockAdvanced,
     Decided,
     HoldCaptured,
@@ -20,20 +30,30 @@ from services.ledger.domain.events import (
     HoldReleased,
     IdentifiersLinked,
     IdentifiersUnlinked,
+    InteractionRecorded,
+    LotsReinstated,
     MemberActive,
     MemberClosed,
     MemberEnrolled,
     MemberLapsed,
     MemberReactivated,
     MemberSuspended,
+    ParkedReturnRefused,
     PointsAccrued,
     PointsAdjusted,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
     PointsMatured,
     ProgramActivated,
     PurchaseRecorded,
+    ReferralQualified,
+    ReferralRegistered,
+    ReferralRewarded,
+    ReferralTaskDone,
+    ReturnParked,
     ReturnRecorded,
+    SpendRefunded,
     TierAssigned,
 )
 
@@ -53,6 +73,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 book.programs[chain, program] = ProgramState(event.version)
             else:
                 state.version = event.version
+            budgets.open_for(book, book.versions[event.version])
             return
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
@@ -78,15 +99,24 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points
+            _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
         case ReturnRecorded():
-            returned = _settlement(member, event.activity.of).returned
-            for line in event.lines:
-                returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.activity.of:
+                returned = _settlement(member, event.activity.of).returned
+                for line in event.lines:
+                    returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.parked:
+                parked_returns.unpark(member, event.activity.of, event.activity.id)
+        case ReturnParked():
+            parked_returns.park(member, event, position)
+        case ParkedReturnRefused():
+            parked_returns.unpark(member, event.of, event.id)
         case HoldPlaced():
+            if event.hold in member.holds:
+                raise InvariantBroken(f"hold {event.hold} of {member.id} was placed before")
             hold = Hold(
                 event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations)
             )
@@ -96,16 +126,20 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.held += event.amount
             book.expect_hold(member, hold)
         case HoldCaptured():
-            hold = _close(member, event.hold, "captured")
-            hold.captured = event.amount
+            holds.capture(_open_hold(member, event.hold), event)
             _spend(member, event.allocations, held=True)
             _free(book, member, event.released)
             member.posted -= event.amount
-            member.held -= hold.amount
+            member.held -= event.amount + sum([points for _, points in event.released])
         case HoldReleased():
-            hold = _close(member, event.hold, event.reason)
+            hold = _open_hold(member, event.hold)
+            hold.state, hold.allocations = event.reason, []
             _free(book, member, event.allocations)
-            member.held -= hold.amount
+            member.held -= event.amount
+        case SpendRefunded():
+            refunds.refunded(book, member, event)
+        case LotsReinstated():
+            refunds.reinstated(book, member, event)
         case PointsExpired():
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
@@ -126,6 +160,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+        case InteractionRecorded() | AwardWithheld():
+            pass
+        case PointsAwarded():
+            awards.awarded(book, member, event, decided, position)
+        case ReferralRegistered():
+            referrals.registered(book, member, event, decided.occurred_at)
+        case ReferralTaskDone():
+            referrals.task_done(book, member, event, decided.occurred_at)
+        case ReferralQualified():
+            referrals.qualified(book, member, event, decided.occurred_at)
+        case ReferralRewarded():
+            referrals.rewarded(book, member, event)
         case PointsAdjusted():
             _spend(member, event.allocations, held=False)
             adjustments.has_adjusted(book, member, event, decided.occurred_at, position)
@@ -212,10 +258,8 @@ def _free(book: Book, member: Member, allocations: Allocations) -> None:
     book.expect_lapse(member)
 
 
-def _close(member: Member, hold_id: str, state: str) -> Hold:
+def _open_hold(member: Member, hold_id: str) -> Hold:
     hold = member.holds.get(hold_id)
     if hold is None or hold.state != "open":
         raise InvariantBroken(f"hold {hold_id} of {member.id} is not open")
-    hold.state = state
-    hold.allocations = []
     return hold

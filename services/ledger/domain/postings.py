@@ -10,8 +10,10 @@ from services.ledger.domain.events import (
     MemberLapsed,
     PointsAccrued,
     PointsAdjusted,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
+    SpendRefunded,
 )
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
@@ -30,7 +32,7 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
     """An event's postings in order; empty when no points move. A lot's postings add up to what remains of it,
     those without a lot to the member's debt (below zero)."""
     match event:
-        case PointsAccrued():
+        case PointsAccrued() | PointsAwarded():
             account = member_account(member)
             parts: list[tuple[int, int | None]] = [
                 (event.points - event.debt_repaid, position),
@@ -50,6 +52,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
         case MemberLapsed():
             account = member_account(member)
             return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
+        case SpendRefunded():
+            account = member_account(member)
+            given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
+            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
         case PointsAdjusted():

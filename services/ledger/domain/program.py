@@ -13,7 +13,9 @@ from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
 from services.ledger.domain.expiry import Expiry, read_expiry
+from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
+from services.ledger.domain.social_rules import SocialRules, parse_social
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -77,6 +79,8 @@ class Program:
     """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    returns: ReturnRules
+    social: SocialRules
     adjustment_reasons: frozenset[str] = frozenset()
     """None: points are not given or taken by hand."""
     adjustment_limit: int = 0
@@ -88,7 +92,10 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "adjustments")
+    ledger.only(
+        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
+        "interactions", "referrals", "adjustments",
+    )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -126,6 +133,8 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        returns=read_returns(ledger.section("returns", optional=True)),
+        social=parse_social(ledger),
         **_adjustments(ledger),
     )
 

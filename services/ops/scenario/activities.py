@@ -9,8 +9,9 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.codec import JSON
+from services.ops.importing.publish import Activity
 from services.ops.scenario import model
-from tallybook.activities.v1.activities_pb2 import Enrolment, Purchase, Return
+from tallybook.activities.v1.activities_pb2 import Enrolment, Interaction, Purchase, Referral, Return
 
 
 def enrolment(step: model.Enroll, program: str, at: datetime, number: int) -> Enrolment:
@@ -59,14 +60,30 @@ def return_(step: model.Return, program: str, at: datetime, member: str) -> Retu
     return message
 
 
-def encoded(activity: Enrolment | Purchase | Return, content_type: str) -> bytes:
+def interaction(step: model.Interaction, program: str, at: datetime) -> Interaction:
+    """What a member did."""
+    return Interaction(
+        id=step.id, program=program, member=step.member, occurred_at=_timestamp(at), kind=step.kind,
+        content=step.content, channel=step.channel, store=step.store,
+    )  # fmt: skip
+
+
+def referral(step: model.Referral, program: str, at: datetime) -> Referral:
+    """A step of a referral."""
+    return Referral(
+        id=step.id, program=program, member=step.referee, occurred_at=_timestamp(at), referrer=step.referrer,
+        step=step.step, task=step.task,
+    )  # fmt: skip
+
+
+def encoded(activity: Activity, content_type: str) -> bytes:
     """The value of a Kafka record, in protobuf or in proto3 JSON."""
     if content_type == JSON:
         return json_format.MessageToJson(activity).encode()
     return activity.SerializeToString()
 
 
-def http_request(activity: Enrolment | Purchase | Return) -> tuple[str, dict[str, Any]]:
+def http_request(activity: Activity) -> tuple[str, dict[str, Any]]:
     """Path (from the ledger's base URL) and body that say the same as the message."""
     program = f"/v1/programs/{activity.program}"
     at = activity.occurred_at.ToJsonString()
@@ -77,6 +94,15 @@ def http_request(activity: Enrolment | Purchase | Return) -> tuple[str, dict[str
             "identifiers": identifiers,
             "occurred_at": at,
         }
+    if isinstance(activity, Referral):
+        return f"{program}/referrals", {
+            "id": activity.id,
+            "member": activity.member,
+            "occurred_at": at,
+            "referrer": activity.referrer or None,
+            "step": activity.step,
+            "task": activity.task,
+        }
     common = {
         "id": activity.id,
         "member": activity.member,
@@ -84,6 +110,8 @@ def http_request(activity: Enrolment | Purchase | Return) -> tuple[str, dict[str
         "store": activity.store,
         "channel": activity.channel,
     }
+    if isinstance(activity, Interaction):
+        return f"{program}/interactions", {**common, "kind": activity.kind, "content": activity.content}
     if isinstance(activity, Return):
         lines = [{"line": line.line, "quantity": line.quantity} for line in activity.lines]
         return f"{program}/returns", {**common, "of": activity.of, "lines": lines}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-LATER_KINDS = frozenset({"interaction", "referral", "top_up", "quote"})
+LATER_KINDS = frozenset({"top_up", "quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
 LATER_EXPECTATIONS = frozenset({"money", "vouchers", "segments", "quote"})
@@ -86,15 +86,40 @@ class Return(_Words):
     lines: list[ReturnLine]
 
 
-class Hold(_Words):
-    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it."""
+class Interaction(_Words):
+    """A member likes, reviews, checks in; `content` is what it was about."""
 
     id: str
     member: str
-    step: Literal["place", "capture", "release"]
+    kind: str
+    content: str = ""
+    store: str = ""
+    channel: str = "app"
+
+
+class Referral(_Words):
+    """Somebody joins on a member's word (`registered`), or does a `task`. The step's member is the referee."""
+
+    id: str
+    referee: str
+    referrer: str = ""
+    step: Literal["registered", "task"] = "registered"
+    task: str = ""
+
+
+class Hold(_Words):
+    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it.
+
+    `refund` gives back what was spent on the hold's order; `final: false` leaves the rest of a capture held.
+    """
+
+    id: str
+    member: str
+    step: Literal["place", "capture", "release", "refund"]
     order: str | None = None
     amount: StrictInt | None = None
     ttl_seconds: StrictInt | None = None
+    final: bool | None = None
 
     @model_validator(mode="after")
     def _placing_needs_an_amount(self) -> Hold:
@@ -188,6 +213,8 @@ class Step(_Words):
     enroll: Enroll | None = None
     purchase: Purchase | None = None
     return_: Return | None = Field(default=None, alias="return")
+    interaction: Interaction | None = None
+    referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
     advance_to: Moment | None = None
@@ -215,7 +242,7 @@ class Step(_Words):
         return any(getattr(self, name) is not None for name in KINDS if name != "advance_to")
 
 
-KINDS = ("enroll", "purchase", "return_", "hold", "redeem", "advance_to")
+KINDS = ("enroll", "purchase", "return_", "interaction", "referral", "hold", "redeem", "advance_to")
 
 
 class Scenario(_Words):

@@ -160,7 +160,7 @@ class ScenarioRun:
                 await self._send(activity, step.via)
 
     def _activity(self, index: int, step: model.Step) -> Activity | None:
-        happens = step.enroll or step.purchase or step.return_
+        happens = step.enroll or step.purchase or step.return_ or step.interaction or step.referral
         if happens is None:
             return None
         at = self._now.at
@@ -172,6 +172,10 @@ class ScenarioRun:
             self._now.members_of_purchases[step.purchase.id] = step.purchase.member
             currency = str(self._document.get("ledger", {}).get("currency", ""))
             return activities.purchase(step.purchase, self._program, at, currency)
+        if step.interaction is not None:
+            return activities.interaction(step.interaction, self._program, at)
+        if step.referral is not None:
+            return activities.referral(step.referral, self._program, at)
         assert step.return_ is not None  # noqa: S101  the only one left
         member = step.return_.member or self._now.members_of_purchases.get(step.return_.of)
         if member is None:
@@ -202,8 +206,11 @@ class ScenarioRun:
             body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
             await self._api.post("ledger", holds, body, idempotency_key=hold.id)
         else:
-            body = _given(amount=hold.amount) if hold.step == "capture" else {}
+            amount = None if hold.step == "release" else hold.amount
+            body = _given(amount=amount, final=hold.final)
             path = f"{holds}/{hold.id}/{hold.step}"
+            if hold.step == "refund":
+                path = f"/v1/programs/{self._program}/members/{hold.member}/orders/{hold.order or hold.id}/refunds"
             await self._api.post("ledger", path, body, idempotency_key=request)
 
     async def _redeem(self, redeem: model.Redeem, request: str) -> None:

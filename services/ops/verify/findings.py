@@ -13,7 +13,8 @@ CHECKS = {
     "L4": "inbox: every request beside the row that it led to",
     "L5": "each record read ended as recorded, rejected, duplicate or dead letter",
     "L6": "offsets and topics: nothing read or published that was not written, nothing published missing",
-    "tables": "members, accounts, lots, holds, settlements, identifiers, programs as the journal tells them",
+    "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
+    "tables": "members, accounts, lots, holds, referrals, budgets, ... as the journal tells them",
 }
 """Every check by name, in the order in which they are shown."""
 
@@ -46,12 +47,15 @@ class Report:
     """Findings by check, all of them."""
     findings: list[Finding] = field(default_factory=list)
     """At most KEPT_MAX a part."""
+    given: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Points given by (program, campaign): a budget's row is a sum over all chains, so it is checked at the end."""
 
     def add(self, other: Report) -> None:
         """Put the report of another part into this one."""
         self.looked.update(other.looked)
         self.counts.update(other.counts)
         self.findings.extend(other.findings)
+        self.given.update(other.given)
 
     @property
     def clean(self) -> bool:

@@ -30,7 +30,7 @@ class LotRead:
 
 @dataclass(slots=True)
 class HoldRead:
-    """A hold as the journal tells it; `parts` are points by lot, empty once it is over."""
+    """A hold as the journal tells it; `parts` are points by lot that are still set aside, none once it is over."""
 
     order: str
     amount: int
@@ -38,6 +38,9 @@ class HoldRead:
     expires_at: datetime
     state: str
     parts: list[tuple[int, int]]
+    spent: dict[int, int] = field(default_factory=dict)
+    """Points by lot that were captured and not given back since, in the order of the captures."""
+    refunded: int = 0
 
 
 @dataclass(slots=True)
@@ -75,6 +78,18 @@ class SettlementRead:
 
 
 @dataclass(slots=True)
+class ReferralRead:
+    """A referral as the journal tells it; `owed` are (side, since when)."""
+
+    referral: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class AdjustmentRead:
     """Points given or taken by hand, or asked for."""
 
@@ -96,8 +111,12 @@ class LedgerState:
     """By the position of the accrual that opened them."""
     holds: dict[tuple[str, str, str], HoldRead] = field(default_factory=dict)
     """By (program, member, hold)."""
+    orders: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Points that stay spent by (program, member, order)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Position by (program, member, purchase, return) of returns that wait for their purchase."""
     adjustments: dict[tuple[str, str, str], AdjustmentRead] = field(default_factory=dict)
     """By (program, member, adjustment)."""
     counters: dict[tuple[str, str, str], tuple[Decimal, int]] = field(default_factory=dict)
@@ -108,6 +127,12 @@ class LedgerState:
     """(document, position of the first activation) by (program, version)."""
     identifiers: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """(kind, member) by (program, hash)."""
+    awards: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Awards counted, by (program, member, slot)."""
+    referrals: dict[MemberKey, ReferralRead] = field(default_factory=dict)
+    """By (program, referee)."""
+    budgets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Points that this chain has given, by (program, campaign); 0 where a document only names the campaign."""
     balances: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Sum of the postings by (program, asset, account), program accounts only."""
     accounts_total: dict[tuple[str, str], int] = field(default_factory=dict)

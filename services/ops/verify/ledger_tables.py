@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
 from services.ops.verify.ledger_state import POINTS, LedgerState
 from services.ops.verify.snapshot import Connection, batches
@@ -43,6 +44,7 @@ async def check_tables(
         await _compare(connection, chain, projection, state, found)
     _check_zero(chain, state, found)
     await _check_identifiers(connection, chain, chains, state, found)
+    found.report.given.update(state.budgets)
 
 
 async def _compare(
@@ -110,6 +112,7 @@ def _holds(state: LedgerState) -> Told:
         key: (
             hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
             [lot for lot, _ in hold.parts], [points for _, points in hold.parts],
+            list(hold.spent), list(hold.spent.values()), hold.refunded,
         )
         for key, hold in state.holds.items()
     }  # fmt: skip
@@ -118,8 +121,12 @@ def _holds(state: LedgerState) -> Told:
 def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     member = state.members.get((row["program"], row["member"]))
     held = sum(row["allocation_points"])
-    if row["state"] == "open" and held != row["amount"]:
-        found.add("L3", where, f"holds {row['amount']} points, and {held} of lots")
+    if row["state"] == "open" and held != row["amount"] - row["captured"]:
+        left = row["amount"] - row["captured"]
+        found.add("L3", where, f"holds {left} points, and {held} of lots")
+    if sum(row["spent_points"]) != row["captured"] - row["refunded"]:
+        spent = row["captured"] - row["refunded"]
+        found.add("L3", where, f"has spent {spent} points, and {sum(row['spent_points'])} of lots")
     if member is not None and row["state"] == "open":
         member.holds_open += held
 
@@ -185,7 +192,8 @@ PROJECTIONS = (
     ),
     Projection(
         "holds", ("program", "member", "hold"),
-        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points"),
+        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points",
+         "spent_lots", "spent_points", "refunded"),
         _holds, _each_hold, ("L3",),
     ),
     # After lots and holds, whose sums it is held against.
@@ -201,11 +209,17 @@ PROJECTIONS = (
         "adjustments", ("program", "member", "adjustment"),
         ("points", "reason", "note", "state", "requested_by", "requested_at", "decided_by"), _adjustments,
     ),
+    Projection(
+        "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),
+        lambda state: {key: (position,) for key, position in state.parked.items()},
+    ),
     Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
     ),
+    Projection("award_counts", ("program", "member", "slot"), ("awards",), social_tables.award_counts),
+    Projection("referrals", ("program", "member"), social_tables.REFERRAL_COLUMNS, social_tables.referrals),
 )  # fmt: skip
 
 

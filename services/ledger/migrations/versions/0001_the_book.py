@@ -47,8 +47,10 @@ CREATE TABLE holds (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, hold text NOT NULL,
     order_id text NOT NULL, amount bigint NOT NULL, captured bigint NOT NULL, expires_at timestamptz NOT NULL,
     state text NOT NULL, allocation_lots bigint[] NOT NULL, allocation_points bigint[] NOT NULL,
+    spent_lots bigint[] NOT NULL, spent_points bigint[] NOT NULL, refunded bigint NOT NULL,
     PRIMARY KEY (chain, program, member, hold),
-    CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount)
+    CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount),
+    CONSTRAINT hold_gives_back_what_was_spent CHECK (0 <= refunded AND refunded <= captured)
 );
 CREATE INDEX holds_open ON holds (chain, program, member, hold) WHERE state = 'open';
 CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open';
@@ -56,6 +58,11 @@ CREATE TABLE settlements (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
+);
+CREATE TABLE parked_returns (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
+    return_id text NOT NULL, position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, purchase, return_id)
 );
 CREATE TABLE adjustments (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, adjustment text NOT NULL,
@@ -82,11 +89,29 @@ CREATE TABLE program_versions (
     position bigint NOT NULL,
     PRIMARY KEY (chain, program, version)
 );
+CREATE TABLE award_counts (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, slot text NOT NULL, awards bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, slot)
+);
+CREATE TABLE budgets (
+    chain smallint NOT NULL, program text NOT NULL, campaign text NOT NULL,
+    given bigint NOT NULL CONSTRAINT budget_given_is_not_negative CHECK (given >= 0),
+    PRIMARY KEY (chain, program, campaign)
+);
+CREATE TABLE referrals (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, referral text NOT NULL,
+    referrer text NOT NULL, registered_at timestamptz NOT NULL, qualified_at timestamptz, tasks text[] NOT NULL,
+    owed_sides text[] NOT NULL, owed_since timestamptz[] NOT NULL,
+    PRIMARY KEY (chain, program, member),
+    CONSTRAINT referral_is_of_another CHECK (member <> referrer)
+);
+CREATE INDEX referrals_owed ON referrals (chain, program, member) WHERE owed_sides <> '{}';
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "counters", "adjustments",
-    "identifiers", "programs", "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "counters",
+    "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals",
+    "adjustments",
 )  # fmt: skip
 
 
