@@ -27,6 +27,7 @@ class MemberRows:
     def member_readers(self) -> dict[str, Callable[[Any, Any], Sequence[Posting]]]:
         """By type of row."""
         return {
+            "IdentifiersLinked": self._linked,
             "IdentifiersUnlinked": self._unlinked,
             "MemberSuspended": self._suspended,
             "MemberReactivated": self._reactivated,
@@ -35,6 +36,13 @@ class MemberRows:
             "AdjustmentDeclined": self._declined,
             "PointsAdjusted": self._adjusted,
         }
+
+    def _linked(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is not None:
+            for identifier in message.identifiers:
+                self.state.identifiers[key[0], identifier.hash] = (identifier.kind, key[1])
+        return ()
 
     def _unlinked(self, row: Any, message: Any) -> Sequence[Posting]:
         key, _ = self._member(row)
