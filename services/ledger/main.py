@@ -25,6 +25,7 @@ from services.common.telemetry import configure_log
 from services.ledger import api, consume, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.referral_rewards import count_owed
+from services.ledger.routes import batch
 from services.ledger.routes.asking import Ledger
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import Programs
@@ -114,7 +115,7 @@ def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     )
     app.state.ledger = ledger
     app.state.keys = keys
-    install_problems(app, api.STATUS_OF)
+    install_problems(app, api.STATUS_OF, {batch.PATH: batch.BODY_BYTES_MAX})
     app.include_router(api.router)
     return app
 

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
-from services.ledger import project_holds, social_store
+from services.ledger import adjustments, identifiers, project_holds, social_store
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.counters import as_text
@@ -59,7 +58,7 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestampt
     AS k (chain, program, member, lot, expires_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
+MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "status")
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
@@ -107,10 +106,14 @@ class Changes:
         self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
-        self.identifiers: list[tuple[str, bytes, str, str]] = []
         self.award_counts: dict[tuple[str, str, str], None] = {}
         self.budgets: dict[tuple[str, str], None] = {}
         self.referrals: dict[MemberKey, None] = {}
+        self.adjustments: dict[tuple[str, str, str], None] = {}
+        self.identifiers: dict[tuple[str, bytes], tuple[str, str]] = {}
+        """(kind, member) by (program, hash)."""
+        self.unlinked: dict[tuple[str, bytes], None] = {}
+        """Identifiers that led to somebody before, or for a while."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -188,7 +191,27 @@ class Changes:
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
-                self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+                self.identifiers.update(
+                    {(program, digest): (kind, member) for kind, digest in event.identifiers}
+                )
+            case e.IdentifiersUnlinked():
+                for _, digest in event.identifiers:
+                    self.identifiers.pop((program, digest), None)
+                    self.unlinked[program, digest] = None
+            case e.PointsAdjusted():
+                self.accounts[key] = None
+                self.adjustments[program, member, event.adjustment] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                self._touch(program, member, event.allocations)
+            case e.AdjustmentRequested() | e.AdjustmentDeclined():
+                self.adjustments[program, member, event.adjustment] = None
+            case e.MemberSuspended() | e.MemberReactivated():
+                self.members.setdefault(key, True)
+            case e.MemberClosed():
+                self.members.setdefault(key, True)
+                self.accounts[key] = None
+                self._touch(program, member, event.allocations)
             case e.PointsAwarded():
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
@@ -241,10 +264,12 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
     if changes.parked or changes.unparked:
         await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
+    if changes.adjustments:
+        await tx.execute(adjustments.UPSERT, *_transposed(adjustments.rows(book, changes.adjustments)))
     if changes.counters:
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
-    if changes.identifiers:
-        await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
+    if changes.identifiers or changes.unlinked:
+        await identifiers.write(tx, changes.identifiers, changes.unlinked, chains)
     if changes.versions:
         await tx.executemany(
             "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -324,6 +349,7 @@ def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
             m.enrolled_at,
             [since for since, _ in m.tiers],
             [name for _, name in m.tiers],
+            m.status,
         )
         for m in (book.members[key] for key in keys)
     ]
@@ -349,14 +375,6 @@ def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple
         value, position = member.counters[name]
         rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
-
-
-def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: int) -> list[tuple[Any, ...]]:
-    """Rows of `identifiers` from (program, hash, kind, member)."""
-    return [
-        (spread(digest, chains), program, digest, kind, member)
-        for program, digest, kind, member in identifiers
-    ]
 
 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:

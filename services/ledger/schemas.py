@@ -11,6 +11,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[
     str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")
 ]
+IdentifierRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}:[^\x00]{1,200}$")]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
@@ -110,6 +111,25 @@ class ReferralBody(Body):
     task: ShortText = Field(default="", description="What the referee has done, where step is task.")
 
 
+class PurchaseEntry(PurchaseBody):
+    type: Literal["purchase"]
+    program: ProgramId
+
+
+class ReturnEntry(ReturnBody):
+    type: Literal["return"]
+    program: ProgramId
+
+
+class EnrolmentEntry(EnrolmentBody):
+    type: Literal["enrolment"]
+    program: ProgramId
+
+
+Entry = Annotated[PurchaseEntry | ReturnEntry | EnrolmentEntry, Field(discriminator="type")]
+"""A line of a batch: what the single route takes, and which route and program it would have been sent to."""
+
+
 class HoldBody(Body):
     order: OrderId
     amount: Int64 = Field(description="Points.")
@@ -127,6 +147,28 @@ class CaptureBody(Body):
 
 class ReleaseBody(Body):
     pass
+
+
+class AdjustmentBody(Body):
+    points: Int64 = Field(description="Above 0 to give, below 0 to take.")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_]*$")] = Field(
+        description="One of the program's `ledger.adjustments.reasons`."
+    )
+    note: ShortText = Field(
+        default="", description="For the file; no personal data, for it stays in the book."
+    )
+
+
+class ApprovalBody(Body):
+    pass
+
+
+class DeclineBody(Body):
+    note: ShortText = ""
+
+
+class StatusBody(Body):
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class RefundBody(Body):
@@ -237,10 +279,56 @@ class MemberAnswer(BaseModel):
     program: str
     member: str
     enrolled_at: str
+    status: str = Field(description="active, suspended or closed")
     tier: str
     points: Balance
     lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
     clock: str
+
+
+class AdjustmentAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    adjustment: str
+    member: str
+    points: int
+    reason: str
+    note: str
+    state: str = Field(description="applied; requested while it waits for a second person; declined")
+    requested_by: str = Field(description="The id of the API key that asked.")
+    decided_by: str = Field(description="The id of the API key that approved or declined; empty for none.")
+    balance: Balance
+
+
+class WaitingAdjustment(BaseModel):
+    adjustment: str
+    member: str
+    points: int
+    reason: str
+    note: str
+    state: str
+    requested_by: str
+    requested_at: str
+    decided_by: str
+
+
+class WaitingAdjustments(BaseModel):
+    adjustments: list[WaitingAdjustment]
+
+
+class UnlinkingAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+
+
+class StatusAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+    status: str
+    forfeited: int = Field(default=0, description="Points that went to breakage.")
+    forgiven: int = Field(default=0, description="Debt that was written off.")
 
 
 class StatementEntry(BaseModel):
@@ -280,6 +368,7 @@ class TotalsAnswer(BaseModel):
     program: str
     members: int
     issued: int
+    adjusted: int = Field(description="Given by hand, less what was taken.")
     spent: int
     expired: int
     clawed_back: int

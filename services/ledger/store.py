@@ -12,11 +12,12 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project, social_store, store_holds, store_parked
+from services.ledger import adjustments, payloads, project, social_store, store_holds, store_parked
 from services.ledger.counting import load_counters
 from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
+    BY_HAND,
     AdvanceClock,
     AssignTier,
     CaptureHold,
@@ -27,6 +28,7 @@ from services.ledger.domain.commands import (
     RecordReturn,
     RefundSpend,
     ReleaseHold,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
@@ -36,7 +38,7 @@ from services.ledger.inbox import Seen, inbox_chain, load_inbox
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend)
+SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, *BY_HAND)
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -201,6 +203,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["held"],
             row["debt"],
             tiers,
+            status=row["status"],
             pending=row["pending"],
             lapses_at=row["lapses_at"],
         )
@@ -215,10 +218,13 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         member = book.members[row["program"], row["member"]]
         if row["lot"] not in member.lots:
             _add_lot(book, member, row)
-    enrolments = [
-        (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
+    named = [
+        (c.program, digest)
+        for c in commands
+        if isinstance(c, Enrol | UnlinkIdentifiers)
+        for _, digest in c.identifiers
     ]
-    book.identifiers = await find_identifiers(tx, enrolments, chains)
+    book.identifiers = await find_identifiers(tx, named, chains)
     await social_store.load(tx, book, commands, chains)
     return Loaded(book, journal, seen, chains)
 
@@ -279,6 +285,7 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
+    await adjustments.load(tx, book, commands)
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))

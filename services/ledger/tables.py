@@ -52,6 +52,7 @@ members = Table(
     Column("enrolled_at", DateTime(timezone=True), nullable=False),
     Column("tier_since", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("tier_names", ARRAY(Text), nullable=False),
+    Column("status", Text, nullable=False),
 )
 
 accounts = Table(
@@ -135,6 +136,26 @@ settlements = Table(
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
 )
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("adjustment", Text, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Index(
+        "adjustments_waiting", "chain", "program", "requested_at",
+        postgresql_where=text("state = 'requested'"),
+    ),
+)  # fmt: skip
 
 parked_returns = Table(
     "parked_returns",
@@ -232,6 +253,7 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "adjustments",
     "parked_returns",
     "counters",
     "identifiers",

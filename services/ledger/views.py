@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.chain import spread
@@ -31,7 +31,8 @@ STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
     "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
-    *social_views.TYPES,
+    "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined", "MemberSuspended",
+    "MemberReactivated", "MemberClosed", *social_views.TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
@@ -70,6 +71,7 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "program": program,
         "member": member_id,
         "enrolled_at": row["enrolled_at"].isoformat(),
+        "status": row["status"],
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
         "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
         "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
@@ -267,6 +269,26 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.IdentifiersLinked():
             kinds = [kind for kind, _ in event.identifiers]
             return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
+        case e.IdentifiersUnlinked():
+            kinds = [kind for kind, _ in event.identifiers]
+            return 0, f"no longer known by {', '.join(kinds)}", {"kinds": kinds}
+        case e.PointsAdjusted():
+            details = {"adjustment": event.adjustment, "reason": event.reason, "note": event.note}
+            details["expires_at"] = event.expires_at.isoformat() if event.expires_at else None
+            done = "given" if event.points > 0 else "taken"
+            return event.points, f"{abs(event.points)} points {done} by hand: {event.reason}", details
+        case e.AdjustmentRequested():
+            text = f"{event.points} points by hand asked for: {event.reason}"
+            return 0, text, {"adjustment": event.adjustment, "reason": event.reason, "note": event.note}
+        case e.AdjustmentDeclined():
+            return 0, "points by hand declined", {"adjustment": event.adjustment, "note": event.note}
+        case e.MemberSuspended():
+            return 0, f"suspended: {event.reason}", {"reason": event.reason}
+        case e.MemberReactivated():
+            return 0, f"reactivated: {event.reason}", {"reason": event.reason}
+        case e.MemberClosed():
+            text = f"closed: {event.reason}; {event.points} points forfeited"
+            return event.debt - event.points, text, {"reason": event.reason, "debt": event.debt}
     return social_views.describe(event)
 
 
@@ -320,32 +342,37 @@ async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any
 
 async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]:
     """A program's points, summed over its postings."""
-    sums = [
-        (
-            select(func.coalesce(func.sum(postings.c.amount), 0))
-            .where(postings.c.program == program_id, column == account)
+    by_account = {
+        account: (
+            select(
+                func.coalesce(
+                    func.sum(
+                        case((postings.c.credit == account, postings.c.amount), else_=-postings.c.amount)
+                    ),
+                    0,
+                )
+            )
+            .where(
+                postings.c.program == program_id,
+                or_(postings.c.debit == account, postings.c.credit == account),
+            )
             .scalar_subquery()
         )
-        for account, column in (
-            ("issued", postings.c.debit),
-            ("redeemed", postings.c.credit),
-            ("breakage", postings.c.credit),
-            ("clawed_back", postings.c.credit),
-            ("redeemed", postings.c.debit),
-        )
-    ]
+        for account in ("issued", "adjustment", "redeemed", "breakage", "clawed_back")
+    }
     count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
-    row = (await connection.execute(select(count, *sums))).one()
-    enrolled, issued, redeemed, expired, clawed_back, given_back = (int(value) for value in row)
-    spent = redeemed - given_back
+    row = (await connection.execute(select(count, *by_account.values()))).one()
+    enrolled, not_issued, not_adjusted, spent, expired, clawed_back = (int(value) for value in row)
+    issued, adjusted = -not_issued, -not_adjusted
     return {
         "program": program_id,
         "members": enrolled,
         "issued": issued,
+        "adjusted": adjusted,
         "spent": spent,
         "expired": expired,
         "clawed_back": clawed_back,
-        "outstanding": issued - spent - expired - clawed_back,
+        "outstanding": issued + adjusted - spent - expired - clawed_back,
     }
 
 

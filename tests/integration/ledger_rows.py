@@ -31,7 +31,7 @@ from services.ledger.domain.commands import (
     RefundSpend,
     ReleaseHold,
 )
-from services.ledger.handle import Outcome, handle
+from services.ledger.handle import KINDS, Outcome, handle
 from services.ledger.store import Programs
 from services.ops.install import on_server
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -52,6 +52,7 @@ DOCUMENT: dict[str, Any] = {
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
         "expiry": {"months": 12},
+        "adjustments": {"reasons": ["goodwill"], "limit": 100},
         "holds": {"max_ttl_seconds": 86_400_0},
     },
 }
@@ -192,6 +193,12 @@ class Ledger:
         return ReleaseHold(
             "grocer", member, self._chain(member), self._cause("release", f"r-{id_}", id_), NOON, id_
         )
+
+    def member_command(self, cls: type[Any], id_: str, member: str, *content: object) -> Command:
+        """A command in which nothing follows what all commands have but `content`."""
+        cause = self._cause(KINDS[cls.__name__], id_, *content)
+        command: Command = cls("grocer", member, self._chain(member), cause, NOON, *content)
+        return command
 
     def tier(self, name: str, since: datetime, position: int = 1, member: str = "ann") -> AssignTier:
         cause = Cause("tallybook/tiering", f"{self._chain(member)}-{position}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -380,6 +381,15 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("POST", "/members/scoped/holds/h/capture", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/holds/h/release", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
+    ("GET", "/adjustments", None, {"ops", "audit"}),
+    ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops"}),
+    ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit"}),
+    ("POST", "/members/scoped/adjustments/a/approve", {}, {"ops"}),
+    ("POST", "/members/scoped/adjustments/a/decline", {}, {"ops"}),
+    ("DELETE", "/members/scoped/identifiers/card:1", None, {"ops", "pos", "checkout"}),
+    ("POST", "/members/scoped/suspend", {"reason": "x"}, {"ops"}),
+    ("POST", "/members/scoped/reactivate", {"reason": "x"}, {"ops"}),
+    ("POST", "/members/scoped/close", {"reason": "x"}, {"ops"}),
 ]  # fmt: skip
 
 
@@ -396,17 +406,18 @@ async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, 
 
 def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
     prefix = "/v1/programs/{program}"
+    names = {
+        "{member}": "scoped",
+        "{hold}": "h",
+        "{order}": "o",
+        "{adjustment}": "a",
+        "{identifier}": "card:1",
+    }
     there = {
-        (
-            method.upper(),
-            path.removeprefix(prefix)
-            .replace("{member}", "scoped")
-            .replace("{hold}", "h")
-            .replace("{order}", "o"),
-        )
+        (method.upper(), re.sub(r"{\w+}", lambda name: names[name[0]], path.removeprefix(prefix)))
         for path, methods in ledger.app.openapi()["paths"].items()
         for method in methods
-        if path.startswith("/v1/")
+        if path.startswith(prefix)
     }
     assert there == {(method, path) for method, path, _, _ in ROUTES}
 

@@ -9,6 +9,15 @@ from typing import Any
 
 import asyncpg
 
+from services.ledger.domain.commands import (
+    Adjust,
+    ApproveAdjustment,
+    CloseMember,
+    DeclineAdjustment,
+    ReactivateMember,
+    SuspendMember,
+    UnlinkIdentifiers,
+)
 from services.ledger.referral_rewards import owed
 from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
@@ -18,6 +27,7 @@ from services.ops.verify.social_tables import check_budgets
 from tests.integration.ledger_rows import (
     CHAINS,
     DOCUMENT,
+    IDENTIFIERS,
     NOON,
     SOCIAL,
     WINDOWED,
@@ -68,6 +78,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
             await _recommend(ledger, member, chain)
+            await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
         await ledger.advance(NOON + 400 * DAY)
         await _live_in_the_club(ledger)
         await _days_after_their_last(ledger)
@@ -118,6 +129,38 @@ async def _live(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.hold(10_000, f"{member}-f", member))
     if not member.endswith("0"):
         await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
+
+
+async def _by_hand(ledger: Ledger, ann: str, bob: str) -> None:
+    """Points by hand in every state and way; one member is suspended, one closed in debt, and a card changes hands."""
+    for member in (ann, bob):
+        await ledger.take(ledger.enrol(member, f"{ann}-card" if member == ann else f"{bob}-card"))
+        await ledger.take(ledger.purchase(f"{member}-1", 20_000, member=member))
+        for number, points in enumerate((90, 120, 130, -140, -20)):
+            id_ = f"{member}-a{number}"
+            command = ledger.member_command(Adjust, id_, member, id_, points, "goodwill", "sorry", "carol")
+            await ledger.take(command)
+        for number in (1, 3):
+            await ledger.take(
+                ledger.member_command(
+                    ApproveAdjustment, f"{member}-y{number}", member, f"{member}-a{number}", "dave"
+                )
+            )
+        await ledger.take(
+            ledger.member_command(DeclineAdjustment, f"{member}-n", member, f"{member}-a2", "no", "dave")
+        )
+        await ledger.take(ledger.member_command(SuspendMember, f"{member}-s", member, "fraud?", "carol"))
+    await ledger.take(ledger.member_command(ReactivateMember, f"{bob}-o", bob, "no fraud", "carol"))
+    asked = ledger.member_command(Adjust, f"{ann}-w", ann, f"{ann}-w", 500, "goodwill", "", "carol")
+    await ledger.take(asked)
+    await ledger.take(ledger.hold(1, f"{ann}-h", ann))
+    await ledger.take(ledger.hold(240, f"{bob}-h", bob), ledger.capture(f"{bob}-h", member=bob))
+    await ledger.take(ledger.return_(f"{bob}-1", f"{bob}-r", member=bob))
+    await ledger.take(ledger.member_command(CloseMember, f"{bob}-c", bob, "as asked", "carol"))
+    await ledger.take(ledger.purchase(f"{bob}-2", member=bob))
+    card = ("card", IDENTIFIERS.digest("card", f"{bob}-card"))
+    await ledger.take(ledger.member_command(UnlinkIdentifiers, f"{bob}-u", bob, [card]))
+    await ledger.take(ledger.enrol(ann, f"{bob}-card"))
 
 
 async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:

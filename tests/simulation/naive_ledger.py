@@ -106,6 +106,9 @@ class Account:
         self.bought: dict[str, Bought] = {}
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
+        self.status = "active"
+        self.by_hand: dict[str, tuple[int, str, str]] = {}
+        """(points, who asked, state) by adjustment."""
         self.lapses: datetime | None = None
         self.parked: dict[str, list[tuple[datetime, dict[int, int]]]] = {}
         """When, and units by line, of returns by the purchase that they wait for."""
@@ -136,10 +139,12 @@ class NaiveLedger:
         self.clock = clock
         self.version = "v1"
         self.members: dict[str, Account] = {}
+        self.cards: dict[str, str] = {}
         self.count = 0
 
     def enrol(self, member: str) -> None:
         if member in self.members:
+            self._account(member)
             raise Refused("already_enrolled")
         self.members[member] = Account()
 
@@ -148,7 +153,8 @@ class NaiveLedger:
     ) -> None:
         self.refuse_future(at, wall)
         self.new_day(at)
-        account = self.members.setdefault(member, Account())
+        self.members.setdefault(member, Account())
+        account = self._account(member)
         bought = Bought(at, self.version, lines)
         periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
         if self.version == "v3":
@@ -189,7 +195,7 @@ class NaiveLedger:
         account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
     def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
-        account = self._account(member)
+        account = self._spender(member)
         lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         usable = [c for c in usable if c.matures is None and not lapsed]
@@ -203,6 +209,7 @@ class NaiveLedger:
         account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
 
     def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
+        self._spender(member)
         hold = self._open(id_, member)
         amount = hold.left if amount is None else amount
         if amount > hold.left:
@@ -264,7 +271,15 @@ class NaiveLedger:
     def _account(self, member: str) -> Account:
         if member not in self.members:
             raise Refused("unknown_member")
+        if self.members[member].status == "closed":
+            raise Refused("member_closed")
         return self.members[member]
+
+    def _spender(self, member: str) -> Account:
+        account = self._account(member)
+        if account.status == "suspended":
+            raise Refused("member_suspended")
+        return account
 
     def _open(self, id_: str, member: str) -> Hold:
         hold = self._account(member).holds.get(id_)

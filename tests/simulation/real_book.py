@@ -35,6 +35,7 @@ from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_holds import REINSTATE_DAYS
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
+from tests.simulation.naive_members import LIMIT
 from tests.simulation.social_book import SOCIAL
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
@@ -53,6 +54,7 @@ def document(version: str) -> dict[str, Any]:
             "exclude_categories": [EXCLUDED],
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
+        "adjustments": {"reasons": ["goodwill"], "limit": LIMIT},
         **RULES[version],
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
         **SOCIAL[version],

@@ -20,6 +20,7 @@ from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
 from tests.simulation.hold_rules import HoldRules, code_again
+from tests.simulation.members_rules import MemberRules
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_social import NaiveSocial
@@ -41,7 +42,7 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(HoldRules, SocialRules, RuleBasedStateMachine):
+class LedgerMachine(HoldRules, MemberRules, SocialRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:

@@ -22,6 +22,9 @@ HOLD_ENDS, LOT_EXPIRES, LOT_MATURES, MEMBER_LAPSES = range(4)
 POINTS = "points"
 """The asset of every posting so far."""
 
+ACTIVE, SUSPENDED, CLOSED = "active", "suspended", "closed"
+"""What a member is: a suspended one earns and spends nothing, a closed one does neither, for ever."""
+
 
 @dataclass(slots=True)
 class Lot:
@@ -115,6 +118,22 @@ class Referral:
 
 
 @dataclass(slots=True)
+class Adjustment:
+    """Points given or taken by hand, or asked for."""
+
+    id: str
+    points: int
+    reason: str
+    note: str
+    state: str
+    """requested | applied | declined"""
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
+    """Who approved or declined; empty while it waits, and where the limit needs nobody."""
+
+
+@dataclass(slots=True)
 class Member:
     """A member of a program. posted = sum of the lots' remaining less debt (L2);
     available = posted - held - pending (L3)."""
@@ -148,6 +167,8 @@ class Member:
     """Points of lots that are not mature."""
     lapses_at: datetime | None = None
     """When all points that no hold protects expire, if nothing puts it off. None: they have days of their own."""
+    status: str = ACTIVE
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
 
     @property
     def available(self) -> int:

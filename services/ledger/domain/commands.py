@@ -131,6 +131,69 @@ class RewardReferral(Command):
 
 
 @dataclass(slots=True)
+class UnlinkIdentifiers(Command):
+    """A member is no longer known by `identifiers`, (kind, hash)."""
+
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class SuspendMember(Command):
+    """A member may not spend until reactivated. `by` is the API key that says so, here and below."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class ReactivateMember(Command):
+    """A suspended member may spend again."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class CloseMember(Command):
+    """A member leaves, and leaves what there is."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class Adjust(Command):
+    """Give points by hand, or take some (below zero)."""
+
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    by: str
+
+
+@dataclass(slots=True)
+class ApproveAdjustment(Command):
+    """The second person says yes."""
+
+    adjustment: str
+    by: str
+
+
+@dataclass(slots=True)
+class DeclineAdjustment(Command):
+    """Somebody says no."""
+
+    adjustment: str
+    note: str
+    by: str
+
+
+BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustment, DeclineAdjustment)
+"""What ops do to a member; all of them need the member with every lot."""
+
+
+@dataclass(slots=True)
 class PlaceHold(Command):
     """Set `amount` points aside for `order`."""
 

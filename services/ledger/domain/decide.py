@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from services.ledger.domain.adjustments import adjust, approve, decline
 from services.ledger.domain.book import Book
 from services.ledger.domain.clock import activate_program, advance_clock
 from services.ledger.domain.commands import (
     ActivateProgram,
+    Adjust,
     AdvanceClock,
+    ApproveAdjustment,
     AssignTier,
     CaptureHold,
+    CloseMember,
     Command,
+    DeclineAdjustment,
     Enrol,
     PlaceHold,
+    ReactivateMember,
     RecordInteraction,
     RecordPurchase,
     RecordReferral,
@@ -26,12 +32,14 @@ from services.ledger.domain.commands import (
     RefundSpend,
     ReleaseHold,
     RewardReferral,
+    SuspendMember,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.interactions import record_interaction
-from services.ledger.domain.members import assign_tier, enrol
+from services.ledger.domain.members import assign_tier, close, enrol, reactivate, suspend, unlink
 from services.ledger.domain.parked_returns import record_purchase_and_parked
 from services.ledger.domain.referrals import record_referral, reward_referral
 from services.ledger.domain.refunds import refund_spend
@@ -47,6 +55,13 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
     RefundSpend: refund_spend,
+    Adjust: adjust,
+    ApproveAdjustment: approve,
+    DeclineAdjustment: decline,
+    UnlinkIdentifiers: unlink,
+    SuspendMember: suspend,
+    ReactivateMember: reactivate,
+    CloseMember: close,
     Enrol: enrol,
     AssignTier: assign_tier,
     AdvanceClock: advance_clock,

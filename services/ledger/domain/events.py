@@ -256,6 +256,64 @@ class ReferralRewarded:
 
 
 @dataclass(slots=True)
+class IdentifiersUnlinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class AdjustmentRequested:
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+
+
+@dataclass(slots=True)
+class AdjustmentDeclined:
+    adjustment: str
+    note: str
+    declined_by: str
+
+
+@dataclass(slots=True)
+class PointsAdjusted:
+    adjustment: str
+    points: int
+    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: datetime | None
+    debt_repaid: int
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class MemberSuspended:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberReactivated:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    reason: str
+    by: str
+    points: int
+    allocations: Allocations
+    debt: int
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -267,7 +325,8 @@ Event = (
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
     | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
-    | ReferralQualified | ReferralRewarded
+    | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
+    | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
 )  # fmt: skip
 
 

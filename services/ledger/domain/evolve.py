@@ -5,11 +5,22 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import awards, budgets, holds, parked_returns, referrals, refunds
+from services.ledger.domain import (
+    adjustments,
+    awards,
+    budgets,
+    holds,
+    members,
+    parked_returns,
+    referrals,
+    refunds,
+)
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityRejected,
+    AdjustmentDeclined,
+    AdjustmentRequested,
     Allocations,
     AwardWithheld,
     ClockAdvanced,
@@ -18,13 +29,18 @@ from services.ledger.domain.events import (
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    IdentifiersUnlinked,
     InteractionRecorded,
     LotsReinstated,
     MemberActive,
+    MemberClosed,
     MemberEnrolled,
     MemberLapsed,
+    MemberReactivated,
+    MemberSuspended,
     ParkedReturnRefused,
     PointsAccrued,
+    PointsAdjusted,
     PointsAwarded,
     PointsClawedBack,
     PointsExpired,
@@ -156,6 +172,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             referrals.qualified(book, member, event, decided.occurred_at)
         case ReferralRewarded():
             referrals.rewarded(book, member, event)
+        case PointsAdjusted():
+            _spend(member, event.allocations, held=False)
+            adjustments.has_adjusted(book, member, event, decided.occurred_at, position)
+        case AdjustmentRequested():
+            adjustments.has_asked(member, event, decided.occurred_at)
+        case AdjustmentDeclined():
+            adjustments.has_declined(member, event)
+        case MemberClosed():
+            _spend(member, event.allocations, held=False)
+            members.has_changed(book, member, event)
+        case IdentifiersUnlinked() | MemberSuspended() | MemberReactivated():
+            members.has_changed(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0 or member.pending < 0:

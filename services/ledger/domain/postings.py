@@ -6,8 +6,10 @@ from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
     HoldCaptured,
+    MemberClosed,
     MemberLapsed,
     PointsAccrued,
+    PointsAdjusted,
     PointsAwarded,
     PointsClawedBack,
     PointsExpired,
@@ -15,6 +17,7 @@ from services.ledger.domain.events import (
 )
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
+ADJUSTMENT = "adjustment"
 
 Posting = tuple[str, str, str, int, int | None]
 """(debit account, credit account, asset, amount > 0, lot or None for debt)"""
@@ -55,4 +58,16 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
+        case PointsAdjusted():
+            account = member_account(member)
+            if event.points < 0:
+                return [(account, ADJUSTMENT, POINTS, amount, lot) for lot, amount in event.allocations]
+            parts = [(event.points - event.debt_repaid, position), (event.debt_repaid, None)]
+            return [(ADJUSTMENT, account, POINTS, amount, lot) for amount, lot in parts if amount]
+        case MemberClosed():
+            account = member_account(member)
+            left: list[Posting] = [
+                (account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
+            return [*left, (BREAKAGE, account, POINTS, event.debt, None)] if event.debt else left
     return []

@@ -35,6 +35,8 @@ ROUNDINGS = ("floor", "half_up", "carry")
 ENROLMENTS = ("required", "on_first_activity")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
+ADJUSTMENT_LIMIT_MAX = 1_000_000_000_000_000
+REASON = re.compile(r"[a-z0-9_]{1,64}")
 PENDING_DAYS_MAX = 366
 SHORTEST_MONTH_DAYS = 28
 
@@ -79,6 +81,10 @@ class Program:
     hold_ttl_max_seconds: int
     returns: ReturnRules
     social: SocialRules
+    adjustment_reasons: frozenset[str] = frozenset()
+    """None: points are not given or taken by hand."""
+    adjustment_limit: int = 0
+    """Points given or taken by hand over this need a second person."""
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -88,7 +94,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ledger = top.section("ledger")
     ledger.only(
         "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
-        "interactions", "referrals",
+        "interactions", "referrals", "adjustments",
     )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
@@ -129,7 +135,24 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         hold_ttl_max_seconds=ttl_max,
         returns=read_returns(ledger.section("returns", optional=True)),
         social=parse_social(ledger),
+        **_adjustments(ledger),
     )
+
+
+def _adjustments(ledger: Section) -> dict[str, Any]:
+    """Without the section nothing is adjusted by hand; with it both fields say what may be."""
+    adjustments = ledger.section("adjustments", optional=True)
+    adjustments.only("reasons", "limit")
+    if "adjustments" not in ledger.values:
+        return {}
+    reasons = adjustments.texts("reasons")
+    if not reasons:
+        raise adjustments.wrong("reasons", "is missing or empty: name at least one")
+    for reason in reasons:
+        if not REASON.fullmatch(reason):
+            raise adjustments.wrong("reasons", f"{reason!r} is not 1 to 64 of a-z, 0-9 and _")
+    limit = adjustments.whole("limit", 0, ADJUSTMENT_LIMIT_MAX)
+    return {"adjustment_reasons": frozenset(reasons), "adjustment_limit": limit}
 
 
 def _counting(rules: EarningRules, rounding: str) -> Counting | None:

@@ -6,9 +6,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import payloads, project, project_holds, social_store
+from services.ledger import adjustments, identifiers, payloads, project, project_holds, social_store
 from services.ledger.domain.book import Book, Hold, Lot, Member
-from services.ledger.domain.events import Decided, IdentifiersLinked, ProgramActivated
+from services.ledger.domain.events import (
+    Decided,
+    IdentifiersLinked,
+    IdentifiersUnlinked,
+    ProgramActivated,
+)
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ledger.tables import PROJECTIONS, metadata
@@ -59,7 +64,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
             if isinstance(decided.event, ProgramActivated):
                 programs.parsed(decided.event.version, decided.event.document)
             evolve(book, chain, program, decided, position)
-            if isinstance(decided.event, ProgramActivated | IdentifiersLinked):
+            if isinstance(decided.event, ProgramActivated | IdentifiersLinked | IdentifiersUnlinked):
                 # What the book does not keep in the form of the tables, the live code's own list does.
                 changes.note(chain, program, decided.member, decided.event, position)
     await _write(build, book, changes, chains)
@@ -88,6 +93,10 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
         records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
         columns=project.SETTLEMENT_COLUMNS,
     )
+    adjusted = ((*key, id_) for key, member in members.items() for id_ in member.adjustments)
+    await build.copy_records_to_table(
+        "adjustments", records=_rows(adjusted, lambda keys: adjustments.rows(book, keys))
+    )
     parked = (
         (*key, purchase, waits.activity.id)
         for key, member in members.items() for purchase, all_ in member.parked.items() for waits in all_
@@ -101,9 +110,7 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "counters", records=_rows(counted, lambda keys: project.counter_rows(book, keys))
     )
-    await build.copy_records_to_table(
-        "identifiers", records=project.identifier_rows(changes.identifiers, chains)
-    )
+    await build.copy_records_to_table("identifiers", records=identifiers.rows(changes.identifiers, chains))
     counted = ((*key, slot) for key, member in members.items() for slot in member.awards)
     await build.copy_records_to_table(
         "award_counts", records=_rows(counted, lambda keys: social_store.award_count_rows(book, keys))

@@ -15,24 +15,24 @@ from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
+from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    Posting,
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
 
-POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back")
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
+PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", "adjustment")
 
 
-class LedgerJournal:
+class LedgerJournal(MemberRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -46,7 +46,6 @@ class LedgerJournal:
             "ClockAdvanced": self._clock,
             "ActivityRejected": self._nothing,
             "MemberEnrolled": self._enrolled,
-            "IdentifiersLinked": self._identifiers,
             "PurchaseRecorded": self._purchased,
             "ReturnRecorded": self._returned,
             "TierAssigned": self._tier,
@@ -64,6 +63,7 @@ class LedgerJournal:
             "SpendRefunded": self._refunded,
             "LotsReinstated": self._reinstated,
             **social_journal.readers(self.state, self._member, self._wrong),
+            **self.member_readers(),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -114,17 +114,12 @@ class LedgerJournal:
         self.state.members.setdefault(key, MemberRead(row["occurred_at"]))
         return ()
 
-    def _identifiers(self, row: Any, message: Any) -> Sequence[Posting]:
+    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         if member is not None:
-            for identifier in message.identifiers:
-                self.state.identifiers[key[0], identifier.hash] = (identifier.kind, key[1])
-        return ()
-
-    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
-        _, member = self._member(row)
-        if member is not None:
             member.uncounted += 1
+            if member.status == "closed":
+                self._wrong("tables", row, f"{key[1]} was closed before")
         self._purchase = (row["program"], row["member"], message.activity.id)
         return ()
 
@@ -269,6 +264,8 @@ class LedgerJournal:
         available = member.posted - member.held - member.pending
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
+        if member.status != "active":
+            self._wrong("L3", row, f"holds points of a member who is {member.status}")
         if message.amount < 1 or _sum(parts) != message.amount:
             self._wrong("L3", row, f"holds {message.amount} points and takes {_sum(parts)} from lots")
         for lot_id, amount in parts:

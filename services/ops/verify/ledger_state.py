@@ -8,6 +8,9 @@ from decimal import Decimal
 
 MemberKey = tuple[str, str]
 """(program, member)"""
+POINTS = "points"
+Posting = tuple[str, str, str, str, int, int | None]
+"""(program, debit, credit, asset, amount, lot)"""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class MemberRead:
     """Purchases since the last accrual that counted them."""
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
+    status: str = "active"
 
 
 @dataclass(slots=True)
@@ -86,6 +90,19 @@ class ReferralRead:
 
 
 @dataclass(slots=True)
+class AdjustmentRead:
+    """Points given or taken by hand, or asked for."""
+
+    points: int
+    reason: str
+    note: str
+    state: str
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
+
+
+@dataclass(slots=True)
 class LedgerState:
     """One chain."""
 
@@ -100,6 +117,8 @@ class LedgerState:
     """By (program, member, purchase)."""
     parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     """Position by (program, member, purchase, return) of returns that wait for their purchase."""
+    adjustments: dict[tuple[str, str, str], AdjustmentRead] = field(default_factory=dict)
+    """By (program, member, adjustment)."""
     counters: dict[tuple[str, str, str], tuple[Decimal, int]] = field(default_factory=dict)
     """(value, position of the accrual that set it) by (program, member, counter)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)

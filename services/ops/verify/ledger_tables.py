@@ -10,8 +10,7 @@ from typing import Any
 
 from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import POINTS
-from services.ops.verify.ledger_state import LedgerState
+from services.ops.verify.ledger_state import POINTS, LedgerState
 from services.ops.verify.snapshot import Connection, batches
 
 IDENTIFIERS = """
@@ -74,7 +73,7 @@ async def _compare(
 
 def _members(state: LedgerState) -> Told:
     return {
-        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers])
+        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers], m.status)
         for key, m in state.members.items()
     }
 
@@ -168,6 +167,13 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _adjustments(state: LedgerState) -> Told:
+    return {
+        key: (a.points, a.reason, a.note, a.state, a.requested_by, a.requested_at, a.decided_by)
+        for key, a in state.adjustments.items()
+    }
+
+
 def _counters(state: LedgerState) -> Told:
     return state.counters
 
@@ -177,7 +183,9 @@ def _programs(state: LedgerState) -> Told:
 
 
 PROJECTIONS = (
-    Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
+    Projection(
+        "members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names", "status"), _members
+    ),
     Projection(
         "lots", ("program", "member", "lot"),
         ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at"), _lots, _each_lot, ("L2",),
@@ -196,6 +204,10 @@ PROJECTIONS = (
     Projection(
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
+    ),
+    Projection(
+        "adjustments", ("program", "member", "adjustment"),
+        ("points", "reason", "note", "state", "requested_by", "requested_at", "decided_by"), _adjustments,
     ),
     Projection(
         "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import POINTS, PROGRAM_ACCOUNTS, Posting
-from services.ops.verify.ledger_state import LedgerState
+from services.ops.verify.ledger_journal import PROGRAM_ACCOUNTS
+from services.ops.verify.ledger_state import POINTS, LedgerState, Posting
 
 POSTINGS = """
 SELECT position, seq, program, debit, credit, asset, amount, lot FROM postings WHERE chain = $1 ORDER BY position, seq

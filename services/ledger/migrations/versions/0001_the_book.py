@@ -19,7 +19,7 @@ CREATE TABLE postings (
 );
 CREATE TABLE members (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, enrolled_at timestamptz NOT NULL,
-    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL,
+    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL, status text NOT NULL,
     PRIMARY KEY (chain, program, member)
 );
 CREATE TABLE accounts (
@@ -64,6 +64,13 @@ CREATE TABLE parked_returns (
     return_id text NOT NULL, position bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase, return_id)
 );
+CREATE TABLE adjustments (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, adjustment text NOT NULL,
+    points bigint NOT NULL, reason text NOT NULL, note text NOT NULL, state text NOT NULL,
+    requested_by text NOT NULL, requested_at timestamptz NOT NULL, decided_by text NOT NULL,
+    PRIMARY KEY (chain, program, member, adjustment)
+);
+CREATE INDEX adjustments_waiting ON adjustments (chain, program, requested_at) WHERE state = 'requested';
 CREATE TABLE counters (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
     value numeric NOT NULL CONSTRAINT counter_is_not_negative CHECK (value >= 0), position bigint NOT NULL,
@@ -104,6 +111,7 @@ APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
     *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "counters",
     "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals",
+    "adjustments",
 )  # fmt: skip
 
 

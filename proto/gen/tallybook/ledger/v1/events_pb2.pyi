@@ -392,6 +392,90 @@ class ReferralRewarded(_message.Message):
     sides: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., sides: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class IdentifiersUnlinked(_message.Message):
+    __slots__ = ("identifiers",)
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
+class AdjustmentRequested(_message.Message):
+    __slots__ = ("adjustment", "points", "reason", "note", "requested_by")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+    def __init__(self, adjustment: _Optional[str] = ..., points: _Optional[int] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class AdjustmentDeclined(_message.Message):
+    __slots__ = ("adjustment", "note", "declined_by")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    DECLINED_BY_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    note: str
+    declined_by: str
+    def __init__(self, adjustment: _Optional[str] = ..., note: _Optional[str] = ..., declined_by: _Optional[str] = ...) -> None: ...
+
+class PointsAdjusted(_message.Message):
+    __slots__ = ("adjustment", "points", "reason", "note", "requested_by", "approved_by", "expires_at", "debt_repaid", "allocations")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: _timestamp_pb2.Timestamp
+    debt_repaid: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, adjustment: _Optional[str] = ..., points: _Optional[int] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ..., requested_by: _Optional[str] = ..., approved_by: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class MemberSuspended(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class MemberReactivated(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class MemberClosed(_message.Message):
+    __slots__ = ("reason", "by", "points", "allocations", "debt", "pending")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    points: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt: int
+    pending: int
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ..., points: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
+
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")
     KIND_FIELD_NUMBER: _ClassVar[int]
