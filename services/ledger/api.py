@@ -20,6 +20,13 @@ STATUS_OF = {
     "hold_expired": 409,
     "quantity_exceeds_purchase": 409,
     "clock_not_ours": 409,
+    "top_up_unknown": 404,
+    "receiver_unknown": 404,
+    "top_up_reversed": 409,
+    "top_up_held": 409,
+    "balance_limit_exceeded": 409,
+    "insufficient_value": 409,
+    "stored_value_off": 409,
     "idempotency_key_mismatch": 400,
 }
 """The ledger's refusals in HTTP; all others are 422."""

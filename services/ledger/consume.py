@@ -17,7 +17,16 @@ from services.common.db import Transaction
 from services.common.errors import Undecodable
 from services.common.program_section import PROGRAM_ID
 from services.ledger import wire
-from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, RecordPurchase, RecordReturn
+from services.ledger.domain.commands import (
+    AssignTier,
+    Cause,
+    Command,
+    Enrol,
+    RecordPurchase,
+    RecordReturn,
+    RecordTopUp,
+    ReverseTopUp,
+)
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs, purchase_source
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -51,6 +60,15 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
         wire.bounded(message.currency, "currency")
         cause = Cause(purchase_source(program), purchase.id, digest)
         return RecordPurchase(program, member, chain, cause, now, purchase)
+    if isinstance(message, activities.TopUp):
+        wire.check_texts(message, content, [])
+        top_up = wire.top_up_of(message, wire.named(content, member))
+        return RecordTopUp(program, member, chain, Cause(f"{program}/top_up", top_up.id, digest), now, top_up)
+    if isinstance(message, activities.TopUpReversal):
+        wire.check_texts(message, content, [])
+        undone = wire.top_up_reversal_of(message, wire.named(content, member))
+        cause = Cause(f"{program}/top_up_reversal", undone.id, digest)
+        return ReverseTopUp(program, member, chain, cause, now, undone)
     activity = wire.return_of(message, wire.named(content, member))
     wire.check_texts(message, content, [])
     cause = Cause(f"{program}/return", activity.id, digest)
@@ -87,7 +105,7 @@ def count(outcomes: Sequence[Outcome]) -> Applied:
 
 
 class Activities:
-    """purchases.v1 and members.v1: written by anybody, so anything may be in them."""
+    """purchases.v1, members.v1, top_ups.v1: written by anybody, so anything may be in them."""
 
     own_stream = False
 

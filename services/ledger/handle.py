@@ -29,6 +29,9 @@ KINDS = {
     "AssignTier": "tier",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
+    "RecordTopUp": "top_up",
+    "ReverseTopUp": "top_up_reversal",
+    "SendGift": "gift",
 }
 DETAIL_CHARS_MAX = 500
 SLICE = 50

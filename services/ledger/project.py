@@ -11,8 +11,11 @@ from typing import Any
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.ledger import money_rows
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
+from services.ledger.domain.evolve import settles
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
 
 MemberKey = tuple[str, str]
@@ -29,6 +32,7 @@ LOT_COLUMNS = (
     "earned_at",
     "expires_at",
     "purchase",
+    "asset",
 )
 
 DELETE_MEMBERS = """
@@ -91,6 +95,11 @@ class Changes:
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.money: dict[tuple[str, str, str], None] = {}
+        """Accounts of money, by (program, member, asset)."""
+        self.top_ups: dict[tuple[str, str, str], None] = {}
+        self.ran_out: list[tuple[str, str, int]] = []
+        """Lots of money of which something expired."""
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
@@ -109,7 +118,7 @@ class Changes:
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
                     self.new_lots[program, member, position] = None
-                if event.reason != "purchase":
+                if settles(event):
                     self.settlements[program, member, event.purchase] = None
             case e.MemberEnrolled():
                 self.members[key] = False
@@ -122,31 +131,35 @@ class Changes:
                 self.settlements[program, member, event.activity.of] = None
             case e.PointsClawedBack():
                 self.accounts[key] = None
-                self.settlements[program, member, event.purchase] = None
-                self._touch(program, member, event.allocations)
+                if settles(event):
+                    self.settlements[program, member, event.purchase] = None
+                self.touch(program, member, event.allocations)
             case e.PointsExpired():
                 self.accounts[key] = None
-                self._touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
             case e.HoldPlaced():
                 self.accounts[key] = None
                 self.holds[program, member, event.hold] = False
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.HoldCaptured():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
-                self._touch(program, member, event.released)
+                self.touch(program, member, event.allocations)
+                self.touch(program, member, event.released)
             case e.HoldReleased():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.ProgramActivated():
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+            case _ if isinstance(event, MoneyEvent):
+                money_rows.note(self, program, member, event, position)
 
-    def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+    def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+        """Lots that were there before."""
         for lot, _ in allocations:
             if (program, member, lot) not in self.new_lots:
                 self.lots[program, member, lot] = None
@@ -168,8 +181,11 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table(
             "members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS
         )
-    if changes.accounts:
-        await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
+    if changes.accounts or changes.money:
+        rows = account_rows(book, changes.accounts) + money_rows.account_rows(book, changes.money)
+        # In one order everywhere, so that two transactions never wait for each other in a ring.
+        rows.sort(key=lambda row: row[:4])
+        await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
     if changes.holds:
         closed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
         if closed:
@@ -181,6 +197,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    await money_rows.write_top_ups(tx, book, changes)
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -197,7 +214,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
     rows = []
     for program, member_id, lot_id in keys:
         member = book.members[program, member_id]
-        lot = member.lots[lot_id]
+        lot = member.lots.get(lot_id) or member.money[lot_id]
         rows.append(
             (
                 member.chain,
@@ -210,6 +227,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
                 lot.earned_at,
                 lot.expires_at,
                 lot.purchase,
+                lot.asset,
             )
         )
     return rows
@@ -228,8 +246,6 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
                 f"L2: {member.id} of {member.program}: posted {member.posted} is not lots less debt {member.debt}"
             )
         rows.append((member.chain, *key, POINTS, member.posted, member.held, member.debt))
-    # In one order everywhere, so that two transactions never wait for each other in a ring.
-    rows.sort(key=lambda row: row[:3])
     return rows
 
 

@@ -12,8 +12,17 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project
-from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger import money_rows, payloads, project
+from services.ledger.domain.book import (
+    POINTS,
+    Book,
+    Hold,
+    Lot,
+    Member,
+    ProgramState,
+    PurchaseFact,
+    Settlement,
+)
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     AdvanceClock,
@@ -23,7 +32,10 @@ from services.ledger.domain.commands import (
     Enrol,
     PlaceHold,
     RecordReturn,
+    RecordTopUp,
     ReleaseHold,
+    ReverseTopUp,
+    SendGift,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.program import Program, parse_program
@@ -31,7 +43,9 @@ from services.ledger.domain.program import Program, parse_program
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier)
+SPENDING = (
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RecordTopUp, ReverseTopUp, SendGift,
+)  # fmt: skip
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -195,6 +209,10 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         }
         keys.update(timing_out)
         spenders.update(timing_out)
+        # An account of money is the sum of its lots, and so needs them all.
+        spenders.update(
+            {(r["chain"], r["program"], r["member"]): None for r in due_lots if r["asset"] != POINTS}
+        )
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
         book.members[row["program"], row["member"]] = Member(
@@ -211,7 +229,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
-        if row["lot"] not in member.lots:
+        if row["lot"] not in member.lots and row["lot"] not in member.money:
             _add_lot(book, member, row)
     enrolments = [
         (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
@@ -300,6 +318,7 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
+    await money_rows.load_top_ups(tx, book, commands, spenders)
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
@@ -358,8 +377,9 @@ def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
         row["earned_at"],
         row["expires_at"],
         row["purchase"],
+        asset=row["asset"],
     )
-    member.lots[lot.id] = lot
+    (member.lots if lot.asset == POINTS else member.money)[lot.id] = lot
     book.expect_lot(member, lot)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -81,6 +82,7 @@ lots = Table(
     Column("earned_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("purchase", Text, nullable=False),
+    Column("asset", Text, nullable=False),
     CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
     Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
 )
@@ -114,6 +116,24 @@ settlements = Table(
     Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
+)
+
+top_ups = Table(
+    "top_ups",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("top_up", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("bonus", BigInteger, nullable=False),
+    Column("principal_lot", BigInteger, nullable=False),
+    Column("bonus_lot", BigInteger, nullable=False),
+    Column("bonus_expired", BigInteger, nullable=False),
+    Column("reversed", Boolean, nullable=False),
+    CheckConstraint("amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus", name="top_up_adds_up"),
 )
 
 identifiers = Table(
@@ -152,6 +172,7 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "top_ups",
     "identifiers",
     "programs",
     "program_versions",

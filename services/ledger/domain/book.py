@@ -16,7 +16,7 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 POINTS = "points"
-"""The asset of every posting so far."""
+"""The asset of points. Money is kept in two more for each currency: `money.asset`."""
 
 
 @dataclass(slots=True)
@@ -30,6 +30,8 @@ class Lot:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    """What it came from: a purchase, of money a top-up or a gift."""
+    asset: str = POINTS
 
     @property
     def free(self) -> int:
@@ -75,6 +77,23 @@ class Settlement:
 
 
 @dataclass(slots=True)
+class TopUpFact:
+    """A top-up as the book has it, and what became of it. Amounts are minor units."""
+
+    currency: str
+    amount: int
+    points: int = 0
+    """Points given on top."""
+    bonus: int = 0
+    principal_lot: int = 0
+    bonus_lot: int = 0
+    """0: no money was given on top."""
+    bonus_expired: int = 0
+    """What of the bonus went to breakage: it was not spent."""
+    reversed: bool = False
+
+
+@dataclass(slots=True)
 class Member:
     """A member of a program. posted = sum of the lots' remaining less debt (L2); available = posted - held (L3)."""
 
@@ -93,6 +112,9 @@ class Member:
     settlements: dict[str, Settlement] = field(default_factory=dict)
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
+    money: dict[int, Lot] = field(default_factory=dict)
+    """Lots of stored value of every asset, apart from those of points."""
+    top_ups: dict[str, TopUpFact] = field(default_factory=dict)
 
     @property
     def available(self) -> int:
@@ -170,7 +192,7 @@ class Book:
                 if hold is not None and hold.state == "open":
                     return member, hold
             else:
-                lot = member.lots.get(int(id_))
+                lot = member.lots.get(int(id_)) or member.money.get(int(id_))
                 if lot is not None and lot.free > 0:
                     return member, lot
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain.book import BEGINNING, Book, Hold, Lot
+from services.ledger.domain.book import BEGINNING, POINTS, Book, Hold, Lot
 from services.ledger.domain.checks import FUTURE_TOLERANCE, active_program
 from services.ledger.domain.commands import (
     ActivateProgram,
@@ -15,11 +15,14 @@ from services.ledger.domain.commands import (
     Command,
     RecordPurchase,
     RecordReturn,
+    RecordTopUp,
+    ReverseTopUp,
 )
 from services.ledger.domain.events import (
     ClockAdvanced,
     Decided,
     HoldReleased,
+    MoneyExpired,
     PointsExpired,
     ProgramActivated,
 )
@@ -44,7 +47,7 @@ def new_day(book: Book, command: Command) -> datetime | None:
     """
     if isinstance(command, RecordPurchase):
         occurred_at = command.purchase.occurred_at
-    elif isinstance(command, RecordReturn):
+    elif isinstance(command, RecordReturn | RecordTopUp | ReverseTopUp):
         occurred_at = command.activity.occurred_at
     else:
         return None
@@ -74,7 +77,14 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
                 HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
             )
         elif isinstance(what, Lot) and what.expires_at is not None:
-            yield Decided(PointsExpired(what.id, what.free), member.id, what.expires_at)
+            yield Decided(expired(what), member.id, what.expires_at)
+
+
+def expired(lot: Lot) -> PointsExpired | MoneyExpired:
+    """What is free of a lot goes to breakage."""
+    if lot.asset == POINTS:
+        return PointsExpired(lot.id, lot.free)
+    return MoneyExpired(lot.id, lot.asset, lot.free)
 
 
 def activate_program(book: Book, command: ActivateProgram) -> Iterator[Decided]:

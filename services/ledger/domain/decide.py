@@ -21,7 +21,10 @@ from services.ledger.domain.commands import (
     PlaceHold,
     RecordPurchase,
     RecordReturn,
+    RecordTopUp,
     ReleaseHold,
+    ReverseTopUp,
+    SendGift,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
@@ -29,6 +32,7 @@ from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.members import assign_tier, enrol
 from services.ledger.domain.purchases import record_purchase
 from services.ledger.domain.returns import record_return
+from services.ledger.domain.stored_value import record_top_up, reverse_top_up, send_gift
 
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     RecordPurchase: record_purchase,
@@ -40,6 +44,9 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     AssignTier: assign_tier,
     AdvanceClock: advance_clock,
     ActivateProgram: activate_program,
+    RecordTopUp: record_top_up,
+    ReverseTopUp: reverse_top_up,
+    SendGift: send_gift,
 }
 """Who decides what."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.ledger.domain.commands import Purchase, Return
+from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
 
 Allocations = list[tuple[int, int]]
 """(lot, points) pairs; a lot's id is the position of the accrual that opened it."""
@@ -117,6 +117,58 @@ class PointsExpired:
 
 
 @dataclass(slots=True)
+class TopUpRecorded:
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class MoneyCredited:
+    top_up: str
+    asset: str
+    amount: int
+    reason: str
+    """paid_in | bonus"""
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class TopUpReversed:
+    activity: TopUpReversal
+    currency: str
+    paid_out: Allocations
+    """Principal that the member is handed."""
+    kept: Allocations
+    """Principal that stands for bonus which was spent."""
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftSent:
+    gift: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: Allocations
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftReceived:
+    gift: str
+    giver: str
+    asset: str
+    amount: int
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class MoneyExpired:
+    lot: int
+    asset: str
+    amount: int
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -126,7 +178,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | ActivityRejected
+    | ActivityRejected | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
+from services.ledger.domain import money
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityRejected,
@@ -22,6 +23,7 @@ from services.ledger.domain.events import (
     ReturnRecorded,
     TierAssigned,
 )
+from services.ledger.domain.money import MoneyEvent
 
 
 def evolve(book: Book, chain: int, program: str, decided: Decided, position: int) -> None:
@@ -61,7 +63,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points
+            if settles(event):
+                _settlement(member, event.purchase).adjusted -= event.points
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
@@ -94,6 +97,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.posted -= event.points
         case TierAssigned():
             member.tiers.append((event.since, event.tier))
+        case _ if isinstance(event, MoneyEvent):
+            money.evolve(book, member, event, decided.occurred_at, position)
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
@@ -112,12 +117,19 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
     if event.reason == "purchase":
         if event.purchase in member.purchases:
             member.purchases[event.purchase].accrued = event.points
-    else:
+    elif settles(event):
         _settlement(member, event.purchase).adjusted += event.points
+    else:
+        member.top_ups[event.purchase].points = event.points
     lot = Lot(position, amount, amount, 0, decided.occurred_at, event.expires_at, event.purchase)
     if amount:
         member.lots[position] = lot
         book.expect_lot(member, lot)
+
+
+def settles(event: PointsAccrued | PointsClawedBack) -> bool:
+    """True when points are given or taken after a purchase's first accrual; what a top-up gave is not a purchase's."""
+    return event.reason not in ("purchase", "top_up")
 
 
 def _settlement(member: Member, purchase: str) -> Settlement:

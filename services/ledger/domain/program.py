@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
+from services.ledger.domain.ladders import StoredValue, read_stored_value
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -61,6 +62,8 @@ class Program:
     expiry_months: int | None
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    stored_value: StoredValue | None
+    """None: the program keeps no money."""
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -68,7 +71,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "expiry", "holds")
+    ledger.only("currency", "enrolment", "earning", "expiry", "holds", "stored_value")
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -99,6 +102,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         expiry_months=expiry.whole("months", 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        stored_value=read_stored_value(ledger),
     )
 
 

@@ -33,7 +33,7 @@ CREATE TABLE accounts (
 CREATE TABLE lots (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, lot bigint NOT NULL,
     amount bigint NOT NULL, remaining bigint NOT NULL, held bigint NOT NULL,
-    earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL,
+    earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL, asset text NOT NULL,
     PRIMARY KEY (chain, program, member, lot),
     CONSTRAINT lot_adds_up CHECK (0 <= held AND held <= remaining AND remaining <= amount)
 );
@@ -52,6 +52,13 @@ CREATE TABLE settlements (
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
+CREATE TABLE top_ups (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, top_up text NOT NULL,
+    currency text NOT NULL, amount bigint NOT NULL, points bigint NOT NULL, bonus bigint NOT NULL,
+    principal_lot bigint NOT NULL, bonus_lot bigint NOT NULL, bonus_expired bigint NOT NULL, reversed boolean NOT NULL,
+    PRIMARY KEY (chain, program, member, top_up),
+    CONSTRAINT top_up_adds_up CHECK (amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus)
+);
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -68,8 +75,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "programs",
-    "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "top_ups", "identifiers",
+    "programs", "program_versions",
 )  # fmt: skip
 
 
