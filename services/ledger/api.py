@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, programs
+from services.ledger.routes import activities, holds, members, programs, stored_value
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -32,5 +32,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds):
+for part in (programs, members, activities, holds, stored_value):
     router.include_router(part.router)

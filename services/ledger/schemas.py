@@ -97,6 +97,31 @@ class ReleaseBody(Body):
     pass
 
 
+class TopUpBody(Body):
+    id: Id = Field(description="Unique in the program; the same top-up by Kafka and by HTTP counts once.")
+    member: MemberRef
+    occurred_at: Time
+    store: ShortText = ""
+    channel: ShortText = ""
+    currency: ShortText
+    amount: Int64 = Field(description="What was paid in, in minor units.")
+
+
+class TopUpReversalBody(Body):
+    id: Id
+    member: MemberRef
+    occurred_at: Time
+    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    store: ShortText = ""
+    channel: ShortText = ""
+
+
+class GiftBody(Body):
+    to: MemberRef
+    currency: ShortText
+    amount: Int64 = Field(description="Minor units.")
+
+
 class ClockBody(Body):
     to: Time
 
@@ -154,12 +179,80 @@ class HoldAnswer(BaseModel):
     balance: Balance
 
 
+class Money(BaseModel):
+    principal: int = Field(description="Paid in; minor units, as all of these.")
+    bonus: int = Field(description="Given on top.")
+    held: int
+    available: int
+
+
+class TopUpAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    top_up: str
+    member: str
+    currency: str
+    principal: int
+    bonus: int
+    bonus_expires_at: str | None
+    points: int = Field(description="Points given on top.")
+    balance: Balance
+    money: dict[str, Money] = Field(description="By currency.")
+
+
+class TopUpReversalAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    top_up: str
+    member: str
+    currency: str
+    paid_out: int = Field(description="Minor units to hand out.")
+    kept_for_bonus: int = Field(description="Principal kept for bonus that was spent.")
+    bonus: int = Field(description="Bonus taken back.")
+    points: int = Field(description="Points taken back.")
+    balance: Balance
+    money: dict[str, Money]
+
+
+class GiftAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    gift: str
+    member: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: int
+    bonus: int
+    balance: Balance
+    money: dict[str, Money]
+
+
+class MoneyLot(BaseModel):
+    lot: int
+    currency: str
+    bucket: str
+    remaining: int
+    held: int
+    from_: str = Field(alias="from", description="The top-up or gift that it came from.")
+    expires_at: str | None
+
+
+class MoneyAnswer(BaseModel):
+    program: str
+    member: str
+    money: dict[str, Money]
+    lots: list[MoneyLot]
+
+
 class MemberAnswer(BaseModel):
     program: str
     member: str
     enrolled_at: str
     tier: str
     points: Balance
+    money: dict[str, Money] = Field(description="By currency; empty for who never had any.")
     clock: str
 
 
@@ -169,6 +262,9 @@ class StatementEntry(BaseModel):
     occurred_at: str
     recorded_at: str
     points: int = Field(description="Change of the posted balance.")
+    money: dict[str, int] = Field(
+        description="By currency and bucket, such as USD.bonus: change in minor units."
+    )
     text: str
     rules: list[Rule]
     details: dict[str, Any]
@@ -204,6 +300,7 @@ class TotalsAnswer(BaseModel):
     expired: int
     clawed_back: int
     outstanding: int
+    money: dict[str, dict[str, dict[str, int]]] = Field(description="By currency and bucket, in minor units.")
 
 
 class RejectionsAnswer(BaseModel):

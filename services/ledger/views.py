@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads
+from services.ledger import money_views, payloads
 from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
@@ -30,8 +32,11 @@ from services.ledger.tables import (
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked",
+    *money_views.STATEMENT_TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
+ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
+CLAWED_BACK = {"return": "return", "top_up": "reversal"}
 
 
 def balance(posted: int, held: int, debt: int) -> dict[str, int]:
@@ -47,12 +52,20 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         members.c.member == accounts.c.member,
     )
     query = (
-        select(members, accounts.c.posted, accounts.c.held, accounts.c.debt, programs.c.clock_at)
+        select(
+            members,
+            accounts.c.asset,
+            accounts.c.posted,
+            accounts.c.held,
+            accounts.c.debt,
+            programs.c.clock_at,
+        )
         .join(accounts, key)
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
     )
-    row = (await connection.execute(query)).mappings().first()
+    rows = (await connection.execute(query)).mappings().all()
+    row = next((row for row in rows if row["asset"] == POINTS), None)
     if row is None:
         raise Refusal("unknown_member", f"member {member_id!r} is not enrolled in {program!r}")
     return {
@@ -61,6 +74,7 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "enrolled_at": row["enrolled_at"].isoformat(),
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
         "points": balance(row["posted"], row["held"], row["debt"]),
+        "money": money_views.by_currency(rows),
         "clock": row["clock_at"].isoformat(),
     }
 
@@ -141,6 +155,7 @@ async def statement(
                 "occurred_at": row.occurred_at.isoformat(),
                 "recorded_at": row.recorded_at.isoformat(),
                 "points": points,
+                "money": money_views.moved(event),
                 "text": text,
                 "rules": rules_behind(known, event),
                 "details": details,
@@ -170,6 +185,9 @@ def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]
     """The rules that made an event's points, with their arithmetic; none where it gives none."""
     if not isinstance(event, e.PointsAccrued):
         return []
+    if event.reason == "top_up":
+        arithmetic = f"{event.amount} minor units loaded -> {event.points}"
+        return [{"rule": "top-up ladder", "arithmetic": arithmetic}]
     return [rule._asdict() for rule in explain(known.versions[event.version], event.amount, event.tier)]
 
 
@@ -185,7 +203,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 {"purchase": p.id, "amount": amount},
             )
         case e.PointsAccrued():
-            why = "earned by" if event.reason == "purchase" else "added by the tier for"
+            why = ACCRUED.get(event.reason, "added by the tier for purchase")
             debt = f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
             expires_at = event.expires_at.isoformat() if event.expires_at else None
             details = {
@@ -194,7 +212,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "expires_at": expires_at,
                 "debt_repaid": event.debt_repaid,
             }
-            return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
+            return event.points, f"{event.points} points {why} {event.purchase}{debt}", details
         case e.ReturnRecorded():
             amount = sum(line.amount for line in event.lines)
             a = event.activity
@@ -204,8 +222,9 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 {"return": a.id, "purchase": a.of, "amount": amount},
             )
         case e.PointsClawedBack():
-            why = "return" if event.reason == "return" else "tier"
-            text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
+            of = "top-up" if event.reason == "top_up" else "purchase"
+            why = CLAWED_BACK.get(event.reason, "tier")
+            text = f"{event.points} points of {of} {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
             return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
         case e.HoldPlaced():
@@ -232,6 +251,8 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.IdentifiersLinked():
             kinds = [kind for kind, _ in event.identifiers]
             return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
+    if isinstance(event, MoneyEvent):
+        return 0, *money_views.describe(event)
     return 0, type(event).__name__, {}
 
 
@@ -288,7 +309,7 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
     by_account = {
         account: (
             select(func.coalesce(func.sum(postings.c.amount), 0))
-            .where(postings.c.program == program_id, column == account)
+            .where(postings.c.program == program_id, postings.c.asset == POINTS, column == account)
             .scalar_subquery()
         )
         for account, column in (
@@ -309,6 +330,7 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
         "expired": expired,
         "clawed_back": clawed_back,
         "outstanding": issued - spent - expired - clawed_back,
+        "money": await money_views.totals(connection, program_id),
     }
 
 

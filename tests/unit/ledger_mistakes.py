@@ -206,7 +206,7 @@ def _top_up_reversal(changes: Changes) -> tuple[Given, Command]:
 def _gift(changes: Changes) -> tuple[Given, Command]:
     return _stored(changes), g.gift(
         changes.get("amount", 11_000),
-        to=changes.get("to", "bob"),
+        to=changes.get("member", "ann") if "self" in changes else changes.get("to", "bob"),
         currency=changes.get("currency", "USD"),
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
@@ -334,7 +334,7 @@ TABLES = (
             _m("currency_mismatch", currency="EUR"),
             _m("amount_out_of_range", amount=0),
             _m("amount_out_of_range", amount=15_001),
-            _m("gift_to_self", to="ann"),
+            _m("gift_to_self", self=True),
             *NO_MEMBER,
             _m("receiver_unknown", to="yan"),
             _m("insufficient_value", amount=11_001),
