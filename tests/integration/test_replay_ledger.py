@@ -29,6 +29,7 @@ CHANGES = {
     "lots": "purchase = purchase || 'x'",
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
+    "top_ups": "bonus = bonus + 1",
     "identifiers": "kind = kind || 'x'",
     "programs": "clock_at = clock_at + interval '1 microsecond'",
     "program_versions": "position = position + 1",

@@ -39,7 +39,18 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             member = member_on(chain)
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
+            # Money goes round all chains: paid in, given on, handed back; some of each bonus is left to run out.
+            for top_up in ("t1", "t2", "t3"):
+                await ledger.take(ledger.top_up(f"{member}-{top_up}", member=member))
+            to = member_on((chain + 1) % CHAINS)
+            await ledger.take(ledger.gift(2_700, to, f"{member}-g", member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u1", member=member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u2", member=member))
         await ledger.advance(NOON + 400 * DAY)
+        for chain in range(CHAINS):
+            member = member_on(chain)
+            undone = ledger.reverse_top_up(f"{member}-t3", f"{member}-u3", member=member, at=NOON + 400 * DAY)
+            await ledger.take(undone)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")

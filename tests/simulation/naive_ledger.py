@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from tests.simulation.naive_stored_value import NaiveStoredValue
+
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
@@ -98,10 +100,13 @@ class Account:
         return next((name for since, name in reversed(self.tiers) if since < at), "")
 
 
-class NaiveLedger:
+class NaiveLedger(NaiveStoredValue):
     """One program that runs on its events. Every method does what the command of that name does, or raises Refused."""
 
+    Refused = Refused
+
     def __init__(self, clock: datetime) -> None:
+        super().__init__()
         self.clock = clock
         self.version = "v1"
         self.members: dict[str, Account] = {}
@@ -178,6 +183,17 @@ class NaiveLedger:
                 if hold.state == "open" and hold.ends <= to:
                     self._end(hold, "expired")
             self._drop(account.credits)
+        self.expire_money()
+
+    def open_account(self, member: str) -> None:
+        """Whoever does something is a member."""
+        self.members.setdefault(member, Account())
+
+    def give_points(self, member: str, points: int, source: str, at: datetime) -> None:
+        self._give(self.members[member], points, source, self._expiry(Bought(at, self.version, [])))
+
+    def take_points(self, member: str, points: int, source: str) -> None:
+        self._take(self.members[member], points, source)
 
     def _new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -224,16 +240,24 @@ class NaiveLedger:
         missing = bought.owed(account.tier(bought.at)) - bought.given
         bought.given += missing
         if missing > 0:
-            repaid = min(missing, account.debt)
-            account.debt -= repaid
-            self.count += 1
-            account.credits.append(Credit(self.count, missing - repaid, self._expiry(bought), id_))
-        first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
+            self._give(account, missing, id_, self._expiry(bought))
+        self._take(account, max(0, -missing), id_)
+
+    def _give(self, account: Account, points: int, source: str, expires: datetime | None) -> None:
+        """Debt is repaid first."""
+        repaid = min(points, account.debt)
+        account.debt -= repaid
+        self.count += 1
+        account.credits.append(Credit(self.count, points - repaid, expires, source))
+
+    def _take(self, account: Account, points: int, source: str) -> None:
+        """What it came from first, then anything free; the rest is debt."""
+        first: Callable[[Credit], bool] = lambda credit: credit.purchase != source  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), *c.order())):
-            taken = min(credit.free, max(0, -missing))
+            taken = min(credit.free, points)
             credit.left -= taken
-            missing += taken
-        account.debt += max(0, -missing)
+            points -= taken
+        account.debt += points
 
     @staticmethod
     def _expiry(bought: Bought) -> datetime | None:

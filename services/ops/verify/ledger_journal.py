@@ -13,20 +13,20 @@ from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_money import MONEY_ACCOUNTS, MoneyRows
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    Posting,
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
 
-POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back")
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
+PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", *MONEY_ACCOUNTS)
 
 
 class LedgerJournal:
@@ -53,6 +53,7 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            **MoneyRows(self.state, self._member, self._wrong).readers,
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -142,6 +143,12 @@ class LedgerJournal:
         if message.reason == "purchase":
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
+        elif message.reason == "top_up":
+            top_up = self.state.top_ups.get((*key, message.purchase))
+            if top_up is None:
+                self._wrong("tables", row, f"no top-up {message.purchase} is recorded")
+            else:
+                top_up.points = message.points
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:
@@ -164,7 +171,8 @@ class LedgerJournal:
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
-        self._settlement(key, message.purchase).adjusted -= message.points
+        if message.reason != "top_up":
+            self._settlement(key, message.purchase).adjusted -= message.points
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts

@@ -7,6 +7,9 @@ from datetime import datetime
 
 MemberKey = tuple[str, str]
 """(program, member)"""
+POINTS = "points"
+Posting = tuple[str, str, str, str, int, int | None]
+"""(program, debit, credit, asset, amount, lot)"""
 
 
 @dataclass(slots=True)
@@ -20,6 +23,7 @@ class LotRead:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    asset: str = POINTS
     by_postings: int = 0
 
 
@@ -33,6 +37,34 @@ class HoldRead:
     expires_at: datetime
     state: str
     parts: list[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class MoneyRead:
+    """A member's account of an asset of money, with the sums of a `MemberRead`; it knows no debt."""
+
+    posted: int = 0
+    held: int = 0
+    debt: int = 0
+    by_postings: int = 0
+    debt_by_postings: int = 0
+    lots_remaining: int = 0
+    lots_held: int = 0
+    holds_open: int = 0
+
+
+@dataclass(slots=True)
+class TopUpRead:
+    """A top-up, and what became of its bonus."""
+
+    currency: str
+    amount: int
+    points: int = 0
+    bonus: int = 0
+    principal_lot: int = 0
+    bonus_lot: int = 0
+    bonus_expired: int = 0
+    reversed: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +85,12 @@ class MemberRead:
     lots_held: int = 0
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
+    money: dict[str, MoneyRead] = field(default_factory=dict)
+    """By asset."""
+
+    def account(self, asset: str) -> MemberRead | MoneyRead | None:
+        """The sums of an asset: points are the member's own."""
+        return self if asset == POINTS else self.money.get(asset)
 
 
 @dataclass(slots=True)
@@ -74,6 +112,8 @@ class LedgerState:
     """By (program, member, hold)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    top_ups: dict[tuple[str, str, str], TopUpRead] = field(default_factory=dict)
+    """By (program, member, top-up)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """(version in force, clock) by program."""
     versions: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import POINTS
-from services.ops.verify.ledger_state import LedgerState
+from services.ops.verify.ledger_state import POINTS, LedgerState
 from services.ops.verify.snapshot import Connection, batches
 
 IDENTIFIERS = """
@@ -79,9 +78,11 @@ def _members(state: LedgerState) -> Told:
 
 def _lots(state: LedgerState) -> Told:
     return {
-        (*lot.owner, id_): (lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase)
+        (*lot.owner, id_): (
+            lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase, lot.asset,
+        )
         for id_, lot in state.lots.items()
-    }
+    }  # fmt: skip
 
 
 def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None:
@@ -91,9 +92,10 @@ def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None
         found.add("L2", where, f"remaining is {row['remaining']}, its postings add up to {by_postings}")
     if not 0 <= row["held"] <= row["remaining"] <= row["amount"]:
         found.add("L3", where, f"held {row['held']} of {row['remaining']} of {row['amount']}")
-    if member is not None:
-        member.lots_remaining += row["remaining"]
-        member.lots_held += row["held"]
+    sums = None if member is None else member.account(row["asset"])
+    if sums is not None:
+        sums.lots_remaining += row["remaining"]
+        sums.lots_held += row["held"]
 
 
 def _holds(state: LedgerState) -> Told:
@@ -116,13 +118,20 @@ def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> Non
 
 
 def _accounts(state: LedgerState) -> Told:
-    return {(*key, POINTS): (m.posted, m.held, m.debt) for key, m in state.members.items()}
+    points = {(*key, POINTS): (m.posted, m.held, m.debt) for key, m in state.members.items()}
+    money = {
+        (*key, asset): (sums.posted, sums.held, sums.debt)
+        for key, m in state.members.items()
+        for asset, sums in m.money.items()
+    }
+    return points | money
 
 
 def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     total = (row["program"], row["asset"])
     state.accounts_total[total] = state.accounts_total.get(total, 0) + row["posted"]
-    member = state.members.get((row["program"], row["member"]))
+    known = state.members.get((row["program"], row["member"]))
+    member = None if known is None else known.account(row["asset"])
     if member is None:
         return
     posted, held, debt = row["posted"], row["held"], row["debt"]
@@ -146,6 +155,22 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _top_ups(state: LedgerState) -> Told:
+    return {
+        key: (
+            t.currency,
+            t.amount,
+            t.points,
+            t.bonus,
+            t.principal_lot,
+            t.bonus_lot,
+            t.bonus_expired,
+            t.reversed,
+        )
+        for key, t in state.top_ups.items()
+    }
+
+
 def _programs(state: LedgerState) -> Told:
     return {(program,): told for program, told in state.programs.items()}
 
@@ -154,7 +179,7 @@ PROJECTIONS = (
     Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
     Projection(
         "lots", ("program", "member", "lot"),
-        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase"), _lots, _each_lot, ("L2",),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "asset"), _lots, _each_lot, ("L2",),
     ),
     Projection(
         "holds", ("program", "member", "hold"),
@@ -169,6 +194,11 @@ PROJECTIONS = (
     Projection(
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
+    ),
+    Projection(
+        "top_ups", ("program", "member", "top_up"),
+        ("currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed"),
+        _top_ups,
     ),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
