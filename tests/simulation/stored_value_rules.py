@@ -47,6 +47,24 @@ class StoredValueRules:
             member, of = data.draw(st.sampled_from(there))
             self.undo(of, member, later)
 
+    @rule(data=st.data(), giver=members)
+    def give_what_is_there(self: Any, data: st.DataObject, giver: str) -> None:
+        """Most of what the giver has, or all, to the other one."""
+        there = sum(self.naive.money_of(giver).values())
+        receiver = "bob" if giver == "ann" else "ann"
+        if there and receiver in self.naive.members:
+            self.gift(giver, receiver, data.draw(st.integers(1, min(there, 3_000))))
+
+    @rule(data=st.data(), id_=top_up_ids, member=members, amount=st.sampled_from([1_000, 1_234, 5_000]))
+    def load_and_undo(self: Any, data: st.DataObject, id_: str, member: str, amount: int) -> None:
+        """A top-up of today, some of it given on, perhaps its bonus run out, and then undone."""
+        self.top_up(id_, member, 0, amount)
+        self.give_what_is_there(data, member)
+        if data.draw(st.booleans()):
+            to = self.at(24 * data.draw(st.integers(1, 70)))
+            self.unkeyed(lambda: self.real.advance(to), lambda: self.naive.advance(to))
+        self.undo(id_, member, 1)
+
     def undo(self: Any, of: str, member: str, later: int) -> None:
         at, id_, handed = self.at(later), self.next_id(), []
         outcome = self.both(

@@ -13,12 +13,13 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.common.chain import chain_of
 from services.common.codec import activity_headers
-from tallybook.activities.v1.activities_pb2 import Enrolment, Purchase, Return
+from tallybook.activities.v1.activities_pb2 import Enrolment, Purchase, Return, TopUp, TopUpReversal
 
-Activity = Purchase | Return | Enrolment
+Activity = Purchase | Return | Enrolment | TopUp | TopUpReversal
 
 PURCHASES_TOPIC = "purchases.v1"
 MEMBERS_TOPIC = "members.v1"
+TOP_UPS_TOPIC = "top_ups.v1"
 
 BATCH_BYTES = 128 * 1024
 BATCHES_IN_FLIGHT_MAX = 64
@@ -46,6 +47,8 @@ class Published:
 
 def topic_of(activity: Activity) -> str:
     """The topic, without prefix, that takes this activity."""
+    if isinstance(activity, TopUp | TopUpReversal):
+        return TOP_UPS_TOPIC
     return MEMBERS_TOPIC if isinstance(activity, Enrolment) else PURCHASES_TOPIC
 
 
