@@ -375,6 +375,12 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("GET", "/members/scoped/holds/h", None, {"ops", "audit", "checkout", "member"}),
     ("POST", "/members/scoped/holds/h/capture", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/holds/h/release", {}, {"ops", "checkout"}),
+    ("POST", "/top_ups", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "currency": "USD",
+                          "amount": 1}, {"ops", "pos"}),
+    ("POST", "/top_ups/reversals", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                                    "of": "scoped"}, {"ops", "pos"}),
+    ("POST", "/members/scoped/gifts", {"to": "scoped", "currency": "USD", "amount": 1}, {"ops", "checkout"}),
+    ("GET", "/members/scoped/money", None, {"ops", "audit", "pos", "checkout", "member"}),
 ]  # fmt: skip
 
 

@@ -174,19 +174,6 @@ async def test_money_is_in_the_balance_the_lots_the_statement_and_the_totals(ops
     )
 
 
-async def test_a_till_loads_money_and_a_checkout_gives_it(http: Served) -> None:
-    body = {"to": "bob", "currency": "USD", "amount": 1}
-    for scope, status in (("pos", [201, 403]), ("checkout", [403, 404])):
-        async with http.client(await http.token(scope)) as client:
-            answers = [
-                await client.post(f"{GROCER}/top_ups", json=loaded("h5", "tom")),
-                await client.post(
-                    f"{GROCER}/members/tom/gifts", json=body, headers={"Idempotency-Key": "g5"}
-                ),
-            ]
-        assert [answer.status_code for answer in answers] == status
-
-
 async def test_a_gift_to_nobody_is_refused(ops: httpx.AsyncClient) -> None:
     await ops.post(f"{GROCER}/top_ups", json=loaded("h6", "zed"))
     unknown = await ops.post(
