@@ -159,6 +159,8 @@ async def test_money_is_in_the_balance_the_lots_the_statement_and_the_totals(ops
     assert [(lot["bucket"], lot["remaining"], lot["from"]) for lot in lots] == [
         ("bonus", 1_000, "h4"), ("principal", 10_000, "h4"),
     ]  # fmt: skip
+    nobody = await ops.get(f"{GROCER}/members/nobody/money")
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "unknown_member")
     entries = (await ops.get(f"{GROCER}/members/sue/statement")).json()["entries"]
     moved = [(entry["type"], entry["money"], entry["points"]) for entry in entries]
     assert moved[1:] == [

@@ -10,7 +10,7 @@ import asyncpg
 
 from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
-from services.ops.verify.findings import Findings, Report
+from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
 
@@ -94,4 +94,5 @@ async def look(connection: asyncpg.Connection) -> Report:
     report = found.report
     for chain in range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
+    check_in_transit(report)
     return report

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.ops.verify.findings import Report, check_in_transit
 from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.ledger.v1 import events_pb2 as pb
 from tests.unit.test_verify_reading import NOON, Reading, parts
@@ -25,6 +26,18 @@ def loaded() -> Reading:
     bonus.expires_at.FromDatetime(LATER)
     reading.take(bonus)
     return reading
+
+
+def test_money_that_was_sent_and_never_came_is_found() -> None:
+    report = Report()
+    report.in_transit.update({("grocer", "USD.bonus"): 400, ("grocer", "USD.principal"): 5})
+    arrived = Report()
+    arrived.in_transit.update({("grocer", "USD.principal"): -5})
+    report.add(arrived)
+    check_in_transit(report)
+    assert [(finding.check, finding.where) for finding in report.findings] == [
+        ("L1", "in_transit grocer USD.bonus")
+    ]
 
 
 def undo(paid_out: dict[int, int], kept: dict[int, int], bonus: dict[int, int]) -> pb.TopUpReversed:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import money_views, schemas
+from services.ledger import money_views, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Cause, SendGift
 from services.ledger.handle import Outcome
@@ -135,7 +135,7 @@ async def get_money(program: ProgramPath, member: MemberPath, key: Key, ledger: 
     key.allow(("pos", "checkout", "member", "audit"), program)
     chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
-        found = await money_views.money(connection, chain, program, member_id)
+        found = (await views.member(connection, chain, program, member_id))["money"]
         lots = await money_views.lots(connection, chain, program, member_id)
     return JSONResponse({"program": program, "member": member_id, "money": found, "lots": lots})
 

@@ -46,16 +46,28 @@ class Report:
     """Findings by check, all of them."""
     findings: list[Finding] = field(default_factory=list)
     """At most KEPT_MAX a part."""
+    in_transit: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was sent to members of other chains, less what came from there, by (program, asset)."""
 
     def add(self, other: Report) -> None:
         """Put the report of another part into this one."""
         self.looked.update(other.looked)
         self.counts.update(other.counts)
         self.findings.extend(other.findings)
+        self.in_transit.update(other.in_transit)
 
     @property
     def clean(self) -> bool:
         return not self.counts
+
+
+def check_in_transit(report: Report) -> None:
+    """L1 over all chains, once `report` has those of all: what was sent has arrived."""
+    found = Findings("ledger", None)
+    for (program, asset), rest in report.in_transit.items():
+        if rest:
+            found.add("L1", f"in_transit {program} {asset}", f"{rest} more were sent than arrived")
+    report.add(found.report)
 
 
 class Findings:

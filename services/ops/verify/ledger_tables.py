@@ -42,6 +42,9 @@ async def check_tables(
     for projection in PROJECTIONS:
         await _compare(connection, chain, projection, state, found)
     _check_zero(chain, state, found)
+    for (program, asset, account), balance in state.balances.items():
+        if account == "in_transit":
+            found.report.in_transit[program, asset] += balance
     await _check_identifiers(connection, chain, chains, state, found)
 
 
