@@ -6,6 +6,7 @@ Replay uses the same `Changes` and `rows_of_*`, so that what it rebuilds has no 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from services.common.chain import spread
@@ -14,6 +15,7 @@ from services.common.errors import InvariantBroken
 from services.ledger import money_rows
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
+from services.ledger.domain.counters import as_text
 from services.ledger.domain.evolve import settles
 from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
@@ -71,6 +73,11 @@ HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
     "allocation_lots", "allocation_points",
 )  # fmt: skip
+UPSERT_COUNTERS = """
+INSERT INTO counters
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
+ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
+"""
 SETTLEMENT_COLUMNS = (
     "chain",
     "program",
@@ -100,6 +107,7 @@ class Changes:
         self.top_ups: dict[tuple[str, str, str], None] = {}
         self.ran_out: list[tuple[str, str, int]] = []
         """Lots of money of which something expired."""
+        self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
@@ -120,6 +128,9 @@ class Changes:
                     self.new_lots[program, member, position] = None
                 if settles(event):
                     self.settlements[program, member, event.purchase] = None
+                    return
+                for counter in event.counters:
+                    self.counters[program, member, counter.name] = None
             case e.MemberEnrolled():
                 self.members[key] = False
                 self.accounts[key] = None
@@ -198,6 +209,8 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
     await money_rows.write_top_ups(tx, book, changes)
+    if changes.counters:
+        await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -286,6 +299,16 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
+
+
+def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `counters` as they are now."""
+    rows = []
+    for program, member_id, name in keys:
+        member = book.members[program, member_id]
+        value, position = member.counters[name]
+        rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
 
 

@@ -13,6 +13,7 @@ from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import money_rows, payloads, project
+from services.ledger.counting import load_counters
 from services.ledger.domain.book import (
     POINTS,
     Book,
@@ -225,6 +226,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["debt"],
             tiers,
         )
+    await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
@@ -353,14 +355,16 @@ async def _load_purchases(
             p = event.purchase
             if p.id not in member.purchases:
                 member.purchases[p.id] = PurchaseFact(
-                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines
-                )
+                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines,
+                    0, p.store, p.channel, p.payment_method,
+                )  # fmt: skip
         elif (
             isinstance(event, PointsAccrued)
             and event.reason == "purchase"
             and event.purchase in member.purchases
         ):
             member.purchases[event.purchase].accrued = event.points
+            member.purchases[event.purchase].counters = event.counters
 
 
 def purchase_source(program: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -136,6 +137,18 @@ top_ups = Table(
     CheckConstraint("amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus", name="top_up_adds_up"),
 )
 
+counters = Table(
+    "counters",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("counter", Text, primary_key=True),
+    Column("value", Numeric, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint("value >= 0", name="counter_is_not_negative"),
+)
+
 identifiers = Table(
     "identifiers",
     metadata,
@@ -173,6 +186,7 @@ PROJECTIONS = (
     "holds",
     "settlements",
     "top_ups",
+    "counters",
     "identifiers",
     "programs",
     "program_versions",

@@ -188,7 +188,9 @@ def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]
     if event.reason == "top_up":
         arithmetic = f"{event.amount} minor units loaded -> {event.points}"
         return [{"rule": "top-up ladder", "arithmetic": arithmetic}]
-    return [rule._asdict() for rule in explain(known.versions[event.version], event.amount, event.tier)]
+    program = known.versions[event.version]
+    rules = explain(program, event.amount, event.tier, event.contributions, event.counters)
+    return [rule._asdict() for rule in rules]
 
 
 def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:

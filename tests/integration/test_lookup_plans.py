@@ -16,13 +16,9 @@ from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_rows import fresh_database, service_role
 
 MODULES = (
-    "ledger.store",
-    "ledger.project",
-    "ledger.money_rows",
-    "tiering.store",
-    "rewards.store",
+    "ledger.store", "ledger.counting", "ledger.money_rows", "ledger.project", "tiering.store", "rewards.store",
     "rewards.project",
-)
+)  # fmt: skip
 SMALL = {
     "chain_heads", "relay_positions", "programs", "program_versions", "stream_positions", "redemption_steps",
 }  # fmt: skip

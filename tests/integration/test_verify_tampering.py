@@ -41,6 +41,7 @@ CHANGES = {
     "smallint": ("{c} + 1", "{c} - 1", "{c} + 100"),
     "integer": ("{c} + 1", "{c} - 1"),
     "bigint": ("{c} + 1", "{c} - 1", "{c} + 1000000"),
+    "numeric": ("{c} + 0.1",),
     "text": ("{c} || 'x'",),
     "boolean": ("NOT {c}",),
     "bytea": ("set_byte({c}, 0, (get_byte({c}, 0) + 1) % 256)", "{c} || '\\x00'"),
@@ -118,7 +119,7 @@ async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: s
     assert report.looked["chain"] == rows > 100
     assert all(report.looked[check] for check in CHECKS)
     assert types == set(pb.DESCRIPTOR.message_types_by_name) - {
-        "HashedIdentifier", "ReturnedLine", "Allocation",
+        "HashedIdentifier", "ReturnedLine", "Allocation", "Contribution", "Counter",
     }  # fmt: skip
 
 

@@ -24,6 +24,11 @@ STORED_VALUE: dict[str, dict[str, Any]] = {
         "expiry": {"principal_months": 2, "bonus_months": 2},
         "spend_order": "pro_rata",
     },
+    "v3": {
+        "ladder": [{"load": 1_000, "bonus": 300}],
+        "expiry": {"bonus_months": 1},
+        "spend_order": "principal_first",
+    },
 }
 """By version, as the document says it."""
 
@@ -109,6 +114,8 @@ class NaiveStoredValue:
         self._refuse_riches(receiver, amount)
         if rules.get("spend_order") == "pro_rata":
             part = amount - int(Fraction(amount * principal, principal + bonus))
+        elif rules.get("spend_order") == "principal_first":
+            part = max(0, amount - principal)
         else:
             part = min(amount, bonus)
         for bucket, wanted in (("principal", amount - part), ("bonus", part)):

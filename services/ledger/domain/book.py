@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.counters import Counted, Counter
 from services.ledger.domain.program import Program
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +65,11 @@ class PurchaseFact:
     lines: list[PurchaseLine]
     accrued: int = 0
     """Points of the first accrual."""
+    store: str = ""
+    channel: str = ""
+    payment_method: str = ""
+    counters: list[Counter] = field(default_factory=list)
+    """What the first accrual found counted."""
 
 
 @dataclass(slots=True)
@@ -110,6 +116,10 @@ class Member:
     holds: dict[str, Hold] = field(default_factory=dict)
     purchases: dict[str, PurchaseFact] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    counters: dict[str, Counted] = field(default_factory=dict)
+    """What programs with rules that need it count; only those counters that the commands at hand need."""
+    uncounted: int = 0
+    """Purchases since the counter of visits was last written."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
     money: dict[int, Lot] = field(default_factory=dict)

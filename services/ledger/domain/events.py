@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
+from services.ledger.domain.counters import Contribution, Counter
 
 Allocations = list[tuple[int, int]]
 """(lot, points) pairs; a lot's id is the position of the accrual that opened it."""
@@ -71,6 +72,10 @@ class PointsAccrued:
     version: str
     expires_at: datetime | None
     debt_repaid: int
+    contributions: list[Contribution] = field(default_factory=list)
+    """Of the program's rules, in their order; what the base gives is not among them."""
+    counters: list[Counter] = field(default_factory=list)
+    """What was looked at beside the purchase and the tier. The first accrual of a purchase sets them."""
 
 
 @dataclass(slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from services.common.errors import InvariantBroken
 from services.ledger.domain import money
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityRejected,
     Allocations,
@@ -57,9 +60,12 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
     match event:
         case PurchaseRecorded():
             if book.keeps_purchases:
+                member.uncounted += 1
                 p = event.purchase
                 version = book.programs[chain, program].version
-                member.purchases[p.id] = PurchaseFact(p.id, position, p.occurred_at, version, p.lines)
+                member.purchases[p.id] = PurchaseFact(
+                    p.id, position, p.occurred_at, version, p.lines, 0, p.store, p.channel, p.payment_method
+                )
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
@@ -117,6 +123,11 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
     if event.reason == "purchase":
         if event.purchase in member.purchases:
             member.purchases[event.purchase].accrued = event.points
+            member.purchases[event.purchase].counters = event.counters
+        for name, _, after in event.counters:
+            member.counters[name] = Counted(Fraction(after), position)
+            if name == VISITS:
+                member.uncounted = 0
     elif settles(event):
         _settlement(member, event.purchase).adjusted += event.points
     else:

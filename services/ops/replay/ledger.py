@@ -85,6 +85,10 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
         records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
         columns=project.SETTLEMENT_COLUMNS,
     )
+    counted = ((*key, name) for key, member in members.items() for name in member.counters)
+    await build.copy_records_to_table(
+        "counters", records=_rows(counted, lambda keys: project.counter_rows(book, keys))
+    )
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
     )

@@ -174,6 +174,10 @@ def _top_ups(state: LedgerState) -> Told:
     }
 
 
+def _counters(state: LedgerState) -> Told:
+    return state.counters
+
+
 def _programs(state: LedgerState) -> Told:
     return {(program,): told for program, told in state.programs.items()}
 
@@ -203,6 +207,7 @@ PROJECTIONS = (
         ("currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed"),
         _top_ups,
     ),
+    Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions

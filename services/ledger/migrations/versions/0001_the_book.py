@@ -59,6 +59,11 @@ CREATE TABLE top_ups (
     PRIMARY KEY (chain, program, member, top_up),
     CONSTRAINT top_up_adds_up CHECK (amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus)
 );
+CREATE TABLE counters (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
+    value numeric NOT NULL CONSTRAINT counter_is_not_negative CHECK (value >= 0), position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, counter)
+) WITH (fillfactor = 70);
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -75,7 +80,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "top_ups", "identifiers",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "top_ups", "counters",
+    "identifiers",
     "programs", "program_versions",
 )  # fmt: skip
 
