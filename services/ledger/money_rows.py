@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.ledger.domain import events as e
-from services.ledger.domain.book import Book, TopUpFact
+from services.ledger.domain.book import POINTS, Book, TopUpFact
 from services.ledger.domain.commands import Command, RecordTopUp, ReverseTopUp
 from services.ledger.domain.money import BONUS, PRINCIPAL, MoneyEvent, asset
 
@@ -45,6 +45,11 @@ TOP_UP_COLUMNS = (
     "chain", "program", "member", "top_up", "currency", "amount", "points", "bonus", "principal_lot", "bonus_lot",
     "bonus_expired", "reversed",
 )  # fmt: skip
+
+
+def owners(lots: Iterable[Any]) -> dict[tuple[int, str, str], None]:
+    """(chain, program, member) of those rows of `lots` that are money."""
+    return {(row["chain"], row["program"], row["member"]): None for row in lots if row["asset"] != POINTS}
 
 
 async def load_top_ups(
@@ -124,7 +129,7 @@ def account_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple
             raise InvariantBroken(f"the lots of {member_id} were not loaded, so {asset_} can't be summed")
         lots = [lot for lot in member.money.values() if lot.asset == asset_]
         posted, held = sum(lot.remaining for lot in lots), sum(lot.held for lot in lots)
-        rows.append((member.chain, program, member_id, asset_, posted, held, 0))
+        rows.append((member.chain, program, member_id, asset_, posted, held, 0, 0, None))
     return rows
 
 

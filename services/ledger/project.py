@@ -34,6 +34,7 @@ LOT_COLUMNS = (
     "earned_at",
     "expires_at",
     "purchase",
+    "matures_at",
     "asset",
 )
 
@@ -43,14 +44,16 @@ WHERE m.chain = k.chain AND m.program = k.program AND m.member = k.member
 """
 UPSERT_ACCOUNTS = """
 INSERT INTO accounts
-SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::timestamptz[])
 ON CONFLICT (chain, program, member, asset)
-DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt
+DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt, pending = EXCLUDED.pending,
+              lapses_at = EXCLUDED.lapses_at
 """
 UPDATE_LOTS = """
-UPDATE lots AS l SET remaining = k.remaining, held = k.held
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-    AS k (chain, program, member, lot, remaining, held)
+UPDATE lots AS l SET remaining = k.remaining, held = k.held, matures_at = k.matures_at
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
+    AS k (chain, program, member, lot, remaining, held, matures_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
 CLOSE_HOLDS = """
@@ -148,6 +151,14 @@ class Changes:
             case e.PointsExpired():
                 self.accounts[key] = None
                 self.touch(program, member, [(event.lot, event.points)])
+            case e.PointsMatured():
+                self.accounts[key] = None
+                self.touch(program, member, [(event.lot, event.points)])
+            case e.MemberActive():
+                self.accounts[key] = None
+            case e.MemberLapsed():
+                self.accounts[key] = None
+                self.touch(program, member, event.allocations)
             case e.HoldPlaced():
                 self.accounts[key] = None
                 self.holds[program, member, event.hold] = False
@@ -184,7 +195,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table("lots", records=lot_rows(book, changes.new_lots), columns=LOT_COLUMNS)
     if changes.lots:
         rows = lot_rows(book, changes.lots)
-        await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6)))
+        await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6, 10)))
     if changes.members:
         there = [key for key, is_there in changes.members.items() if is_there]
         if there:
@@ -240,6 +251,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
                 lot.earned_at,
                 lot.expires_at,
                 lot.purchase,
+                lot.matures_at,
                 lot.asset,
             )
         )
@@ -258,7 +270,24 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
             raise InvariantBroken(
                 f"L2: {member.id} of {member.program}: posted {member.posted} is not lots less debt {member.debt}"
             )
-        rows.append((member.chain, *key, POINTS, member.posted, member.held, member.debt))
+        if member.complete and member.pending != sum(
+            [lot.remaining for lot in member.lots.values() if lot.matures_at is not None]
+        ):
+            raise InvariantBroken(
+                f"L3: {member.id} of {member.program}: pending {member.pending} is not its lots"
+            )
+        rows.append(
+            (
+                member.chain,
+                *key,
+                POINTS,
+                member.posted,
+                member.held,
+                member.debt,
+                member.pending,
+                member.lapses_at,
+            )
+        )
     return rows
 
 

@@ -138,6 +138,7 @@ class Balance(BaseModel):
     posted: int
     held: int
     debt: int
+    pending: int = Field(description="Points that can't be spent yet; `available` is without them.")
 
 
 class EnrolmentAnswer(BaseModel):
@@ -155,6 +156,7 @@ class PurchaseAnswer(BaseModel):
     tier: str
     rules: list[Rule]
     expires_at: str | None
+    matures_at: str | None = Field(description="Until then the points can't be spent; null: they can.")
     balance: Balance
 
 
@@ -255,6 +257,7 @@ class MemberAnswer(BaseModel):
     tier: str
     points: Balance
     money: dict[str, Money] = Field(description="By currency; empty for who never had any.")
+    lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
     clock: str
 
 

@@ -14,16 +14,7 @@ from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import money_rows, payloads, project
 from services.ledger.counting import load_counters
-from services.ledger.domain.book import (
-    POINTS,
-    Book,
-    Hold,
-    Lot,
-    Member,
-    ProgramState,
-    PurchaseFact,
-    Settlement,
-)
+from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     AdvanceClock,
@@ -39,6 +30,7 @@ from services.ledger.domain.commands import (
     SendGift,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
@@ -68,6 +60,12 @@ CROSS JOIN LATERAL (
     SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND expires_at <= k.until AND remaining > held
     OFFSET 0
 ) AS l
+UNION ALL
+SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND matures_at <= k.until AND remaining > 0
+    OFFSET 0
+) AS l
 """
 FIND_DUE_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
@@ -76,13 +74,20 @@ CROSS JOIN LATERAL (
     WHERE chain = k.chain AND program = k.program AND state = 'open' AND expires_at <= k.until OFFSET 0
 ) AS h
 """
+FIND_LAPSING = """
+SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT chain, program, member FROM accounts
+    WHERE chain = k.chain AND program = k.program AND lapses_at <= k.until OFFSET 0
+) AS a
+"""
 FIND_MEMBERS = """
 SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
 CROSS JOIN LATERAL (
-    SELECT posted, held, debt FROM accounts
+    SELECT posted, held, debt, pending, lapses_at FROM accounts
     WHERE chain = k.chain AND program = k.program AND member = k.member AND asset = 'points' OFFSET 0
 ) AS a
 """
@@ -205,18 +210,16 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
         due_lots = await tx.fetch(FIND_DUE_LOTS, *places)
         keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
-        timing_out = {
-            (r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)
-        }
-        keys.update(timing_out)
-        spenders.update(timing_out)
+        ending = await tx.fetch(FIND_DUE_HOLDS, *places) + await tx.fetch(FIND_LAPSING, *places)
+        whole = {(row["chain"], row["program"], row["member"]): None for row in ending}
+        whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
+        keys.update(whole)
+        spenders.update(whole)
         # An account of money is the sum of its lots, and so needs them all.
-        spenders.update(
-            {(r["chain"], r["program"], r["member"]): None for r in due_lots if r["asset"] != POINTS}
-        )
+        spenders.update(money_rows.owners(due_lots))
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
-        book.members[row["program"], row["member"]] = Member(
+        member = book.members[row["program"], row["member"]] = Member(
             row["member"],
             row["program"],
             row["chain"],
@@ -225,7 +228,10 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["held"],
             row["debt"],
             tiers,
+            pending=row["pending"],
+            lapses_at=row["lapses_at"],
         )
+        book.expect_lapse(member)
     await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
@@ -373,17 +379,9 @@ def purchase_source(program: str) -> str:
 
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
-    lot = Lot(
-        row["lot"],
-        row["amount"],
-        row["remaining"],
-        row["held"],
-        row["earned_at"],
-        row["expires_at"],
-        row["purchase"],
-        asset=row["asset"],
-    )
-    (member.lots if lot.asset == POINTS else member.money)[lot.id] = lot
+    # After the key, the columns are the lot's fields in their order.
+    lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
+    member.lots_of(lot.asset)[lot.id] = lot
     book.expect_lot(member, lot)
 
 

@@ -31,17 +31,18 @@ from services.ledger.tables import (
 
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
-    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked",
-    *money_views.STATEMENT_TYPES,
+    "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
+    "IdentifiersLinked", *money_views.STATEMENT_TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
 CLAWED_BACK = {"return": "return", "top_up": "reversal"}
 
 
-def balance(posted: int, held: int, debt: int) -> dict[str, int]:
+def balance(posted: int, held: int, debt: int, pending: int) -> dict[str, int]:
     """A balance as it is shown; `available` is what can be spent, never below zero."""
-    return {"available": max(0, posted - held), "posted": posted, "held": held, "debt": debt}
+    available = max(0, posted - held - pending)
+    return {"available": available, "posted": posted, "held": held, "debt": debt, "pending": pending}
 
 
 async def member(connection: AsyncConnection, chain: int, program: str, member_id: str) -> dict[str, Any]:
@@ -58,6 +59,8 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
             accounts.c.posted,
             accounts.c.held,
             accounts.c.debt,
+            accounts.c.pending,
+            accounts.c.lapses_at,
             programs.c.clock_at,
         )
         .join(accounts, key)
@@ -73,8 +76,9 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "member": member_id,
         "enrolled_at": row["enrolled_at"].isoformat(),
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
-        "points": balance(row["posted"], row["held"], row["debt"]),
+        "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
         "money": money_views.by_currency(rows),
+        "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
 
@@ -212,6 +216,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "purchase": event.purchase,
                 "tier": event.tier,
                 "expires_at": expires_at,
+                "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
             }
             return event.points, f"{event.points} points {why} {event.purchase}{debt}", details
@@ -246,6 +251,10 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
+        case e.PointsMatured():
+            return 0, f"{event.points} points can be spent from now on", {"lot": event.lot}
+        case e.MemberLapsed():
+            return -event.points, f"{event.points} points expired after long inactivity", {}
         case e.TierAssigned():
             return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
         case e.MemberEnrolled():

@@ -13,7 +13,7 @@ from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
-from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, WINDOWED, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -68,6 +68,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             member = member_on(chain)
             undone = ledger.reverse_top_up(f"{member}-t3", f"{member}-u3", member=member, at=NOON + 400 * DAY)
             await ledger.take(undone)
+        await _live_in_the_club(ledger)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
@@ -100,6 +101,19 @@ async def _live(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.hold(10_000, f"{member}-f", member))
     if not member.endswith("0"):
         await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
+
+
+async def _live_in_the_club(ledger: Ledger) -> None:
+    """A program with a return window, whose points lapse: on every chain, for one who stays and one who does not."""
+    await ledger.activate({**WINDOWED, "program": "club"})
+    for chain in range(CHAINS):
+        for n, days in enumerate((0, 19)):
+            member, at = member_on(chain, n), NOON + days * DAY
+            await ledger.take(ledger.purchase(f"{member}-c", 5_000, member=member, at=at, program="club"))
+    await ledger.advance(NOON + 40 * DAY, "club")
+    for chain in range(CHAINS):
+        member, at = member_on(chain, 1), NOON + 40 * DAY
+        await ledger.take(ledger.purchase(f"{member}-d", 5_000, member=member, at=at, program="club"))
 
 
 async def _count(ledger: Ledger, member: str) -> None:

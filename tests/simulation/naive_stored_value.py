@@ -30,6 +30,8 @@ STORED_VALUE: dict[str, dict[str, Any]] = {
         "spend_order": "principal_first",
     },
 }
+for version in ("month_end", "fixed_day", "inactivity", "redeeming"):
+    STORED_VALUE[version] = STORED_VALUE["v1"]
 """By version, as the document says it."""
 
 

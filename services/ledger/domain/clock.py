@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain.book import BEGINNING, POINTS, Book, Hold, Lot
+from services.ledger.domain.book import (
+    BEGINNING,
+    LOT_MATURES,
+    MEMBER_LAPSES,
+    POINTS,
+    Book,
+    Hold,
+    Lot,
+    Member,
+)
 from services.ledger.domain.checks import FUTURE_TOLERANCE, active_program
 from services.ledger.domain.commands import (
     ActivateProgram,
@@ -24,8 +33,11 @@ from services.ledger.domain.events import (
     HoldReleased,
     MoneyExpired,
     PointsExpired,
+    PointsMatured,
     ProgramActivated,
 )
+from services.ledger.domain.inactivity import lapse
+from services.ledger.domain.lots import pending_among
 
 CLOCK_MAX = datetime(9000, 1, 1, tzinfo=UTC)
 """No clock goes further: what expires a hundred years on must still be a date."""
@@ -62,7 +74,7 @@ def new_day(book: Book, command: Command) -> datetime | None:
 
 
 def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
-    """Time passes here and nowhere else: holds time out and lots expire, each at its own instant."""
+    """Time passes here and nowhere else: holds time out, lots mature, expire and lapse, each at its own instant."""
     active_program(book, command)
     if command.to > CLOCK_MAX:
         raise Refusal("clock_out_of_range", f"{command.to.isoformat()} is later than {CLOCK_MAX.date()}")
@@ -70,20 +82,24 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
         return
     yield Decided(ClockAdvanced(command.to), None, command.to)
     while (due := book.next_due(command.chain, command.program, command.to)) is not None:
-        member, what = due
-        if isinstance(what, Hold):
+        kind, member, what = due
+        if kind == MEMBER_LAPSES:
+            yield lapse(member)
+        elif isinstance(what, Hold):
             freed = list(what.allocations)
             yield Decided(
                 HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
             )
+        elif isinstance(what, Lot) and kind == LOT_MATURES and what.matures_at is not None:
+            yield Decided(PointsMatured(what.id, what.remaining), member.id, what.matures_at)
         elif isinstance(what, Lot) and what.expires_at is not None:
-            yield Decided(expired(what), member.id, what.expires_at)
+            yield Decided(expired(member, what), member.id, what.expires_at)
 
 
-def expired(lot: Lot) -> PointsExpired | MoneyExpired:
+def expired(member: Member, lot: Lot) -> PointsExpired | MoneyExpired:
     """What is free of a lot goes to breakage."""
     if lot.asset == POINTS:
-        return PointsExpired(lot.id, lot.free)
+        return PointsExpired(lot.id, lot.free, pending_among(member, [(lot.id, lot.free)]))
     return MoneyExpired(lot.id, lot.asset, lot.free)
 
 

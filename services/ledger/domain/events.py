@@ -76,6 +76,8 @@ class PointsAccrued:
     """Of the program's rules, in their order; what the base gives is not among them."""
     counters: list[Counter] = field(default_factory=list)
     """What was looked at beside the purchase and the tier. The first accrual of a purchase sets them."""
+    matures_at: datetime | None = None
+    """Until then the lot is pending; None: it can be spent at once."""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ class PointsClawedBack:
     tier: str
     allocations: Allocations
     debt: int
+    pending: int = 0
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -119,6 +123,30 @@ class HoldReleased:
 class PointsExpired:
     lot: int
     points: int
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
+class PointsMatured:
+    lot: int
+    points: int
+
+
+@dataclass(slots=True)
+class MemberActive:
+    """`lapses_at`: when all points lapse, if nothing follows; None: by no version's rule any more."""
+
+    kind: str
+    lapses_at: datetime | None
+
+
+@dataclass(slots=True)
+class MemberLapsed:
+    points: int
+    allocations: Allocations
+    pending: int
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -183,7 +211,8 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | ActivityRejected | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
+    | PointsMatured | MemberActive | MemberLapsed | ActivityRejected | TopUpRecorded | MoneyCredited | TopUpReversed
+    | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

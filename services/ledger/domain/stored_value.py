@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.common.errors import InvariantBroken, Refusal
-from services.ledger.domain import earning, lots, money
+from services.ledger.domain import earning, inactivity, lots, money
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     active_program,
@@ -70,6 +70,7 @@ def record_top_up(book: Book, command: RecordTopUp) -> Iterator[Decided]:
             version=program.version, expires_at=earning.expiry_of(program, at), debt_repaid=repaid,
         )  # fmt: skip
         yield Decided(accrued, member.id, at)
+        yield from inactivity.begin(program, member, at)
 
 
 def reverse_top_up(book: Book, command: ReverseTopUp) -> Iterator[Decided]:
@@ -106,7 +107,8 @@ def reverse_top_up(book: Book, command: ReverseTopUp) -> Iterator[Decided]:
     yield Decided(undone, member.id, at)
     if fact.points:
         allocations, debt = lots.take_back(member, reversal.of, fact.points)
-        taken = PointsClawedBack(reversal.of, "top_up", fact.points, "", allocations, debt)
+        pending = lots.pending_among(member, allocations)
+        taken = PointsClawedBack(reversal.of, "top_up", fact.points, "", allocations, debt, pending)
         yield Decided(taken, member.id, at)
 
 

@@ -88,8 +88,8 @@ async def told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[st
     """The events of an outcome (read again where it is the first outcome of an earlier request) and the balance."""
     if not outcome.duplicate:
         _refuse_if_refused(outcome, [decided.event for _, decided in outcome.events])
-        posted, held, debt = outcome.balance or (0, 0, 0)
-        return [decided.event for _, decided in outcome.events], views.balance(posted, held, debt)
+        balance = outcome.balance or (0, 0, 0, 0)
+        return [decided.event for _, decided in outcome.events], views.balance(*balance)
     command: Command = outcome.command
     async with ledger.reader.snapshot() as connection:
         events = await views.group(

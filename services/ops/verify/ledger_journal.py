@@ -55,6 +55,9 @@ class LedgerJournal:
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
             **MoneyRows(self.state, self._member, self._wrong).readers,
+            "PointsMatured": self._matured,
+            "MemberActive": self._active,
+            "MemberLapsed": self._lapsed,
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -160,6 +163,9 @@ class LedgerJournal:
             self.state.lots[row["position"]] = LotRead(
                 key, opened, opened, 0, row["occurred_at"], expires_at, message.purchase
             )
+            if message.HasField("matures_at"):
+                self.state.lots[row["position"]].matures_at = _time(message.matures_at)
+                member.pending += opened
         account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
         return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
@@ -172,6 +178,7 @@ class LedgerJournal:
         if message.points < 1 or message.debt < 0 or _sum(parts) + message.debt != message.points:
             what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
             self._wrong("L2", row, what)
+        self._take_pending(row, key, member, parts, message.pending)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
@@ -192,9 +199,51 @@ class LedgerJournal:
         lot = self.state.lots.get(message.lot)
         if lot is not None and (lot.expires_at is None or lot.expires_at > row["occurred_at"]):
             self._wrong("L2", row, f"lot {message.lot} expires at {lot.expires_at}, not yet")
+        self._take_pending(row, key, member, [(message.lot, message.points)], message.pending)
         self._take(row, key, [(message.lot, message.points)], from_hold=False)
         member.posted -= message.points
         return [(key[0], f"member/{key[1]}", "breakage", POINTS, message.points, message.lot)]
+
+    # --- points in time
+
+    def _matured(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        lot = self._lot(row, key, message.lot)
+        if member is None or lot is None:
+            return ()
+        if lot.matures_at is None or lot.matures_at > row["occurred_at"] or lot.remaining != message.points:
+            what = f"lot {message.lot} of {lot.remaining} points matures at {lot.matures_at}"
+            self._wrong("L3", row, f"{message.points} points are mature, {what}")
+        lot.matures_at = None
+        member.pending -= message.points
+        return ()
+
+    def _active(self, row: Any, message: Any) -> Sequence[Posting]:
+        _, member = self._member(row)
+        if member is None:
+            return ()
+        lapses_at = _time(message.lapses_at) if message.HasField("lapses_at") else None
+        before = member.lapses_at
+        if lapses_at is not None and before is not None and lapses_at <= before:
+            self._wrong("tables", row, f"brings the lapse from {before} back to {lapses_at}")
+        member.lapses_at = lapses_at
+        return ()
+
+    def _lapsed(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        parts = _parts(message.allocations)
+        if member.lapses_at is None or member.lapses_at > row["occurred_at"]:
+            self._wrong("L2", row, f"the points of {key[1]} lapse at {member.lapses_at}, not yet")
+        if message.points != _sum(parts):
+            self._wrong("L2", row, f"{message.points} points are not {_sum(parts)} of lots")
+        self._take_pending(row, key, member, parts, message.pending)
+        self._take(row, key, parts, from_hold=False)
+        member.posted -= message.points
+        if member.held == 0:
+            member.lapses_at = None
+        return [(key[0], f"member/{key[1]}", "breakage", POINTS, amount, lot) for lot, amount in parts]
 
     # --- holds
 
@@ -203,7 +252,7 @@ class LedgerJournal:
         if member is None:
             return ()
         parts = _parts(message.allocations)
-        available = member.posted - member.held
+        available = member.posted - member.held - member.pending
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
         if message.amount < 1 or _sum(parts) != message.amount:
@@ -216,6 +265,8 @@ class LedgerJournal:
                 self._wrong("L3", row, f"takes {amount} of lot {lot_id}, free are {lot.remaining - lot.held}")
             if lot.expires_at is not None and lot.expires_at <= row["occurred_at"]:
                 self._wrong("L3", row, f"takes from lot {lot_id}, which expired at {lot.expires_at}")
+            if lot.matures_at is not None:
+                self._wrong("L3", row, f"takes from lot {lot_id}, which matures at {lot.matures_at}")
             lot.held += amount
         member.held += message.amount
         name = (*key, message.hold)
@@ -285,6 +336,16 @@ class LedgerJournal:
             lot.remaining -= amount
             if from_hold:
                 lot.held -= amount
+
+    def _take_pending(
+        self, row: Any, key: MemberKey, member: MemberRead, parts: list[tuple[int, int]], told: int
+    ) -> None:
+        """Of points that are taken, those of lots that are not mature; the row must say how many they are."""
+        lots = self.state.lots
+        pending = sum(amount for id_, amount in parts if id_ in lots and lots[id_].matures_at is not None)
+        if pending != told:
+            self._wrong("L3", row, f"says that {told} of its points were pending, {pending} were")
+        member.pending -= pending
 
     def _free(self, row: Any, key: MemberKey, parts: list[tuple[int, int]]) -> None:
         for lot_id, amount in parts:

@@ -145,7 +145,7 @@ class MoneyRows:
             expires_at = EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1_000)
         amount = message.amount
         self._state.lots[row["position"]] = LotRead(
-            key, amount, amount, 0, row["occurred_at"], expires_at, source, message.asset
+            key, amount, amount, 0, row["occurred_at"], expires_at, source, asset=message.asset
         )
         member.money.setdefault(message.asset, MoneyRead()).posted += amount
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +25,7 @@ class LotRead:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    matures_at: datetime | None = None
     asset: str = POINTS
     by_postings: int = 0
 
@@ -51,7 +53,10 @@ class MoneyRead:
     debt_by_postings: int = 0
     lots_remaining: int = 0
     lots_held: int = 0
+    lots_pending: int = 0
     holds_open: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +82,8 @@ class MemberRead:
     posted: int = 0
     held: int = 0
     debt: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
     by_postings: int = 0
     """Sum of the postings to the member's account."""
     debt_by_postings: int = 0
@@ -84,6 +91,7 @@ class MemberRead:
     lots_remaining: int = 0
     """Sums over the table `lots`."""
     lots_held: int = 0
+    lots_pending: int = 0
     uncounted: int = 0
     """Purchases since the last accrual that counted them."""
     holds_open: int = 0
@@ -94,6 +102,11 @@ class MemberRead:
     def account(self, asset: str) -> MemberRead | MoneyRead | None:
         """The sums of an asset: points are the member's own."""
         return self if asset == POINTS else self.money.get(asset)
+
+    def accounts(self) -> Iterator[tuple[str, MemberRead | MoneyRead]]:
+        """Every account with its asset."""
+        yield POINTS, self
+        yield from self.money.items()
 
 
 @dataclass(slots=True)

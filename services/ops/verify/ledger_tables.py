@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_state import POINTS, LedgerState
+from services.ops.verify.ledger_state import LedgerState
 from services.ops.verify.snapshot import Connection, batches
 
 IDENTIFIERS = """
@@ -82,7 +82,14 @@ def _members(state: LedgerState) -> Told:
 def _lots(state: LedgerState) -> Told:
     return {
         (*lot.owner, id_): (
-            lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase, lot.asset,
+            lot.amount,
+            lot.remaining,
+            lot.held,
+            lot.earned_at,
+            lot.expires_at,
+            lot.purchase,
+            lot.matures_at,
+            lot.asset,
         )
         for id_, lot in state.lots.items()
     }  # fmt: skip
@@ -99,6 +106,8 @@ def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None
     if sums is not None:
         sums.lots_remaining += row["remaining"]
         sums.lots_held += row["held"]
+        if row["matures_at"] is not None:
+            sums.lots_pending += row["remaining"]
 
 
 def _holds(state: LedgerState) -> Told:
@@ -121,13 +130,11 @@ def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> Non
 
 
 def _accounts(state: LedgerState) -> Told:
-    points = {(*key, POINTS): (m.posted, m.held, m.debt) for key, m in state.members.items()}
-    money = {
-        (*key, asset): (sums.posted, sums.held, sums.debt)
-        for key, m in state.members.items()
-        for asset, sums in m.money.items()
+    return {
+        (*key, asset): (sums.posted, sums.held, sums.debt, sums.pending, sums.lapses_at)
+        for key, member in state.members.items()
+        for asset, sums in member.accounts()
     }
-    return points | money
 
 
 def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
@@ -147,8 +154,11 @@ def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> 
     if held != member.holds_open or held != member.lots_held:
         what = f"held is {held}, open holds have {member.holds_open}, lots hold {member.lots_held}"
         found.add("L3", where, what)
-    if posted - held < 0 and debt == 0:
-        found.add("L3", where, f"available is {posted - held} and there is no debt")
+    pending = row["pending"]
+    if pending != member.lots_pending:
+        found.add("L3", where, f"pending is {pending}, lots that are not mature have {member.lots_pending}")
+    if posted - held - pending < 0 and debt == 0:
+        found.add("L3", where, f"available is {posted - held - pending} and there is no debt")
 
 
 def _settlements(state: LedgerState) -> Told:
@@ -186,7 +196,8 @@ PROJECTIONS = (
     Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
     Projection(
         "lots", ("program", "member", "lot"),
-        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "asset"), _lots, _each_lot, ("L2",),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at", "asset"),
+        _lots, _each_lot, ("L2",),
     ),
     Projection(
         "holds", ("program", "member", "hold"),
@@ -195,8 +206,8 @@ PROJECTIONS = (
     ),
     # After lots and holds, whose sums it is held against.
     Projection(
-        "accounts", ("program", "member", "asset"), ("posted", "held", "debt"), _accounts, _each_account,
-        ("L2", "L3"),
+        "accounts", ("program", "member", "asset"), ("posted", "held", "debt", "pending", "lapses_at"),
+        _accounts, _each_account, ("L2", "L3"),
     ),
     Projection(
         "settlements", ("program", "member", "purchase"),

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tallybook.activities.v1 import activities_pb2 as tallybook_dot_activities_dot_v1_dot_activities__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xa7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xac\x02\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\t\x12\x38\n\rcontributions\x18\n \x03(\x0b\x32!.tallybook.ledger.v1.Contribution\x12.\n\x08\x63ounters\x18\x0b \x03(\x0b\x32\x1c.tallybook.ledger.v1.CounterJ\x04\x08\x05\x10\x06R\x05rules\"-\n\x0c\x43ontribution\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\"6\n\x07\x43ounter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x96\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xa4\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\x81\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\",\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\"A\n\rTopUpRecorded\x12\x30\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1e.tallybook.activities.v1.TopUp\"~\n\rMoneyCredited\x12\x0e\n\x06top_up\x18\x01 \x01(\t\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xed\x01\n\rTopUpReversed\x12\x38\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32&.tallybook.activities.v1.TopUpReversal\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x31\n\x08paid_out\x18\x03 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12-\n\x04kept\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12.\n\x05\x62onus\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xb0\x01\n\x08GiftSent\x12\x0c\n\x04gift\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x32\n\tprincipal\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12.\n\x05\x62onus\x18\x06 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"z\n\x0cGiftReceived\x12\x0c\n\x04gift\x18\x01 \x01(\t\x12\r\n\x05giver\x18\x02 \x01(\t\x12\r\n\x05\x61sset\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0cMoneyExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xa7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xdc\x02\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\t\x12\x38\n\rcontributions\x18\n \x03(\x0b\x32!.tallybook.ledger.v1.Contribution\x12.\n\x08\x63ounters\x18\x0b \x03(\x0b\x32\x1c.tallybook.ledger.v1.Counter\x12.\n\nmatures_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampJ\x04\x08\x05\x10\x06R\x05rules\"-\n\x0c\x43ontribution\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\"6\n\x07\x43ounter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\xa7\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\x12\x0f\n\x07pending\x18\x08 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xa4\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\x81\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"=\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\",\n\rPointsMatured\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\"K\n\x0cMemberActive\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12-\n\tlapses_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0cMemberLapsed\x12\x0e\n\x06points\x18\x01 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x02 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0f\n\x07pending\x18\x03 \x01(\x03\"A\n\rTopUpRecorded\x12\x30\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1e.tallybook.activities.v1.TopUp\"~\n\rMoneyCredited\x12\x0e\n\x06top_up\x18\x01 \x01(\t\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xed\x01\n\rTopUpReversed\x12\x38\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32&.tallybook.activities.v1.TopUpReversal\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x31\n\x08paid_out\x18\x03 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12-\n\x04kept\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12.\n\x05\x62onus\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xb0\x01\n\x08GiftSent\x12\x0c\n\x04gift\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x32\n\tprincipal\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12.\n\x05\x62onus\x18\x06 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"z\n\x0cGiftReceived\x12\x0c\n\x04gift\x18\x01 \x01(\t\x12\r\n\x05giver\x18\x02 \x01(\t\x12\r\n\x05\x61sset\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0cMoneyExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,35 +52,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TIERASSIGNED']._serialized_start=741
   _globals['_TIERASSIGNED']._serialized_end=838
   _globals['_POINTSACCRUED']._serialized_start=841
-  _globals['_POINTSACCRUED']._serialized_end=1141
-  _globals['_CONTRIBUTION']._serialized_start=1143
-  _globals['_CONTRIBUTION']._serialized_end=1188
-  _globals['_COUNTER']._serialized_start=1190
-  _globals['_COUNTER']._serialized_end=1244
-  _globals['_POINTSCLAWEDBACK']._serialized_start=1247
-  _globals['_POINTSCLAWEDBACK']._serialized_end=1397
-  _globals['_ALLOCATION']._serialized_start=1399
-  _globals['_ALLOCATION']._serialized_end=1440
-  _globals['_HOLDPLACED']._serialized_start=1443
-  _globals['_HOLDPLACED']._serialized_end=1602
-  _globals['_HOLDCAPTURED']._serialized_start=1605
-  _globals['_HOLDCAPTURED']._serialized_end=1769
-  _globals['_HOLDRELEASED']._serialized_start=1772
-  _globals['_HOLDRELEASED']._serialized_end=1901
-  _globals['_POINTSEXPIRED']._serialized_start=1903
-  _globals['_POINTSEXPIRED']._serialized_end=1947
-  _globals['_TOPUPRECORDED']._serialized_start=1949
-  _globals['_TOPUPRECORDED']._serialized_end=2014
-  _globals['_MONEYCREDITED']._serialized_start=2016
-  _globals['_MONEYCREDITED']._serialized_end=2142
-  _globals['_TOPUPREVERSED']._serialized_start=2145
-  _globals['_TOPUPREVERSED']._serialized_end=2382
-  _globals['_GIFTSENT']._serialized_start=2385
-  _globals['_GIFTSENT']._serialized_end=2561
-  _globals['_GIFTRECEIVED']._serialized_start=2563
-  _globals['_GIFTRECEIVED']._serialized_end=2685
-  _globals['_MONEYEXPIRED']._serialized_start=2687
-  _globals['_MONEYEXPIRED']._serialized_end=2745
-  _globals['_ACTIVITYREJECTED']._serialized_start=2747
-  _globals['_ACTIVITYREJECTED']._serialized_end=2809
+  _globals['_POINTSACCRUED']._serialized_end=1189
+  _globals['_CONTRIBUTION']._serialized_start=1191
+  _globals['_CONTRIBUTION']._serialized_end=1236
+  _globals['_COUNTER']._serialized_start=1238
+  _globals['_COUNTER']._serialized_end=1292
+  _globals['_POINTSCLAWEDBACK']._serialized_start=1295
+  _globals['_POINTSCLAWEDBACK']._serialized_end=1462
+  _globals['_ALLOCATION']._serialized_start=1464
+  _globals['_ALLOCATION']._serialized_end=1505
+  _globals['_HOLDPLACED']._serialized_start=1508
+  _globals['_HOLDPLACED']._serialized_end=1667
+  _globals['_HOLDCAPTURED']._serialized_start=1670
+  _globals['_HOLDCAPTURED']._serialized_end=1834
+  _globals['_HOLDRELEASED']._serialized_start=1837
+  _globals['_HOLDRELEASED']._serialized_end=1966
+  _globals['_POINTSEXPIRED']._serialized_start=1968
+  _globals['_POINTSEXPIRED']._serialized_end=2029
+  _globals['_POINTSMATURED']._serialized_start=2031
+  _globals['_POINTSMATURED']._serialized_end=2075
+  _globals['_MEMBERACTIVE']._serialized_start=2077
+  _globals['_MEMBERACTIVE']._serialized_end=2152
+  _globals['_MEMBERLAPSED']._serialized_start=2154
+  _globals['_MEMBERLAPSED']._serialized_end=2255
+  _globals['_TOPUPRECORDED']._serialized_start=2257
+  _globals['_TOPUPRECORDED']._serialized_end=2322
+  _globals['_MONEYCREDITED']._serialized_start=2324
+  _globals['_MONEYCREDITED']._serialized_end=2450
+  _globals['_TOPUPREVERSED']._serialized_start=2453
+  _globals['_TOPUPREVERSED']._serialized_end=2690
+  _globals['_GIFTSENT']._serialized_start=2693
+  _globals['_GIFTSENT']._serialized_end=2869
+  _globals['_GIFTRECEIVED']._serialized_start=2871
+  _globals['_GIFTRECEIVED']._serialized_end=2993
+  _globals['_MONEYEXPIRED']._serialized_start=2995
+  _globals['_MONEYEXPIRED']._serialized_end=3053
+  _globals['_ACTIVITYREJECTED']._serialized_start=3055
+  _globals['_ACTIVITYREJECTED']._serialized_end=3117
 # @@protoc_insertion_point(module_scope)
