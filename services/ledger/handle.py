@@ -14,6 +14,7 @@ from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import Refusal
 from services.ledger import store, wire
+from services.ledger.domain import retries
 from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import ActivateProgram, Command, Enrol
 from services.ledger.domain.decide import run
@@ -26,6 +27,7 @@ KINDS = {
     "PlaceHold": "hold",
     "CaptureHold": "capture",
     "ReleaseHold": "release",
+    "RefundSpend": "refund",
     "AssignTier": "tier",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
@@ -129,7 +131,7 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         events = _refuse(loaded, command, refused.code, refused.detail, append)
     position = events[0][0] if events else 0
     if command.cause.digest is not None:
-        _remember(loaded, command, command.cause.digest, position, refusal)
+        _remember(loaded, command, command.cause.digest, position, refusal, events)
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt, member.pending)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
@@ -151,10 +153,18 @@ def _refuse(
 
 
 def _remember(
-    loaded: store.Loaded, command: Command, digest: bytes, position: int, refusal: tuple[str, str] | None
+    loaded: store.Loaded,
+    command: Command,
+    digest: bytes,
+    position: int,
+    refusal: tuple[str, str] | None,
+    events: list[tuple[int, Decided]],
 ) -> None:
     cause, code = command.cause, None if refusal is None else refusal[0]
-    loaded.seen[cause.source, cause.id] = store.Seen(digest, command.member, command.chain, position, code)
+    first = events[0][1] if refusal is None and isinstance(command, retries.COMPARED) else None
+    loaded.seen[cause.source, cause.id] = store.Seen(
+        digest, command.member, command.chain, position, code, first
+    )
     place = store.inbox_chain(cause.source, cause.id, loaded.chains)
     loaded.inbox_rows.append(
         (place, cause.source, cause.id, digest, command.chain, position, command.member, code)
@@ -165,17 +175,22 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
     """The same request again changes nothing; another one under its id is refused, and that is recorded."""
     # A request refused for want of its member is the same request when the identifier is known by now.
     same_member = seen.member == command.member or seen.rejection == "unknown_member"
-    if seen.digest == command.cause.digest and same_member:
+    kind, cause = KINDS[type(command).__name__], command.cause
+    different: tuple[str, str] | None = (
+        "id_reused",
+        f"{kind} {cause.id!r} was sent before with other content: give the new one an id of its own",
+    )
+    if seen.digest == cause.digest and same_member:
+        different = None
+    elif seen.first is not None:
+        different = retries.difference(loaded.book, seen.first, command)
+    if different is None:
         refusal = None if seen.rejection is None else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
-    kind = KINDS[type(command).__name__]
-    detail = (
-        f"{kind} {command.cause.id!r} was sent before with other content: give the new one an id of its own"
-    )
-    cause = command.cause
-    rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
+    code, detail = different
+    rejected = Decided(ActivityRejected(kind, code, detail[:DETAIL_CHARS_MAX]), None, command.now)
     position = loaded.journal.append(
         command.chain, command.program, None, rejected.event, command.now, recorded_at,
         (cause.source, cause.id, cause.digest), _version(loaded, command),
     )  # fmt: skip
-    return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))
+    return Outcome(command, command.chain, position, [(position, rejected)], (code, detail))

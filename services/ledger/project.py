@@ -56,10 +56,21 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (chain, program, member, lot, remaining, held, matures_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-CLOSE_HOLDS = """
-UPDATE holds AS h SET state = k.state, captured = k.captured, allocation_lots = '{}', allocation_points = '{}'
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-    AS k (chain, program, member, hold, state, captured)
+REINSTATE_LOTS = """
+UPDATE lots AS l SET expires_at = k.expires_at
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+    AS k (chain, program, member, lot, expires_at)
+WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
+"""
+UPDATE_HOLDS = """
+-- The lists come as text ('{1,2}'), for unnest would make one list of all of them.
+UPDATE holds AS h SET state = k.state, captured = k.captured, refunded = k.refunded,
+    allocation_lots = k.allocation_lots::bigint[], allocation_points = k.allocation_points::bigint[],
+    spent_lots = k.spent_lots::bigint[], spent_points = k.spent_points::bigint[]
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::text[], $11::bigint[])
+    AS k (chain, program, member, hold, captured, state, allocation_lots, allocation_points, spent_lots, spent_points,
+          refunded)
 WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
 """
 MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
@@ -68,13 +79,21 @@ DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
 WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
 """
+DELETE_PARKED = """
+DELETE FROM parked_returns AS p
+USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[])
+    AS k (chain, program, member, purchase, return_id)
+WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member AND p.purchase = k.purchase
+    AND p.return_id = k.return_id
+"""
+PARKED_COLUMNS = ("chain", "program", "member", "purchase", "return_id", "position")
 UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
 """
 HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
-    "allocation_lots", "allocation_points",
+    "allocation_lots", "allocation_points", "spent_lots", "spent_points", "refunded",
 )  # fmt: skip
 UPSERT_COUNTERS = """
 INSERT INTO counters
@@ -99,6 +118,8 @@ class Changes:
         self.postings: list[tuple[Any, ...]] = []
         self.new_lots: dict[tuple[str, str, int], None] = {}
         self.lots: dict[tuple[str, str, int], None] = {}
+        self.reinstated: dict[tuple[str, str, int], None] = {}
+        """Lots with another expiry."""
         self.accounts: dict[MemberKey, None] = {}
         self.members: dict[MemberKey, bool] = {}
         """True: the member is in the table already."""
@@ -110,6 +131,10 @@ class Changes:
         self.top_ups: dict[tuple[str, str, str], None] = {}
         self.ran_out: list[tuple[str, str, int]] = []
         """Lots of money of which something expired."""
+        self.parked: dict[tuple[str, str, str, str], None] = {}
+        """Returns (program, member, purchase, return) that begin to wait."""
+        self.unparked: dict[tuple[str, str, str, str], None] = {}
+        """Those that wait no longer, and are in the table."""
         self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
@@ -142,7 +167,14 @@ class Changes:
             case e.TierAssigned():
                 self.members.setdefault(key, True)
             case e.ReturnRecorded():
-                self.settlements[program, member, event.activity.of] = None
+                if event.activity.of:
+                    self.settlements[program, member, event.activity.of] = None
+                if event.parked:
+                    self._unpark(program, member, event.activity.of, event.activity.id)
+            case e.ReturnParked():
+                self.parked[program, member, event.activity.of, event.activity.id] = None
+            case e.ParkedReturnRefused():
+                self._unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
                 if settles(event):
@@ -172,6 +204,15 @@ class Changes:
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
                 self.touch(program, member, event.allocations)
+            case e.SpendRefunded():
+                self.accounts[key] = None
+                for hold, _, _ in event.parts:
+                    self.holds.setdefault((program, member, hold), True)
+                self.touch(program, member, event.allocations)
+            case e.LotsReinstated():
+                for lot in event.lots:
+                    if (program, member, lot) not in self.new_lots:
+                        self.reinstated[program, member, lot] = None
             case e.ProgramActivated():
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
@@ -179,6 +220,13 @@ class Changes:
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
             case _ if isinstance(event, MoneyEvent):
                 money_rows.note(self, program, member, event, position)
+
+    def _unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+        key = (program, member, purchase, return_id)
+        if key in self.parked:
+            del self.parked[key]
+        else:
+            self.unparked[key] = None
 
     def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
         """Lots that were there before."""
@@ -196,6 +244,9 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.lots:
         rows = lot_rows(book, changes.lots)
         await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6, 10)))
+    if changes.reinstated:
+        rows = lot_rows(book, changes.reinstated)
+        await tx.execute(REINSTATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 8)))
     if changes.members:
         there = [key for key, is_there in changes.members.items() if is_there]
         if there:
@@ -209,9 +260,11 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         rows.sort(key=lambda row: row[:4])
         await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
     if changes.holds:
-        closed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
-        if closed:
-            await tx.execute(CLOSE_HOLDS, *([row[i] for row in closed] for i in (0, 1, 2, 3, 8, 6)))
+        changed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
+        if changed:
+            columns = [[row[i] for row in changed] for i in (0, 1, 2, 3, 6, 8, 9, 10, 11, 12, 13)]
+            columns[6:10] = [[_as_text(part) for part in column] for column in columns[6:10]]
+            await tx.execute(UPDATE_HOLDS, *columns)
         placed = hold_rows(book, [key for key, is_there in changes.holds.items() if not is_there])
         if placed:
             await tx.copy_records_to_table("holds", records=placed, columns=HOLD_COLUMNS)
@@ -220,6 +273,13 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
     await money_rows.write_top_ups(tx, book, changes)
+    if changes.unparked:
+        await tx.execute(
+            DELETE_PARKED, *_transposed([(book.members[key[:2]].chain, *key) for key in changes.unparked])
+        )
+    if changes.parked:
+        parked = parked_rows(book, changes.parked)
+        await tx.copy_records_to_table("parked_returns", records=parked, columns=PARKED_COLUMNS)
     if changes.counters:
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.identifiers:
@@ -314,7 +374,8 @@ def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[An
         hold = member.holds[hold_id]
         rows.append(
             (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at,
-             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations])
+             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations],
+             [lot for lot, _ in hold.spent], [points for _, points in hold.spent], hold.refunded)
         )  # fmt: skip
     return rows
 
@@ -328,6 +389,16 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
+
+
+def parked_rows(book: Book, keys: Iterable[tuple[str, str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `parked_returns` as they are now."""
+    rows = []
+    for program, member_id, purchase, return_id in keys:
+        member = book.members[program, member_id]
+        (position,) = [p.position for p in member.parked[purchase] if p.activity.id == return_id]
+        rows.append((member.chain, program, member_id, purchase, return_id, position))
     return rows
 
 
@@ -352,6 +423,11 @@ def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:
     """Rows of `programs` as they are now."""
     return [(*key, book.programs[key].version, book.programs[key].clock) for key in keys]
+
+
+def _as_text(numbers: list[int]) -> str:
+    """A list as PostgreSQL writes it."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _transposed(rows: list[tuple[Any, ...]]) -> list[list[Any]]:

@@ -14,6 +14,7 @@ MemberRef = Annotated[
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+OrderId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 YEARS = range(2, 9999)
 """Years whose every time is a time in UTC too, whatever its zone."""
@@ -77,21 +78,27 @@ class ReturnBody(Body):
     id: Id
     member: MemberRef
     occurred_at: Time
-    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    of: Annotated[str, StringConstraints(max_length=128, pattern=r"^[!-~]*$")] = Field(
+        default="",
+        description="The purchase; without one the return is recorded only where the program says so.",
+    )
     lines: list[ReturnLineBody] = Field(max_length=2_000)
     store: ShortText = ""
     channel: ShortText = ""
 
 
 class HoldBody(Body):
-    order: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+    order: OrderId
     amount: Int64 = Field(description="Points.")
     ttl_seconds: Int64 | None = None
 
 
 class CaptureBody(Body):
     amount: Int64 | None = Field(
-        default=None, description="Points; all of the hold when absent. The rest is released."
+        default=None, description="Points; all that is left of the hold when absent."
+    )
+    final: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="True: the rest is released; false: it stays held for another capture."
     )
 
 
@@ -122,6 +129,12 @@ class GiftBody(Body):
     to: MemberRef
     currency: ShortText
     amount: Int64 = Field(description="Minor units.")
+
+
+class RefundBody(Body):
+    amount: Int64 | None = Field(
+        default=None, description="Points; when absent, all that stay spent on the order."
+    )
 
 
 class ClockBody(Body):
@@ -168,6 +181,8 @@ class ReturnAnswer(BaseModel):
     member: str
     points: int = Field(description="Points taken back.")
     debt: int = Field(description="How many of them no lot could pay.")
+    forgiven: int = Field(description="Points beyond these that no lot could pay and the member keeps.")
+    parked: bool = Field(description="True: the purchase is not known yet, and the return waits for it.")
     balance: Balance
 
 
@@ -248,6 +263,20 @@ class MoneyAnswer(BaseModel):
     member: str
     money: dict[str, Money]
     lots: list[MoneyLot]
+
+
+class RefundAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    refund: str
+    order: str
+    points: int = Field(description="Points given back.")
+    debt_repaid: int = Field(description="How many of them repaid debt.")
+    expired: int = Field(
+        description="How many of them were of lots past their day: forfeited, or given more days, as the program says."
+    )
+    left: int = Field(description="Points of the order that stay spent.")
+    balance: Balance
 
 
 class MemberAnswer(BaseModel):

@@ -12,9 +12,10 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import money_rows, payloads, project
+from services.ledger import money_rows, payloads, project, store_holds, store_parked
 from services.ledger.counting import load_counters
-from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain import retries
+from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     AdvanceClock,
@@ -25,11 +26,12 @@ from services.ledger.domain.commands import (
     PlaceHold,
     RecordReturn,
     RecordTopUp,
+    RefundSpend,
     ReleaseHold,
     ReverseTopUp,
     SendGift,
 )
-from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.events import Decided, PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
 
@@ -37,7 +39,7 @@ Key = tuple[int, str, str]
 """(chain, program, member)"""
 
 SPENDING = (
-    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RecordTopUp, ReverseTopUp, SendGift,
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
 )  # fmt: skip
 """Commands that need every lot of their member."""
 
@@ -49,7 +51,14 @@ SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
 JOIN inbox AS i USING (chain, source, event_id)
 """
-FIND_PROGRAMS = "SELECT chain, program, version, clock_at FROM programs WHERE chain = ANY($1::smallint[])"
+FIND_PROGRAMS = """
+SELECT p.chain, p.program, p.version, p.clock_at, r.parked FROM programs AS p
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS parked
+    FROM (SELECT FROM parked_returns WHERE chain = p.chain AND program = p.program LIMIT 1) AS one
+) AS r
+WHERE p.chain = ANY($1::smallint[])
+"""
 FIND_VERSIONS = """
 SELECT DISTINCT ON (version) version, document FROM program_versions
 WHERE chain = ANY($1::smallint[]) AND NOT version = ANY($2::text[])
@@ -95,17 +104,6 @@ FIND_LOTS = """
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN lots AS l USING (chain, program, member) WHERE l.remaining > 0
 """
-FIND_HOLDS = """
-SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-CROSS JOIN LATERAL (
-    SELECT * FROM holds
-    WHERE chain = k.chain AND program = k.program AND member = k.member AND state = 'open'
-    ORDER BY hold OFFSET 0
-) AS h
-UNION ALL
-SELECT h.* FROM unnest($4::smallint[], $5::text[], $6::text[], $7::text[]) AS k (chain, program, member, hold)
-JOIN holds AS h USING (chain, program, member, hold) WHERE h.state <> 'open'
-"""
 FIND_SETTLEMENTS = """
 SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN settlements AS s USING (chain, program, member)
@@ -141,6 +139,8 @@ class Seen:
     chain: int
     position: int
     rejection: str | None
+    first: Decided | None = None
+    """The first event that it led to, where a repetition with other content may have to be told what differs."""
 
 
 @dataclass(slots=True)
@@ -194,7 +194,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     book = Book()
     book.versions = programs.versions
     seen = await _load_inbox(tx, commands, chains)
-    await _load_programs(tx, book, programs, list(journal.heads))
+    waiting = await _load_programs(tx, book, programs, list(journal.heads))
+    parked = await store_parked.find_parked(tx, commands, waiting)
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member
@@ -205,6 +206,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         if isinstance(c, SPENDING)
         for chain, member in c.places()
     }
+    spenders.update({(row["chain"], row["program"], row["member"]): None for row in parked})
     due_lots = []
     if due:
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
@@ -232,6 +234,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             lapses_at=row["lapses_at"],
         )
         book.expect_lapse(member)
+    store_parked.put_parked(book, parked)
     await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
@@ -264,19 +267,41 @@ async def _load_inbox(
     rows = await tx.fetch(
         FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
     )
-    return {
+    seen = {
         (row["source"], row["event_id"]): Seen(
             row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
         )
         for row in rows
     }
+    await _load_first_events(tx, commands, seen)
+    return seen
 
 
-async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
+async def _load_first_events(
+    tx: Transaction, commands: Sequence[Command], seen: dict[tuple[str, str], Seen]
+) -> None:
+    """For ids that were used with other content or by somebody else, and are compared part by part."""
+    places: dict[tuple[int, int], Seen] = {}
+    for command in commands:
+        was = seen.get((command.cause.source, command.cause.id))
+        if was is None or was.rejection is not None or not isinstance(command, retries.COMPARED):
+            continue
+        if (was.digest, was.member) != (command.cause.digest, command.member):
+            places[was.chain, was.position] = was
+    if places:
+        for place, event, occurred_at in await store_holds.first_events(tx, list(places)):
+            places[place].first = Decided(event, places[place].member, occurred_at)
+
+
+async def _load_programs(
+    tx: Transaction, book: Book, programs: Programs, chains: list[int]
+) -> set[tuple[int, str]]:
+    """Returns the (chain, program) where returns wait for their purchases."""
     rows = await tx.fetch(FIND_PROGRAMS, chains)
     await load_versions(tx, programs, {row["version"] for row in rows}, chains)
     for row in rows:
         book.programs[row["chain"], row["program"]] = ProgramState(row["version"], row["clock_at"])
+    return {(row["chain"], row["program"]) for row in rows if row["parked"]}
 
 
 async def load_versions(tx: Transaction, programs: Programs, wanted: set[str], chains: list[int]) -> None:
@@ -308,21 +333,13 @@ async def _load_spenders(
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
-    named = {
-        (c.chain, c.program, c.member, c.hold): None
-        for c in commands
-        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
-    }
-    named_columns = [[key[i] for key in named] for i in range(4)]
-    for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
-        member = book.members[row["program"], row["member"]]
-        hold = Hold(
-            row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
-            list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
-        )  # fmt: skip
-        member.holds[hold.id] = hold
-        if hold.state == "open":
-            book.expect_hold(member, hold)
+    await store_holds.load_holds(tx, book, commands, columns)
+    refunds = [command for command in commands if isinstance(command, RefundSpend)]
+    if refunds:
+        for row in await store_holds.load_spent(tx, book, refunds):
+            member = book.members[row["program"], row["member"]]
+            if row["lot"] not in member.lots:
+                _add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True

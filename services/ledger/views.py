@@ -32,7 +32,8 @@ from services.ledger.tables import (
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
-    "IdentifiersLinked", *money_views.STATEMENT_TYPES,
+    "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
+    *money_views.STATEMENT_TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
@@ -233,7 +234,16 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             why = CLAWED_BACK.get(event.reason, "tier")
             text = f"{event.points} points of {of} {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
-            return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
+            text += f", {event.forgiven} more forgiven" if event.forgiven else ""
+            details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
+            return -event.points, text, details
+        case e.ReturnParked():
+            a = event.activity
+            text = f"return {a.id} waits for purchase {a.of}"
+            return 0, text, {"return": a.id, "purchase": a.of}
+        case e.ParkedReturnRefused():
+            text = f"return {event.id} does not fit purchase {event.of}: {event.detail}"
+            return 0, text, {"return": event.id, "purchase": event.of, "code": event.code}
         case e.HoldPlaced():
             return (
                 0,
@@ -249,6 +259,13 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.HoldReleased():
             text = f"hold of {event.amount} points for order {event.order} {event.reason}"
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
+        case e.SpendRefunded():
+            text = f"{event.amount} points spent on order {event.order} given back"
+            text += f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
+            return event.amount, text, {"refund": event.refund, "order": event.order, "left": event.left}
+        case e.LotsReinstated():
+            until = event.until.isoformat()
+            return 0, f"points past their day live on until {until}", {"lots": event.lots, "until": until}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
         case e.PointsMatured():
@@ -317,8 +334,8 @@ async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any
 
 async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]:
     """A program's points, summed over its postings."""
-    by_account = {
-        account: (
+    sums = [
+        (
             select(func.coalesce(func.sum(postings.c.amount), 0))
             .where(postings.c.program == program_id, postings.c.asset == POINTS, column == account)
             .scalar_subquery()
@@ -328,11 +345,13 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
             ("redeemed", postings.c.credit),
             ("breakage", postings.c.credit),
             ("clawed_back", postings.c.credit),
+            ("redeemed", postings.c.debit),
         )
-    }
+    ]
     count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
-    row = (await connection.execute(select(count, *by_account.values()))).one()
-    enrolled, issued, spent, expired, clawed_back = (int(value) for value in row)
+    row = (await connection.execute(select(count, *sums))).one()
+    enrolled, issued, redeemed, expired, clawed_back, given_back = (int(value) for value in row)
+    spent = redeemed - given_back
     return {
         "program": program_id,
         "members": enrolled,

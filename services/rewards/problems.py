@@ -19,4 +19,8 @@ STATUS = {
     # The ledger's, where the redemption's hold is not what it should be.
     "hold_unknown": 409,
     "amount_exceeds_hold": 409,
+    "exists_with_different_member": 409,
+    "exists_with_different_order": 409,
+    "exists_with_different_amount": 409,
+    "exists_with_different_ttl": 409,
 }

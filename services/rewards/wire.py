@@ -35,6 +35,7 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
+        ledger.SpendRefunded,
     )
 }
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
@@ -54,13 +55,17 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.PointsMoved(-message.points, -message.pending)
         case "PointsMatured":
             return facts.PointsMatured(message.points)
+        case "SpendRefunded":
+            return facts.PointsMoved(message.amount)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":
             return facts.HoldPlaced(message.hold, message.order, message.amount, time_of(message.expires_at))
         case "HoldCaptured":
             held = message.amount + sum(part.amount for part in message.released)
-            return facts.HoldCaptured(message.hold, message.order, message.amount, held)
+            return facts.HoldCaptured(
+                message.hold, message.order, message.amount, held, final=message.left == 0
+            )
         case "HoldReleased":
             return facts.HoldReleased(
                 message.hold, message.order, message.amount, message.reason == "expired"

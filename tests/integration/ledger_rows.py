@@ -28,6 +28,7 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     PlaceHold,
+    RefundSpend,
     ReleaseHold,
     SendGift,
 )
@@ -165,6 +166,17 @@ class Ledger:
     def capture(self, id_: str = "h1", amount: int | None = None, member: str = "ann") -> CaptureHold:
         cause = self._cause("capture", f"c-{id_}", id_, amount)
         return CaptureHold("grocer", member, self._chain(member), cause, NOON, id_, amount)
+
+    def capture_part(self, amount: int, id_: str, hold: str = "h1", member: str = "ann") -> CaptureHold:
+        """A capture that leaves the rest held."""
+        cause = self._cause("capture", id_, hold, amount, "more")
+        return CaptureHold("grocer", member, self._chain(member), cause, NOON, hold, amount, final=False)
+
+    def refund(
+        self, id_: str = "f1", amount: int | None = None, order: str = "order-h1", member: str = "ann"
+    ) -> RefundSpend:
+        cause = self._cause("refund", id_, order, amount)
+        return RefundSpend("grocer", member, self._chain(member), cause, NOON, id_, order, amount)
 
     def release(self, id_: str = "h1", member: str = "ann") -> ReleaseHold:
         return ReleaseHold(

@@ -381,6 +381,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
                                     "of": "scoped"}, {"ops", "pos"}),
     ("POST", "/members/scoped/gifts", {"to": "scoped", "currency": "USD", "amount": 1}, {"ops", "checkout"}),
     ("GET", "/members/scoped/money", None, {"ops", "audit", "pos", "checkout", "member"}),
+    ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
 ]  # fmt: skip
 
 
@@ -398,7 +399,13 @@ async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, 
 def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
     prefix = "/v1/programs/{program}"
     there = {
-        (method.upper(), path.removeprefix(prefix).replace("{member}", "scoped").replace("{hold}", "h"))
+        (
+            method.upper(),
+            path.removeprefix(prefix)
+            .replace("{member}", "scoped")
+            .replace("{hold}", "h")
+            .replace("{order}", "o"),
+        )
         for path, methods in ledger.app.openapi()["paths"].items()
         for method in methods
         if path.startswith("/v1/")

@@ -69,6 +69,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             undone = ledger.reverse_top_up(f"{member}-t3", f"{member}-u3", member=member, at=NOON + 400 * DAY)
             await ledger.take(undone)
         await _live_in_the_club(ledger)
+        await _days_after_their_last(ledger)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
@@ -76,6 +77,21 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
                 "UPDATE relay_positions AS r SET position = h.position FROM chain_heads h WHERE h.chain = r.chain"
             )
         yield ledger
+
+
+async def _days_after_their_last(ledger: Ledger) -> None:
+    """Under a version that is kinder: points come back to lots that have expired, and returns wait for purchases."""
+    kinder = {"expired_lots": {"reinstate_days": 30}, "unknown_purchase": "park"}
+    section = {**DOCUMENT["ledger"], "returns": kinder}
+    await ledger.activate({**DOCUMENT, "ledger": section})
+    for chain in range(CHAINS):
+        member = member_on(chain)
+        await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
+        for number, units in enumerate((1, 2)):
+            for of in ("4", "never"):
+                back = f"{member}-r{of}{number}"
+                await ledger.take(ledger.return_(f"{member}-{of}", back, member=member, units=units))
+        await ledger.take(ledger.purchase(f"{member}-4", 5_000, member=member))
 
 
 async def _live(ledger: Ledger, member: str) -> None:
@@ -86,11 +102,11 @@ async def _live(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.purchase(f"{member}-2", 20_000, member=member, at=NOON + DAY))
     await ledger.take(ledger.tier("silver", NOON + DAY / 2, member=member))
     for hold in "abcd":
-        await ledger.take(
-            ledger.hold(50, f"{member}-{hold}", member, ttl=86_400 * (2 if hold == "d" else 900))
-        )
+        await ledger.take(ledger.hold(50, f"{member}-{hold}", member, ttl=86_400 * (2 if hold == "d" else 9)))
     await ledger.take(ledger.capture(f"{member}-a", 30, member))
     await ledger.take(ledger.release(f"{member}-b", member))
+    await ledger.take(ledger.capture_part(20, f"{member}-part", f"{member}-c", member))
+    await ledger.take(ledger.refund(f"{member}-f", 10, f"order-{member}-a", member))
     await ledger.take(
         ledger.return_(f"{member}-1", f"{member}-r1", member=member, at=NOON + 2 * DAY, units=2)
     )

@@ -7,19 +7,23 @@ through all of them each time. The state machine holds the real book against it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from tests.simulation import naive_earning, naive_lots
+from tests.simulation import naive_earning, naive_holds, naive_lots
 from tests.simulation.naive_earning import Counts
+from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 from tests.simulation.naive_stored_value import NaiveStoredValue
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
 """Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
+KEEPS_RETURNS, FORGIVES = ("v2",), ("v2",)
+"""Versions that keep a return without its purchase, and that forgive what is spent already."""
 EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
 
@@ -94,14 +98,6 @@ class Bought:
         return kept
 
 
-@dataclass
-class Hold:
-    amount: int
-    ends: datetime
-    parts: list[tuple[Credit, int]]
-    state: str = "open"
-
-
 class Account:
     """One member."""
 
@@ -112,6 +108,8 @@ class Account:
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
         self.lapses: datetime | None = None
+        self.parked: dict[str, list[dict[int, int]]] = {}
+        """Units by line of returns by the purchase that they wait for."""
         self.carry = Fraction(0)
         self.earned: Counter[str] = Counter()
         """Points by day, month and altogether, of purchases under the version that has caps."""
@@ -167,13 +165,23 @@ class NaiveLedger(NaiveStoredValue):
             _, account.carry = naive_earning.points(worths, bought.counts)
             account.earned.update(dict.fromkeys(periods.values(), bought.given))
         account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
+        for units in account.parked.pop(id_, []):
+            with suppress(Refused):
+                self._back(account, id_, units, at)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
-        account = self._account(member)
-        if of not in account.bought:
-            raise Refused("purchase_unknown")
+        kept = self.version in KEEPS_RETURNS
+        account = self.members.setdefault(member, Account()) if kept else self._account(member)
+        if of in account.bought:
+            self._back(account, of, units, at)
+        elif not kept:
+            raise Refused("purchase_unknown" if of else "return_without_purchase")
+        elif of:
+            account.parked.setdefault(of, []).append(units)
+
+    def _back(self, account: Account, of: str, units: dict[int, int], at: datetime) -> None:
         bought = account.bought[of]
         if any(number > len(bought.lines) for number in units):
             raise Refused("line_unknown")
@@ -181,35 +189,48 @@ class NaiveLedger(NaiveStoredValue):
             raise Refused("quantity_exceeds_purchase")
         for number, count in units.items():
             bought.back[number] = bought.back.get(number, 0) + count
-        self._settle(account, of)
+        self._settle(account, of, forgives=bought.version in FORGIVES)
         account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
-    def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
+    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
         account = self._account(member)
         lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         usable = [c for c in usable if c.matures is None and not lapsed]
         if amount > sum(credit.free for credit in usable) - account.debt:
             raise Refused("insufficient_points")
-        parts = []
+        parts: list[tuple[naive_holds.Credit, int]] = []
         for credit in sorted(usable, key=Credit.order):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
             parts.append((credit, part))
-        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts)
+        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
 
-    def capture(self, id_: str, member: str, amount: int | None) -> None:
+    def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
         hold = self._open(id_, member)
-        amount = hold.amount if amount is None else amount
-        if amount > hold.amount:
+        amount = hold.left if amount is None else amount
+        if amount > hold.left:
             raise Refused("amount_exceeds_hold")
-        for credit, points in hold.parts:
-            spent = min(points, amount)
-            amount -= spent
-            credit.left -= spent
+        naive_holds.capture(hold, amount)
         account = self._account(member)
         account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
-        self._end(account, hold, "captured")
+        if final or not hold.parts:
+            self._end(account, hold, "captured")
+
+    def refund(self, order: str, member: str, amount: int | None) -> None:
+        account = self._account(member)
+        holds = [hold for hold in account.holds.values() if hold.order == order and hold.captured]
+        spent = sum(len(hold.spent) for hold in holds)
+        if not holds:
+            raise Refused("order_unknown")
+        if not spent:
+            raise Refused("order_already_refunded")
+        if amount is not None and amount > spent:
+            raise Refused("amount_exceeds_spend")
+        given_back, days = spent if amount is None else amount, REINSTATE_DAYS.get(self.version)
+        account.debt = naive_holds.refund(holds, given_back, account.debt, self.clock, days)
+        if account.lapses is None:
+            account.lapses = naive_lots.lapse(self.version, "points", self.clock, None)
 
     def release(self, id_: str, member: str) -> None:
         self._end(self._account(member), self._open(id_, member), "released")
@@ -279,6 +300,7 @@ class NaiveLedger(NaiveStoredValue):
         for credit, points in hold.parts:
             credit.held -= points
         self._drop([credit for credit, _ in hold.parts])
+        hold.parts = []
         self._lapse(account)
 
     def _lapse(self, account: Account) -> None:
@@ -289,13 +311,13 @@ class NaiveLedger(NaiveStoredValue):
             if account.held == 0:
                 account.lapses = None
 
-    def _drop(self, some: list[Credit]) -> None:
+    def _drop(self, some: Sequence[naive_holds.Credit]) -> None:
         """Points past their day that no hold protects are gone."""
         for credit in some:
             if credit.expires is not None and credit.expires <= self.clock:
                 credit.left = credit.held
 
-    def _settle(self, account: Account, id_: str) -> None:
+    def _settle(self, account: Account, id_: str, *, forgives: bool = False) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
         missing = bought.owed(account.tier(bought.at)) - bought.given
@@ -303,7 +325,7 @@ class NaiveLedger(NaiveStoredValue):
         if missing > 0:
             matures = naive_lots.maturity(bought.version, bought.at, self.clock)
             self._give(account, missing, id_, bought.at, bought.version, matures)
-        self._take(account, max(0, -missing), id_)
+        self._take(account, max(0, -missing), id_, forgives=forgives)
 
     def _give(
         self, account: Account, points: int, source: str, at: datetime, version: str, matures: datetime | None
@@ -317,11 +339,11 @@ class NaiveLedger(NaiveStoredValue):
         if account.lapses is None:
             account.lapses = naive_lots.lapse(self.version, "points", at, None)
 
-    def _take(self, account: Account, points: int, source: str) -> None:
+    def _take(self, account: Account, points: int, source: str, *, forgives: bool = False) -> None:
         """What it came from first, then pending points, then anything free; the rest is debt."""
         first: Callable[[Credit], bool] = lambda credit: credit.purchase != source  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), c.matures is None, *c.order())):
             taken = min(credit.free, points)
             credit.left -= taken
             points -= taken
-        account.debt += points
+        account.debt += 0 if forgives else points

@@ -22,6 +22,7 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     PlaceHold,
+    RefundSpend,
     ReleaseHold,
 )
 from services.ledger.domain.events import Decided
@@ -31,6 +32,7 @@ from services.ledger.handle import Outcome, decide_batch
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_earning import EARNING
+from tests.simulation.naive_holds import REINSTATE_DAYS
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_stored_value import STORED_VALUE
@@ -59,6 +61,12 @@ def document(version: str) -> dict[str, Any]:
         ledger["earning"] |= EARNING
     if version == "v2":
         ledger["earning"]["points_per_unit"] = "0.033333333"
+        ledger["returns"] = {
+            "expired_lots": {"reinstate_days": REINSTATE_DAYS["v2"]},
+            "shortfall": "forgive",
+            "unknown_purchase": "park",
+            "without_purchase": "record",
+        }
     return {"program": PROGRAM, "time_zone": "UTC", "clock": "events", "ledger": ledger}
 
 
@@ -208,14 +216,25 @@ def _cause(kind: str, id_: str, *content: object) -> Cause:
     return Cause(f"{PROGRAM}/{kind}", id_, repr(content).encode())
 
 
+def order_of(hold: str) -> str:
+    """The order that a hold is for: some holds are for the same."""
+    return f"o{int(hold[1:]) % 8}"
+
+
 def hold_of(id_: str, member: str, amount: int, seconds: int) -> Command:
     cause = _cause("hold", id_, amount, seconds)
-    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, f"order-{id_}", amount, seconds)
+    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, order_of(id_), amount, seconds)
 
 
-def capture_of(id_: str, hold: str, member: str, amount: int | None) -> Command:
-    return CaptureHold(PROGRAM, member, 0, _cause("capture", id_, hold, amount), WALL, hold, amount)
+def capture_of(id_: str, hold: str, member: str, amount: int | None, final: bool = True) -> Command:
+    cause = _cause("capture", id_, hold, amount, final)
+    return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final)
 
 
 def release_of(id_: str, hold: str, member: str) -> Command:
     return ReleaseHold(PROGRAM, member, 0, _cause("release", id_, hold), WALL, hold)
+
+
+def refund_of(id_: str, order: str, member: str, amount: int | None) -> Command:
+    cause = _cause("refund", id_, order, amount)
+    return RefundSpend(PROGRAM, member, 0, cause, WALL, id_, order, amount)

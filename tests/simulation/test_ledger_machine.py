@@ -19,6 +19,7 @@ from services.ledger.domain import lots
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
+from tests.simulation.hold_rules import HoldRules, code_again
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 from tests.simulation.stored_value_rules import StoredValueRules
@@ -39,7 +40,7 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(StoredValueRules, RuleBasedStateMachine):
+class LedgerMachine(HoldRules, StoredValueRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:
@@ -68,7 +69,12 @@ class LedgerMachine(StoredValueRules, RuleBasedStateMachine):
             lambda: self.naive.purchase(id_, member, at, bought, real.WALL),
         )
 
-    @rule(of=ids, member=members, later=hours, units=st.dictionaries(st.integers(1, 3), small, min_size=1))
+    @rule(
+        of=ids | st.just(""),
+        member=members,
+        later=hours,
+        units=st.dictionaries(st.integers(1, 3), small, min_size=1),
+    )
     def give_back(self, of: str, member: str, later: int, units: dict[int, int]) -> None:
         at, id_ = self.at(later), self.next_id()
         self.both(
@@ -85,7 +91,7 @@ class LedgerMachine(StoredValueRules, RuleBasedStateMachine):
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
         self.both(
             lambda: real.hold_of(id_, member, amount, seconds),
-            lambda: self.naive.hold(id_, member, amount, seconds),
+            lambda: self.naive.hold(id_, real.order_of(id_), member, amount, seconds),
         )
 
     @rule(hold=hold_ids, member=members, amount=st.none() | st.integers(1, 300))
@@ -127,7 +133,7 @@ class LedgerMachine(StoredValueRules, RuleBasedStateMachine):
     @rule(data=st.data(), end=st.sampled_from(["capture", "part", "release"]))
     def end_a_hold(self, data: st.DataObject, end: str) -> None:
         holds = [
-            (member, id_, hold.amount)
+            (member, id_, hold.left)
             for member, account in self.naive.members.items()
             for id_, hold in account.holds.items()
             if hold.state == "open"
@@ -213,8 +219,12 @@ class LedgerMachine(StoredValueRules, RuleBasedStateMachine):
             ]
             naive = [(c.left, c.held, c.expires, c.purchase, c.matures) for c in account.credits]
             assert [lot for lot in found if lot[0]] == [credit for credit in naive if credit[0]]
-            assert {id_: hold.state for id_, hold in member.holds.items()} == {
-                id_: hold.state for id_, hold in account.holds.items()
+            assert {id_: (h.state, h.left, h.captured) for id_, h in member.holds.items()} == {
+                id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
+            }
+            self.spends_agree(name)
+            assert {of: len(waiting) for of, waiting in member.parked.items()} == {
+                of: len(waiting) for of, waiting in account.parked.items()
             }
             carry = member.counters.get("carry")
             assert account.carry == (carry.value if carry else 0)
@@ -254,7 +264,7 @@ class LedgerMachine(StoredValueRules, RuleBasedStateMachine):
         unknown = outcome.refusal is not None and outcome.refusal[0] == "unknown_member"
         same = command.cause.digest == first.cause.digest and (command.member == first.member or unknown)
         assert again.duplicate == same
-        assert same or (again.refusal and again.refusal[0] == "id_reused")
+        assert same or (again.refusal and again.refusal[0] == code_again(command, first, outcome))
         assert len(self.real.rows) == rows + (not same)
         assert self.real.book.members == before
         return again

@@ -24,6 +24,7 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReturn,
     RecordTopUp,
+    RefundSpend,
     ReleaseHold,
     Return,
     ReverseTopUp,
@@ -173,22 +174,24 @@ def hold(
     id_: str = "h1",
     *,
     ttl: int | None = None,
+    order: str | None = None,
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
 ) -> PlaceHold:
-    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, f"order-{id_}", amount, ttl)
+    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, order or f"order-{id_}", amount, ttl)
 
 
 def capture(
     id_: str = "h1",
     amount: int | None = None,
     *,
+    final: bool = True,
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
 ) -> CaptureHold:
-    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount)
+    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount, final)
 
 
 def release(
@@ -242,6 +245,18 @@ def gift(
     now: datetime = NOON,
 ) -> SendGift:
     return SendGift(program, member, CHAIN, NO_CAUSE, now, id_, to, CHAIN, currency, amount)
+
+
+def refund(
+    order: str = "order-h1",
+    amount: int | None = None,
+    *,
+    id_: str = "f1",
+    member: str = "ann",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> RefundSpend:
+    return RefundSpend(program, member, CHAIN, NO_CAUSE, now, id_, order, amount)
 
 
 def enrol(

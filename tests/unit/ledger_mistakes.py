@@ -126,7 +126,9 @@ def _place(changes: Changes) -> tuple[Given, Command]:
 
 def _held(changes: Changes) -> Given:
     given = _given(changes)
-    given.when(g.hold(60, ttl=60))
+    given.when(g.hold(80 if "part" in changes else 60, ttl=60))
+    if "part" in changes:
+        given.when(g.capture(amount=20, final=False))
     if "over" in changes:
         given.when(changes["over"])
     if "later" in changes:
@@ -139,6 +141,7 @@ def _capture(changes: Changes) -> tuple[Given, Command]:
     return _held(changes), g.capture(
         changes.get("hold", "h1"),
         changes.get("amount"),
+        final="more" not in changes,
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
@@ -147,6 +150,21 @@ def _capture(changes: Changes) -> tuple[Given, Command]:
 def _release(changes: Changes) -> tuple[Given, Command]:
     return _held(changes), g.release(
         changes.get("hold", "h1"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _refund(changes: Changes) -> tuple[Given, Command]:
+    given = _given(changes)
+    given.when(g.hold(60))
+    given.when(g.capture(amount=50, final=False))
+    given.when(g.refund(amount=20, id_="f0"))
+    if "back" in changes:
+        given.when(g.refund(id_="f00"))
+    return given, g.refund(
+        changes.get("order", "order-h1"),
+        changes.get("amount"),
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
@@ -254,6 +272,7 @@ TABLES = (
             _m("lines_out_of_range", lines=0),
             _m("lines_out_of_range", times=LINES_MAX + 1),
             *NO_MEMBER,
+            _m("return_without_purchase", of=""),
             _m("purchase_unknown", of="p9"),
             _m("line_unknown", unknown_lines=[9]),
             _m("quantity_out_of_range", quantity=0),
@@ -297,6 +316,30 @@ TABLES = (
             _m("amount_exceeds_hold", amount=61),
         ),
     ),
+    Table(
+        "capture",
+        lambda changes: _capture({"part": True, "more": True, **changes}),
+        (
+            NO_PROGRAM,
+            *NO_MEMBER,
+            *NO_HOLD,
+            _m("amount_out_of_range", amount=0),
+            _m("amount_exceeds_hold", amount=61),
+        ),
+    ),
+    Table(
+        "refund",
+        _refund,
+        (
+            NO_PROGRAM,
+            *NO_MEMBER,
+            _m("order_unknown", order="o9"),
+            _m("order_already_refunded", back=True),
+            _m("amount_out_of_range", amount=0),
+            _m("amount_exceeds_spend", amount=31),
+        ),
+    ),
+    Table("release", lambda changes: _release({"part": True, **changes}), (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
     Table("release", _release, (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
     Table(
         "top_up",

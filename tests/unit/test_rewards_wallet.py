@@ -85,6 +85,21 @@ def test_a_capture_in_part_frees_the_rest_of_the_hold() -> None:
     assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
 
 
+def test_a_capture_that_is_not_final_leaves_the_rest_of_the_hold_held() -> None:
+    captured = ledger.HoldCaptured(hold="h", order="o", amount=200, left=100)
+    wallet = after(ACCRUED, PLACED, captured)
+    assert (wallet.posted, wallet.held, wallet.available) == (800, 100, 700)
+    freed = ledger.HoldReleased(hold="h", order="o", amount=100, reason="released", captured=200)
+    wallet = after(ACCRUED, PLACED, captured, freed)
+    assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
+
+
+def test_points_given_back_are_there_again() -> None:
+    captured = ledger.HoldCaptured(hold="h", order="o", amount=300)
+    wallet = after(ACCRUED, PLACED, captured, ledger.SpendRefunded(order="o", amount=120))
+    assert (wallet.posted, wallet.held, wallet.available) == (820, 0, 820)
+
+
 @pytest.mark.parametrize("reason", ["released", "expired"])
 def test_a_release_frees_the_hold(reason: str) -> None:
     wallet = after(ACCRUED, PLACED, ledger.HoldReleased(hold="h", order="o", amount=300, reason=reason))

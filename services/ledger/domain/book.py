@@ -9,7 +9,7 @@ import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.commands import PurchaseLine, Return
 from services.ledger.domain.counters import Counted, Counter
 from services.ledger.domain.program import Program
 
@@ -57,6 +57,14 @@ class Hold:
     state: str
     """open | captured | released | expired"""
     allocations: list[tuple[int, int]]
+    spent: list[tuple[int, int]] = field(default_factory=list)
+    """(lot, points) that were captured and not given back since."""
+    refunded: int = 0
+
+    @property
+    def left(self) -> int:
+        """Points still set aside."""
+        return sum([points for _, points in self.allocations])
 
 
 @dataclass(slots=True)
@@ -75,6 +83,14 @@ class PurchaseFact:
     payment_method: str = ""
     counters: list[Counter] = field(default_factory=list)
     """What the first accrual found counted."""
+
+
+@dataclass(slots=True)
+class ParkedReturn:
+    """A return that waits for its purchase; `position` is that of the row that says so."""
+
+    position: int
+    activity: Return
 
 
 @dataclass(slots=True)
@@ -122,6 +138,8 @@ class Member:
     holds: dict[str, Hold] = field(default_factory=dict)
     purchases: dict[str, PurchaseFact] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
+    """Returns by the purchase that they wait for."""
     counters: dict[str, Counted] = field(default_factory=dict)
     """What programs with rules that need it count; only those counters that the commands at hand need."""
     uncounted: int = 0
@@ -240,6 +258,10 @@ class Book:
                 lot = member.lots.get(int(id_)) or member.money.get(int(id_))
                 if lot is None:
                     continue
-                if lot.free > 0 if kind == LOT_EXPIRES else lot.matures_at is not None and lot.remaining > 0:
+                if kind == LOT_EXPIRES:
+                    # A lot that was reinstated is on the list with its old day too.
+                    if lot.free > 0 and lot.expires_at == at:
+                        return kind, member, lot
+                elif lot.matures_at is not None and lot.remaining > 0:
                     return kind, member, lot
         return None

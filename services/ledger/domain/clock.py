@@ -30,12 +30,12 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.events import (
     ClockAdvanced,
     Decided,
-    HoldReleased,
     MoneyExpired,
     PointsExpired,
     PointsMatured,
     ProgramActivated,
 )
+from services.ledger.domain.holds import released
 from services.ledger.domain.inactivity import lapse
 from services.ledger.domain.lots import pending_among
 
@@ -86,10 +86,7 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
         if kind == MEMBER_LAPSES:
             yield lapse(member)
         elif isinstance(what, Hold):
-            freed = list(what.allocations)
-            yield Decided(
-                HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
-            )
+            yield Decided(released(what, "expired"), member.id, what.expires_at)
         elif isinstance(what, Lot) and kind == LOT_MATURES and what.matures_at is not None:
             yield Decided(PointsMatured(what.id, what.remaining), member.id, what.matures_at)
         elif isinstance(what, Lot) and what.expires_at is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class Return:
     occurred_at: datetime
     of: str
     lines: list[tuple[int, int]]
-    content: bytes
+    content: bytes = field(compare=False)
 
 
 @dataclass(slots=True)
@@ -151,10 +151,11 @@ class PlaceHold(Command):
 
 @dataclass(slots=True)
 class CaptureHold(Command):
-    """Spend `amount` points of a hold (None: all of it) and release the rest."""
+    """Spend `amount` points of a hold (None: all that is left of it); `final`: release the rest."""
 
     hold: str
     amount: int | None
+    final: bool = True
 
 
 @dataclass(slots=True)
@@ -162,6 +163,15 @@ class ReleaseHold(Command):
     """Free a hold's points."""
 
     hold: str
+
+
+@dataclass(slots=True)
+class RefundSpend(Command):
+    """Give back `amount` points (None: all) that were spent on `order`."""
+
+    refund: str
+    order: str
+    amount: int | None
 
 
 @dataclass(slots=True)

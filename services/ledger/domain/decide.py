@@ -22,6 +22,7 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReturn,
     RecordTopUp,
+    RefundSpend,
     ReleaseHold,
     ReverseTopUp,
     SendGift,
@@ -30,16 +31,18 @@ from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.members import assign_tier, enrol
-from services.ledger.domain.purchases import record_purchase
+from services.ledger.domain.parked_returns import record_purchase_and_parked
+from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
 from services.ledger.domain.stored_value import record_top_up, reverse_top_up, send_gift
 
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
-    RecordPurchase: record_purchase,
+    RecordPurchase: record_purchase_and_parked,
     RecordReturn: record_return,
     PlaceHold: place_hold,
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
+    RefundSpend: refund_spend,
     Enrol: enrol,
     AssignTier: assign_tier,
     AdvanceClock: advance_clock,

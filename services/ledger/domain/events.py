@@ -52,6 +52,21 @@ class ReturnRecorded:
     activity: Return
     lines: list[ReturnedLine]
     purchased_at: datetime
+    parked: bool = False
+    """It came before its purchase."""
+
+
+@dataclass(slots=True)
+class ReturnParked:
+    activity: Return
+
+
+@dataclass(slots=True)
+class ParkedReturnRefused:
+    id: str
+    of: str
+    code: str
+    detail: str
 
 
 @dataclass(slots=True)
@@ -90,6 +105,7 @@ class PointsClawedBack:
     debt: int
     pending: int = 0
     """How many of the points were pending."""
+    forgiven: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +124,9 @@ class HoldCaptured:
     amount: int
     allocations: Allocations
     released: Allocations = field(default_factory=list)
+    left: int = 0
+    """Points that stay held; 0: the hold is over."""
+    captured_before: int = 0
 
 
 @dataclass(slots=True)
@@ -117,6 +136,29 @@ class HoldReleased:
     amount: int
     reason: str
     allocations: Allocations
+    captured: int = 0
+
+
+@dataclass(slots=True)
+class SpendRefunded:
+    refund: str
+    order: str
+    amount: int
+    parts: list[tuple[str, int, int]]
+    """(hold, lot, points): which captures are undone."""
+    allocations: Allocations
+    """What the lots have got back; the rest of the amount has repaid debt."""
+    debt_repaid: int
+    left: int
+    """Points of the order that stay spent."""
+    expired: int
+    """Points among `allocations` whose lot was past its day."""
+
+
+@dataclass(slots=True)
+class LotsReinstated:
+    lots: list[int]
+    until: datetime
 
 
 @dataclass(slots=True)
@@ -211,8 +253,8 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | PointsMatured | MemberActive | MemberLapsed | ActivityRejected | TopUpRecorded | MoneyCredited | TopUpReversed
-    | GiftSent | GiftReceived | MoneyExpired
+    | PointsMatured | MemberActive | MemberLapsed | ActivityRejected | SpendRefunded | LotsReinstated | ReturnParked
+    | ParkedReturnRefused | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

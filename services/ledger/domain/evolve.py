@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import money
+from services.ledger.domain import holds, money, parked_returns, refunds
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
@@ -17,16 +17,20 @@ from services.ledger.domain.events import (
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    LotsReinstated,
     MemberActive,
     MemberEnrolled,
     MemberLapsed,
+    ParkedReturnRefused,
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
     PointsMatured,
     ProgramActivated,
     PurchaseRecorded,
+    ReturnParked,
     ReturnRecorded,
+    SpendRefunded,
     TierAssigned,
 )
 from services.ledger.domain.money import MoneyEvent
@@ -73,15 +77,24 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
             if settles(event):
-                _settlement(member, event.purchase).adjusted -= event.points
+                _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
         case ReturnRecorded():
-            returned = _settlement(member, event.activity.of).returned
-            for line in event.lines:
-                returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.activity.of:
+                returned = _settlement(member, event.activity.of).returned
+                for line in event.lines:
+                    returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.parked:
+                parked_returns.unpark(member, event.activity.of, event.activity.id)
+        case ReturnParked():
+            parked_returns.park(member, event, position)
+        case ParkedReturnRefused():
+            parked_returns.unpark(member, event.of, event.id)
         case HoldPlaced():
+            if event.hold in member.holds:
+                raise InvariantBroken(f"hold {event.hold} of {member.id} was placed before")
             hold = Hold(
                 event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations)
             )
@@ -91,16 +104,20 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.held += event.amount
             book.expect_hold(member, hold)
         case HoldCaptured():
-            hold = _close(member, event.hold, "captured")
-            hold.captured = event.amount
+            holds.capture(_open_hold(member, event.hold), event)
             _spend(member, event.allocations, held=True)
             _free(book, member, event.released)
             member.posted -= event.amount
-            member.held -= hold.amount
+            member.held -= event.amount + sum([points for _, points in event.released])
         case HoldReleased():
-            hold = _close(member, event.hold, event.reason)
+            hold = _open_hold(member, event.hold)
+            hold.state, hold.allocations = event.reason, []
             _free(book, member, event.allocations)
-            member.held -= hold.amount
+            member.held -= event.amount
+        case SpendRefunded():
+            refunds.refunded(book, member, event)
+        case LotsReinstated():
+            refunds.reinstated(book, member, event)
         case PointsExpired():
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
@@ -204,10 +221,8 @@ def _free(book: Book, member: Member, allocations: Allocations) -> None:
     book.expect_lapse(member)
 
 
-def _close(member: Member, hold_id: str, state: str) -> Hold:
+def _open_hold(member: Member, hold_id: str) -> Hold:
     hold = member.holds.get(hold_id)
     if hold is None or hold.state != "open":
         raise InvariantBroken(f"hold {hold_id} of {member.id} is not open")
-    hold.state = state
-    hold.allocations = []
     return hold

@@ -14,6 +14,7 @@ from services.ledger.domain.events import (
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
+    SpendRefunded,
     TopUpReversed,
 )
 from services.ledger.domain.money import BONUS, PRINCIPAL, asset
@@ -55,17 +56,21 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
         case MemberLapsed():
             account = member_account(member)
             return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
+        case SpendRefunded():
+            account = member_account(member)
+            given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
+            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
         case MoneyCredited():
             given_by = PAID_IN if event.reason == "paid_in" else GIVEN
             return [(given_by, member_account(member), event.asset, event.amount, position)]
         case TopUpReversed():
-            paid, given = asset(event.currency, PRINCIPAL), asset(event.currency, BONUS)
+            paid, bonus = asset(event.currency, PRINCIPAL), asset(event.currency, BONUS)
             moved = (
                 (PAID_OUT, paid, event.paid_out),
                 (CLAWED_BACK, paid, event.kept),
-                (CLAWED_BACK, given, event.bonus),
+                (CLAWED_BACK, bonus, event.bonus),
             )
             return [
                 (member_account(member), to, of, amount, lot)

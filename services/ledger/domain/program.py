@@ -14,6 +14,7 @@ from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
 from services.ledger.domain.expiry import Expiry, read_expiry
 from services.ledger.domain.ladders import StoredValue, read_stored_value
+from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
 
 MINOR_DIGITS = {
@@ -78,6 +79,7 @@ class Program:
     hold_ttl_max_seconds: int
     stored_value: StoredValue | None
     """None: the program keeps no money."""
+    returns: ReturnRules
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -85,7 +87,9 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "stored_value")
+    ledger.only(
+        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "stored_value"
+    )
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -124,6 +128,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
         stored_value=read_stored_value(ledger),
+        returns=read_returns(ledger.section("returns", optional=True)),
     )
 
 

@@ -87,6 +87,8 @@ async def record_return(
         "member": outcome.command.member,
         "points": sum(event.points for event in taken),
         "debt": sum(event.debt for event in taken),
+        "forgiven": sum(event.forgiven for event in taken),
+        "parked": any(isinstance(event, e.ReturnParked) for event in events),
         "balance": balance,
     }
     return answer_of(outcome, answer)

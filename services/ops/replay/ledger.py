@@ -88,6 +88,13 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
         records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
         columns=project.SETTLEMENT_COLUMNS,
     )
+    parked = (
+        (*key, purchase, waits.activity.id)
+        for key, member in members.items() for purchase, all_ in member.parked.items() for waits in all_
+    )  # fmt: skip
+    await build.copy_records_to_table(
+        "parked_returns", records=project.parked_rows(book, parked), columns=project.PARKED_COLUMNS
+    )
     counted = ((*key, name) for key, member in members.items() for name in member.counters)
     await build.copy_records_to_table(
         "counters", records=_rows(counted, lambda keys: project.counter_rows(book, keys))

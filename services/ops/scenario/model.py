@@ -87,14 +87,18 @@ class Return(_Words):
 
 
 class Hold(_Words):
-    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it."""
+    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it.
+
+    `refund` gives back what was spent on the hold's order; `final: false` leaves the rest of a capture held.
+    """
 
     id: str
     member: str
-    step: Literal["place", "capture", "release"]
+    step: Literal["place", "capture", "release", "refund"]
     order: str | None = None
     amount: StrictInt | None = None
     ttl_seconds: StrictInt | None = None
+    final: bool | None = None
 
     @model_validator(mode="after")
     def _placing_needs_an_amount(self) -> Hold:

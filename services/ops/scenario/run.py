@@ -215,8 +215,11 @@ class ScenarioRun:
             body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
             await self._api.post("ledger", holds, body, idempotency_key=hold.id)
         else:
-            body = _given(amount=hold.amount) if hold.step == "capture" else {}
+            amount = None if hold.step == "release" else hold.amount
+            body = _given(amount=amount, final=hold.final)
             path = f"{holds}/{hold.id}/{hold.step}"
+            if hold.step == "refund":
+                path = f"/v1/programs/{self._program}/members/{hold.member}/orders/{hold.order or hold.id}/refunds"
             await self._api.post("ledger", path, body, idempotency_key=request)
 
     async def _gift(self, gift: model.Gift) -> None:

@@ -15,6 +15,7 @@ from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
 from services.ops.verify.ledger_money import MONEY_ACCOUNTS, MoneyRows
+from services.ops.verify.ledger_refunds import less, refunded
 from services.ops.verify.ledger_state import (
     POINTS,
     HoldRead,
@@ -58,6 +59,10 @@ class LedgerJournal:
             "PointsMatured": self._matured,
             "MemberActive": self._active,
             "MemberLapsed": self._lapsed,
+            "ReturnParked": self._parked,
+            "ParkedReturnRefused": self._parked_refused,
+            "SpendRefunded": self._refunded,
+            "LotsReinstated": self._reinstated,
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -123,11 +128,26 @@ class LedgerJournal:
 
     def _returned(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
-        if member is not None:
+        if member is not None and message.activity.of:
             returned = self._settlement(key, message.activity.of).returned
             for line in message.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
+        if message.parked:
+            self._unpark(row, key, message.activity.of, message.activity.id)
         return ()
+
+    def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        self.state.parked[(*key, message.activity.of, message.activity.id)] = row["position"]
+        return ()
+
+    def _parked_refused(self, row: Any, message: Any) -> Sequence[Posting]:
+        self._unpark(row, self._member(row)[0], message.of, message.id)
+        return ()
+
+    def _unpark(self, row: Any, key: MemberKey, purchase: str, return_id: str) -> None:
+        if self.state.parked.pop((*key, purchase, return_id), None) is None:
+            self._wrong("tables", row, f"return {return_id} does not wait for purchase {purchase}")
 
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
         _, member = self._member(row)
@@ -175,7 +195,9 @@ class LedgerJournal:
         if member is None:
             return ()
         parts = _parts(message.allocations)
-        if message.points < 1 or message.debt < 0 or _sum(parts) + message.debt != message.points:
+        if message.points + message.forgiven < 1 or min(message.points, message.debt, message.forgiven) < 0:
+            self._wrong("L2", row, f"takes back {message.points} points and forgives {message.forgiven}")
+        if _sum(parts) + message.debt != message.points:
             what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
             self._wrong("L2", row, what)
         self._take_pending(row, key, member, parts, message.pending)
@@ -183,7 +205,7 @@ class LedgerJournal:
         member.posted -= message.points
         member.debt += message.debt
         if message.reason != "top_up":
-            self._settlement(key, message.purchase).adjusted -= message.points
+            self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts
@@ -285,15 +307,24 @@ class LedgerJournal:
         spent, freed = _parts(message.allocations), _parts(message.released)
         if message.amount < 1 or _sum(spent) != message.amount:
             self._wrong("L3", row, f"spends {message.amount} points and takes {_sum(spent)} from lots")
-        if _by_lot(spent + freed) != _by_lot(hold.parts):
+        rest = less(hold.parts, spent + freed)
+        if _sum(rest) != message.left or any(amount < 0 for _, amount in rest):
             self._wrong("L3", row, f"spends and frees other points than hold {message.hold} had")
+        if message.captured_before != hold.captured:
+            what = f"says that {message.captured_before} points were captured before, it were {hold.captured}"
+            self._wrong("L3", row, what)
         if hold.expires_at <= row["occurred_at"]:
             self._wrong("L3", row, f"hold {message.hold} had timed out at {hold.expires_at}")
-        hold.state, hold.captured, hold.parts = "captured", message.amount, []
+        hold.state, hold.parts = ("open", rest) if message.left else ("captured", [])
+        hold.captured += message.amount
+        for lot, amount in spent:
+            hold.spent[lot] = hold.spent.get(lot, 0) + amount
+        order = (*key, hold.order)
+        self.state.orders[order] = self.state.orders.get(order, 0) + message.amount
         self._take(row, key, spent, from_hold=True)
         self._free(row, key, freed)
         member.posted -= message.amount
-        member.held -= hold.amount
+        member.held -= message.amount + _sum(freed)
         return [(key[0], f"member/{key[1]}", "redeemed", POINTS, amount, lot) for lot, amount in spent]
 
     def _released(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -302,11 +333,28 @@ class LedgerJournal:
         if member is None or hold is None:
             return ()
         freed = _parts(message.allocations)
-        if _by_lot(freed) != _by_lot(hold.parts) or message.amount != hold.amount:
+        as_told = (message.amount, message.captured) == (_sum(hold.parts), hold.captured)
+        if less(hold.parts, freed) or not as_told:
             self._wrong("L3", row, f"frees other points than hold {message.hold} had")
         hold.state, hold.parts = message.reason, []
         self._free(row, key, freed)
-        member.held -= hold.amount
+        member.held -= message.amount
+        return ()
+
+    def _refunded(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        return refunded(self.state, key, member, row, message, lambda what: self._wrong("L2", row, what))
+
+    def _reinstated(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        for lot_id in message.lots:
+            lot = self._lot(row, key, lot_id)
+            if lot is not None:
+                if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
+                    self._wrong("L2", row, f"lot {lot_id} expires at {lot.expires_at}, it is not over")
+                lot.expires_at = _time(message.until)
         return ()
 
     # --- parts of the above
@@ -378,10 +426,3 @@ def _parts(allocations: Any) -> list[tuple[int, int]]:
 
 def _sum(parts: list[tuple[int, int]]) -> int:
     return sum(amount for _, amount in parts)
-
-
-def _by_lot(parts: list[tuple[int, int]]) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for lot, amount in parts:
-        total[lot] = total.get(lot, 0) + amount
-    return total

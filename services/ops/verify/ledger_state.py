@@ -32,7 +32,7 @@ class LotRead:
 
 @dataclass(slots=True)
 class HoldRead:
-    """A hold as the journal tells it; `parts` are points by lot, empty once it is over."""
+    """A hold as the journal tells it; `parts` are points by lot that are still set aside, none once it is over."""
 
     order: str
     amount: int
@@ -40,6 +40,9 @@ class HoldRead:
     expires_at: datetime
     state: str
     parts: list[tuple[int, int]]
+    spent: dict[int, int] = field(default_factory=dict)
+    """Points by lot that were captured and not given back since, in the order of the captures."""
+    refunded: int = 0
 
 
 @dataclass(slots=True)
@@ -126,10 +129,14 @@ class LedgerState:
     """By the position of the accrual that opened them."""
     holds: dict[tuple[str, str, str], HoldRead] = field(default_factory=dict)
     """By (program, member, hold)."""
+    orders: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Points that stay spent by (program, member, order)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
     top_ups: dict[tuple[str, str, str], TopUpRead] = field(default_factory=dict)
     """By (program, member, top-up)."""
+    parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Position by (program, member, purchase, return) of returns that wait for their purchase."""
     counters: dict[tuple[str, str, str], tuple[Decimal, int]] = field(default_factory=dict)
     """(value, position of the accrual that set it) by (program, member, counter)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)

@@ -115,6 +115,7 @@ def _holds(state: LedgerState) -> Told:
         key: (
             hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
             [lot for lot, _ in hold.parts], [points for _, points in hold.parts],
+            list(hold.spent), list(hold.spent.values()), hold.refunded,
         )
         for key, hold in state.holds.items()
     }  # fmt: skip
@@ -123,8 +124,12 @@ def _holds(state: LedgerState) -> Told:
 def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     member = state.members.get((row["program"], row["member"]))
     held = sum(row["allocation_points"])
-    if row["state"] == "open" and held != row["amount"]:
-        found.add("L3", where, f"holds {row['amount']} points, and {held} of lots")
+    if row["state"] == "open" and held != row["amount"] - row["captured"]:
+        left = row["amount"] - row["captured"]
+        found.add("L3", where, f"holds {left} points, and {held} of lots")
+    if sum(row["spent_points"]) != row["captured"] - row["refunded"]:
+        spent = row["captured"] - row["refunded"]
+        found.add("L3", where, f"has spent {spent} points, and {sum(row['spent_points'])} of lots")
     if member is not None and row["state"] == "open":
         member.holds_open += held
 
@@ -201,7 +206,8 @@ PROJECTIONS = (
     ),
     Projection(
         "holds", ("program", "member", "hold"),
-        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points"),
+        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points",
+         "spent_lots", "spent_points", "refunded"),
         _holds, _each_hold, ("L3",),
     ),
     # After lots and holds, whose sums it is held against.
@@ -217,6 +223,10 @@ PROJECTIONS = (
         "top_ups", ("program", "member", "top_up"),
         ("currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed"),
         _top_ups,
+    ),
+    Projection(
+        "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),
+        lambda state: {key: (position,) for key, position in state.parked.items()},
     ),
     Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),

@@ -48,8 +48,10 @@ CREATE TABLE holds (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, hold text NOT NULL,
     order_id text NOT NULL, amount bigint NOT NULL, captured bigint NOT NULL, expires_at timestamptz NOT NULL,
     state text NOT NULL, allocation_lots bigint[] NOT NULL, allocation_points bigint[] NOT NULL,
+    spent_lots bigint[] NOT NULL, spent_points bigint[] NOT NULL, refunded bigint NOT NULL,
     PRIMARY KEY (chain, program, member, hold),
-    CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount)
+    CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount),
+    CONSTRAINT hold_gives_back_what_was_spent CHECK (0 <= refunded AND refunded <= captured)
 );
 CREATE INDEX holds_open ON holds (chain, program, member, hold) WHERE state = 'open';
 CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open';
@@ -64,6 +66,11 @@ CREATE TABLE top_ups (
     principal_lot bigint NOT NULL, bonus_lot bigint NOT NULL, bonus_expired bigint NOT NULL, reversed boolean NOT NULL,
     PRIMARY KEY (chain, program, member, top_up),
     CONSTRAINT top_up_adds_up CHECK (amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus)
+);
+CREATE TABLE parked_returns (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
+    return_id text NOT NULL, position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, purchase, return_id)
 );
 CREATE TABLE counters (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
@@ -86,9 +93,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "top_ups", "counters",
-    "identifiers",
-    "programs", "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "top_ups",
+    "counters", "identifiers", "programs", "program_versions",
 )  # fmt: skip
 
 

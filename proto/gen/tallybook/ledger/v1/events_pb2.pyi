@@ -51,14 +51,34 @@ class PurchaseRecorded(_message.Message):
     def __init__(self, activity: _Optional[_Union[_activities_pb2.Purchase, _Mapping]] = ...) -> None: ...
 
 class ReturnRecorded(_message.Message):
-    __slots__ = ("activity", "lines", "purchased_at")
+    __slots__ = ("activity", "lines", "purchased_at", "parked")
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
     PURCHASED_AT_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
     activity: _activities_pb2.Return
     lines: _containers.RepeatedCompositeFieldContainer[ReturnedLine]
     purchased_at: _timestamp_pb2.Timestamp
-    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    parked: bool
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parked: _Optional[bool] = ...) -> None: ...
+
+class ReturnParked(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.Return
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ...) -> None: ...
+
+class ParkedReturnRefused(_message.Message):
+    __slots__ = ("id", "of", "code", "detail")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    of: str
+    code: str
+    detail: str
+    def __init__(self, id: _Optional[str] = ..., of: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ReturnedLine(_message.Message):
     __slots__ = ("line", "sku", "category", "quantity", "amount")
@@ -129,7 +149,7 @@ class Counter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class PointsClawedBack(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt", "pending")
+    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt", "pending", "forgiven")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +157,7 @@ class PointsClawedBack(_message.Message):
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     DEBT_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
+    FORGIVEN_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
@@ -144,7 +165,8 @@ class PointsClawedBack(_message.Message):
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     debt: int
     pending: int
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
+    forgiven: int
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ..., forgiven: _Optional[int] = ...) -> None: ...
 
 class Allocation(_message.Message):
     __slots__ = ("lot", "amount")
@@ -169,32 +191,76 @@ class HoldPlaced(_message.Message):
     def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
 
 class HoldCaptured(_message.Message):
-    __slots__ = ("hold", "order", "amount", "allocations", "released")
+    __slots__ = ("hold", "order", "amount", "allocations", "released", "left", "captured_before")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     released: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    left: int
+    captured_before: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., left: _Optional[int] = ..., captured_before: _Optional[int] = ...) -> None: ...
 
 class HoldReleased(_message.Message):
-    __slots__ = ("hold", "order", "amount", "reason", "allocations")
+    __slots__ = ("hold", "order", "amount", "reason", "allocations", "captured")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     reason: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    captured: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., captured: _Optional[int] = ...) -> None: ...
+
+class SpendRefunded(_message.Message):
+    __slots__ = ("refund", "order", "amount", "parts", "allocations", "debt_repaid", "left", "expired")
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    refund: str
+    order: str
+    amount: int
+    parts: _containers.RepeatedCompositeFieldContainer[SpentPart]
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt_repaid: int
+    left: int
+    expired: int
+    def __init__(self, refund: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[SpentPart, _Mapping]]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt_repaid: _Optional[int] = ..., left: _Optional[int] = ..., expired: _Optional[int] = ...) -> None: ...
+
+class SpentPart(_message.Message):
+    __slots__ = ("hold", "lot", "amount")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    lot: int
+    amount: int
+    def __init__(self, hold: _Optional[str] = ..., lot: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class LotsReinstated(_message.Message):
+    __slots__ = ("lots", "until")
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    lots: _containers.RepeatedScalarFieldContainer[int]
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, lots: _Optional[_Iterable[int]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PointsExpired(_message.Message):
     __slots__ = ("lot", "points", "pending")
