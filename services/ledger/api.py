@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, programs, stored_value
+from services.ledger.routes import activities, holds, members, programs, social, stored_value
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -37,10 +37,15 @@ STATUS_OF = {
     "balance_limit_exceeded": 409,
     "insufficient_value": 409,
     "stored_value_off": 409,
+    "referral_unknown": 404,
+    "already_referred": 409,
+    "referee_not_new": 409,
+    "referral_loop": 409,
+    "task_repeated": 409,
     "idempotency_key_mismatch": 400,
 }
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds, stored_value):
+for part in (programs, members, activities, social, holds, stored_value):
     router.include_router(part.router)

@@ -41,7 +41,7 @@ class CommandQueue:
     def __init__(self, writer: Writer, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
         self._writer = writer
         self._programs = programs
-        self._chains = chains
+        self.chains = chains
         self._wake = wake
         self._waiting: deque[Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
@@ -124,7 +124,7 @@ class CommandQueue:
                             free = {batch[0][0].chain}
                         taken = [one for one in candidates if one[0].chain in free]
                     commands = [command for command, _ in taken]
-                    return taken, await handle(tx, commands, self._programs, self._chains, utc_now())
+                    return taken, await handle(tx, commands, self._programs, self.chains, utc_now())
             except PASSING_FAULTS:
                 if attempt == TRIES_MAX:
                     raise

@@ -22,7 +22,9 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     Enrol,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
     RecordTopUp,
     ReverseTopUp,
@@ -52,6 +54,8 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
     chain = chain_of(member, chains)
     if isinstance(message, activities.Enrolment):
         return _enrolment(message, member, chain, identifiers, now)
+    if isinstance(message, activities.Referral):
+        return _referral(message, member, chain, identifiers, chains, now)
     content = wire.bare(message)
     digest = sha256(content).digest()
     if isinstance(message, activities.Purchase):
@@ -70,6 +74,8 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
         undone = wire.top_up_reversal_of(message, wire.named(content, member))
         cause = Cause(f"{program}/top_up_reversal", undone.id, digest)
         return ReverseTopUp(program, member, chain, cause, now, undone)
+    if isinstance(message, activities.Interaction):
+        return _interaction(message, member, chain, Cause(f"{program}/interaction", message.id, digest), now)
     activity = wire.return_of(message, wire.named(content, member))
     wire.check_texts(message, content, [])
     cause = Cause(f"{program}/return", activity.id, digest)
@@ -92,6 +98,32 @@ def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifi
     return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed)
 
 
+def _interaction(message: Any, member: str, chain: int, cause: Cause, now: datetime) -> RecordInteraction:
+    for field in ("kind", "content", "channel", "store"):
+        wire.bounded(getattr(message, field), field)
+    return RecordInteraction(
+        message.program, member, chain, cause, now, wire.required_id(message.id, "id"), wire.required_time(message),
+        message.kind, message.content, message.channel, message.store,
+    )  # fmt: skip
+
+
+def _referral(
+    message: Any, member: str, chain: int, identifiers: wire.Identifiers, chains: int, now: datetime
+) -> RecordReferral:
+    wire.bounded(message.step, "step")
+    wire.bounded(message.task, "task")
+    # A task is the referee's own. Whoever referred goes no further in clear than the referee does.
+    message.referrer = (
+        identifiers.reference(message.referrer, "referrer") if message.step == "registered" else ""
+    )
+    digest = sha256(wire.bare(message)).digest()
+    cause = Cause(f"{message.program}/referral", wire.required_id(message.id, "id"), digest)
+    return RecordReferral(
+        message.program, member, chain, cause, now, message.id, wire.required_time(message), message.referrer,
+        chain_of(message.referrer, chains), message.step, message.task,
+    )  # fmt: skip
+
+
 def count(outcomes: Sequence[Outcome]) -> Applied:
     """What became of a batch, in numbers."""
     applied = Applied()
@@ -106,7 +138,7 @@ def count(outcomes: Sequence[Outcome]) -> Applied:
 
 
 class Activities:
-    """purchases.v1, members.v1, top_ups.v1: written by anybody, so anything may be in them."""
+    """Every topic but our own streams: written by anybody, so anything may be in them."""
 
     own_stream = False
 

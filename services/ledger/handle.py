@@ -16,7 +16,7 @@ from services.common.errors import Refusal
 from services.ledger import store, wire
 from services.ledger.domain import retries
 from services.ledger.domain.clock import tick_before
-from services.ledger.domain.commands import ActivateProgram, Command, Enrol
+from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordReferral
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityRejected, Decided
 
@@ -29,6 +29,9 @@ KINDS = {
     "ReleaseHold": "release",
     "RefundSpend": "refund",
     "AssignTier": "tier",
+    "RecordInteraction": "interaction",
+    "RecordReferral": "referral",
+    "RewardReferral": "referral_reward",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
     "RecordTopUp": "top_up",
@@ -98,27 +101,38 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
 async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) -> None:
     """Members named by an identifier get their id and chain; those whom nobody knows keep the identifier's hash."""
     named = [c for c in commands if ":" in c.member and not isinstance(c, Enrol)]
-    if not named:
+    referring = [c for c in commands if isinstance(c, RecordReferral) and ":" in c.referrer]
+    if not named and not referring:
         return
-    wanted = [(c.program, bytes.fromhex(c.member.partition(":")[2])) for c in named]
-    found = await store.find_identifiers(tx, wanted, chains)
+    wanted = [_identifier(c.program, c.member) for c in named]
+    wanted_too = [_identifier(c.program, c.referrer) for c in referring]
+    found = await store.find_identifiers(tx, wanted + wanted_too, chains)
     for command, key in zip(named, wanted, strict=True):
         if key in found:
             wire.rename(command, found[key])
             command.chain = chain_of(command.member, chains)
+    for referral, key in zip(referring, wanted_too, strict=True):
+        if key in found:
+            referral.referrer = found[key]
+            referral.referrer_chain = chain_of(referral.referrer, chains)
+
+
+def _identifier(program: str, reference: str) -> tuple[str, bytes]:
+    return program, bytes.fromhex(reference.partition(":")[2])
 
 
 def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outcome:
     """A command for the first time."""
     program, journal = command.program, loaded.journal
     cause = (command.cause.source, command.cause.id, command.cause.digest)
-    version = _version(loaded, command)
+    version = _version(loaded, command.chain, program)
 
     def append(decided: Decided) -> int:
         nonlocal cause
         member, event, occurred_at = decided.member, decided.event, decided.occurred_at
         chain = command.chain if decided.chain is None else decided.chain
-        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, version)
+        of_chain = version if chain == command.chain else _version(loaded, chain, program)
+        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, of_chain)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -137,9 +151,9 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
 
 
-def _version(loaded: store.Loaded, command: Command) -> str:
-    """The version that a command is decided by; empty where no program is active yet."""
-    state = loaded.book.programs.get((command.chain, command.program))
+def _version(loaded: store.Loaded, chain: int, program: str) -> str:
+    """The version in force on a chain; empty where no program is active yet."""
+    state = loaded.book.programs.get((chain, program))
     return "" if state is None else state.version
 
 
@@ -191,6 +205,6 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
     rejected = Decided(ActivityRejected(kind, code, detail[:DETAIL_CHARS_MAX]), None, command.now)
     position = loaded.journal.append(
         command.chain, command.program, None, rejected.event, command.now, recorded_at,
-        (cause.source, cause.id, cause.digest), _version(loaded, command),
+        (cause.source, cause.id, cause.digest), _version(loaded, command.chain, command.program),
     )  # fmt: skip
     return Outcome(command, command.chain, position, [(position, rejected)], (code, detail))

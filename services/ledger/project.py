@@ -12,7 +12,7 @@ from typing import Any
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
-from services.ledger import money_rows
+from services.ledger import money_rows, social_store
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.counters import as_text
@@ -139,6 +139,9 @@ class Changes:
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
+        self.award_counts: dict[tuple[str, str, str], None] = {}
+        self.budgets: dict[tuple[str, str], None] = {}
+        self.referrals: dict[MemberKey, None] = {}
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -220,6 +223,15 @@ class Changes:
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
             case _ if isinstance(event, MoneyEvent):
                 money_rows.note(self, program, member, event, position)
+            case e.PointsAwarded():
+                self.accounts[key] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                self.award_counts.update({(program, member, slot): None for slot in event.counted})
+                if event.campaign:
+                    self.budgets[program, event.campaign] = None
+            case e.ReferralRegistered() | e.ReferralTaskDone() | e.ReferralQualified() | e.ReferralRewarded():
+                self.referrals[key] = None
 
     def _unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
         key = (program, member, purchase, return_id)
@@ -291,6 +303,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         )
     if changes.programs:
         await tx.execute(UPSERT_PROGRAMS, *_transposed(program_rows(book, changes.programs)))
+    await social_store.write(tx, book, chains, changes.award_counts, changes.budgets, changes.referrals)
 
 
 def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -85,6 +85,29 @@ class ReturnBody(Body):
     lines: list[ReturnLineBody] = Field(max_length=2_000)
     store: ShortText = ""
     channel: ShortText = ""
+
+
+class InteractionBody(Body):
+    id: Id = Field(description="Unique in the program, on any road.")
+    member: MemberRef
+    occurred_at: Time
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    content: ShortText = Field(
+        default="", description="What it was about: the id of a post, a photo, a rental."
+    )
+    channel: ShortText = ""
+    store: ShortText = ""
+
+
+class ReferralBody(Body):
+    id: Id = Field(description="Unique in the program, on any road.")
+    member: MemberRef = Field(description="The referee: who was referred.")
+    occurred_at: Time
+    step: Literal["registered", "task"]
+    referrer: MemberRef | None = Field(
+        default=None, description="Who referred; needed where step is registered."
+    )
+    task: ShortText = Field(default="", description="What the referee has done, where step is task.")
 
 
 class HoldBody(Body):
@@ -184,6 +207,29 @@ class ReturnAnswer(BaseModel):
     forgiven: int = Field(description="Points beyond these that no lot could pay and the member keeps.")
     parked: bool = Field(description="True: the purchase is not known yet, and the return waits for it.")
     balance: Balance
+
+
+class InteractionAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    member: str
+    kind: str
+    points: int
+    reason: str | None = Field(
+        description="Why it earned nothing: repeated, cap_reached, budget_exhausted or not_running."
+    )
+    expires_at: str | None
+    balance: Balance
+
+
+class ReferralAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    member: str
+    qualified: bool = Field(description="True when this is what the referral was waiting for.")
+    owed: list[str] = Field(description="Who is rewarded for it, within seconds: referrer, referee.")
 
 
 class HoldAnswer(BaseModel):

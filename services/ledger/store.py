@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -12,7 +12,7 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import money_rows, payloads, project, store_holds, store_parked
+from services.ledger import money_rows, payloads, project, social_store, store_holds, store_parked
 from services.ledger.counting import load_counters
 from services.ledger.domain import retries
 from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
@@ -24,6 +24,7 @@ from services.ledger.domain.commands import (
     Command,
     Enrol,
     PlaceHold,
+    RecordReferral,
     RecordReturn,
     RecordTopUp,
     RefundSpend,
@@ -237,7 +238,9 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     store_parked.put_parked(book, parked)
     await load_counters(tx, book, commands)
     if spenders:
-        await _load_spenders(tx, book, commands, spenders, programs, chains)
+        await _load_spenders(tx, book, commands, spenders)
+    if any(isinstance(command, (RecordReturn, AssignTier, RecordReferral)) for command in commands):
+        await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
         if row["lot"] not in member.lots and row["lot"] not in member.money:
@@ -246,6 +249,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
     ]
     book.identifiers = await find_identifiers(tx, enrolments, chains)
+    await social_store.load(tx, book, commands, chains)
     return Loaded(book, journal, seen, chains)
 
 
@@ -327,8 +331,6 @@ async def _load_spenders(
     book: Book,
     commands: Sequence[Command],
     spenders: dict[Key, None],
-    programs: Programs,
-    chains: int,
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
@@ -350,21 +352,26 @@ async def _load_spenders(
             book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
                 returned, row["adjusted"]
             )
-        await _load_purchases(tx, book, commands, programs, chains)
 
 
 async def _load_purchases(
     tx: Transaction, book: Book, commands: Sequence[Command], programs: Programs, chains: int
 ) -> None:
-    """The facts of purchases that are returned, or whose tier turns out to be another."""
+    """The facts of purchases that are returned, whose tier turns out to be another, or that a referral comes after."""
     rows = []
     returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
     if returns:
         places = [inbox_chain(source, id_, chains) for source, id_ in returns]
         rows += await tx.fetch(FIND_PURCHASES, places, [r[0] for r in returns], [r[1] for r in returns])
-    tiers = [(c.chain, c.program, c.member, c.since) for c in commands if isinstance(c, AssignTier)]
-    if tiers:
-        rows += await tx.fetch(FIND_PURCHASES_SINCE, *([t[i] for t in tiers] for i in range(4)))
+    since = [(c.chain, c.program, c.member, c.since) for c in commands if isinstance(c, AssignTier)]
+    since += [
+        # One made at that very time counts for the referral.
+        (c.chain, c.program, c.member, c.occurred_at - timedelta(microseconds=1))
+        for c in commands
+        if isinstance(c, RecordReferral) and c.referrer
+    ]
+    if since:
+        rows += await tx.fetch(FIND_PURCHASES_SINCE, *([s[i] for s in since] for i in range(4)))
     rows.sort(key=lambda row: (row["chain"], row["position"]))
     # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
     versions = {row["program_version"] for row in rows}

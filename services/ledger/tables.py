@@ -208,6 +208,43 @@ program_versions = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+award_counts = Table(
+    "award_counts",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("awards", BigInteger, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("campaign", Text, primary_key=True),
+    Column("given", BigInteger, nullable=False),
+    CheckConstraint("given >= 0", name="budget_given_is_not_negative"),
+)
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("referral", Text, nullable=False),
+    Column("referrer", Text, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("qualified_at", DateTime(timezone=True)),
+    Column("tasks", ARRAY(Text), nullable=False),
+    Column("owed_sides", ARRAY(Text), nullable=False),
+    Column("owed_since", ARRAY(DateTime(timezone=True)), nullable=False),
+    CheckConstraint("member <> referrer", name="referral_is_of_another"),
+    Index("referrals_owed", "chain", "program", "member", postgresql_where=text("owed_sides <> '{}'")),
+)
+
 APPEND_ONLY = ("postings",)
 PROJECTIONS = (
     "members",
@@ -221,5 +258,8 @@ PROJECTIONS = (
     "identifiers",
     "programs",
     "program_versions",
+    "award_counts",
+    "budgets",
+    "referrals",
 )
 """What replay throws away and rebuilds from the journal."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import money_views, payloads
+from services.ledger import money_views, payloads, social_views
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
@@ -34,6 +34,7 @@ STATEMENT_TYPES = (
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
     "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
     *money_views.STATEMENT_TYPES,
+    *social_views.TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
@@ -281,7 +282,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
     if isinstance(event, MoneyEvent):
         return 0, *money_views.describe(event)
-    return 0, type(event).__name__, {}
+    return social_views.describe(event)
 
 
 async def group(

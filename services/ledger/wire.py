@@ -35,6 +35,8 @@ ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Enrolment": activities.Enrolment,
     "tallybook.activities.v1.TopUp": activities.TopUp,
     "tallybook.activities.v1.TopUpReversal": activities.TopUpReversal,
+    "tallybook.activities.v1.Interaction": activities.Interaction,
+    "tallybook.activities.v1.Referral": activities.Referral,
 }
 TIER_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
 
@@ -56,7 +58,7 @@ class Identifiers:
         """HMAC-SHA-256 of `kind:value`."""
         return hmac.digest(self._key, f"{kind}:{value}".encode(), "sha256")
 
-    def reference(self, member: str) -> str:
+    def reference(self, member: str, field: str = "member") -> str:
         """A member reference without clear identifiers: a member id, or `kind:<hex of the hash>`.
 
         Raises:
@@ -67,7 +69,7 @@ class Identifiers:
         match = IDENTIFIER.fullmatch(member)
         if match is None:
             raise Undecodable(
-                "member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
+                f"{field} is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
             )
         return f"{match[1]}:{self.digest(match[1], match[2]).hex()}"
 
@@ -77,6 +79,13 @@ def required_id(value: str, field: str) -> str:
     if not ID.fullmatch(value):
         raise Undecodable(f"{field} must be 1 to 128 printable characters without blanks")
     return value
+
+
+def required_time(message: Any) -> datetime:
+    """When an activity occurred. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    return time_of(message.occurred_at)
 
 
 def bounded(value: str, field: str) -> str:

@@ -28,6 +28,7 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.ClockAdvanced,
         ledger.MemberEnrolled,
         ledger.PointsAccrued,
+        ledger.PointsAwarded,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
         ledger.PointsMatured,
@@ -53,6 +54,8 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.PointsMoved(message.points, pending)
         case "PointsClawedBack" | "PointsExpired" | "MemberLapsed":
             return facts.PointsMoved(-message.points, -message.pending)
+        case "PointsAwarded":
+            return facts.PointsMoved(message.points)
         case "PointsMatured":
             return facts.PointsMatured(message.points)
         case "SpendRefunded":

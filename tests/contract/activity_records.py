@@ -19,6 +19,8 @@ RETURN = "tallybook.activities.v1.Return"
 ENROLMENT = "tallybook.activities.v1.Enrolment"
 TOP_UP = "tallybook.activities.v1.TopUp"
 TOP_UP_REVERSAL = "tallybook.activities.v1.TopUpReversal"
+INTERACTION = "tallybook.activities.v1.Interaction"
+REFERRAL = "tallybook.activities.v1.Referral"
 CHAINS = 16
 IDENTIFIERS = wire.Identifiers("0123456789abcdef" * 4)
 
@@ -64,6 +66,24 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "member": "card:6001",
         "occurred_at": "2026-01-06T10:00:00Z",
         "of": "t1",
+    },
+    INTERACTION: {
+        "id": "i1",
+        "program": "grocer",
+        "member": "ann",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "kind": "review",
+        "content": "c9",
+        "channel": "app",
+        "store": "s1",
+    },
+    REFERRAL: {
+        "id": "f1",
+        "program": "grocer",
+        "member": "bob",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "referrer": "phone:+15550100",
+        "step": "registered",
     },
 }
 

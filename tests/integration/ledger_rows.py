@@ -71,6 +71,27 @@ WINDOWED: dict[str, Any] = {
 """The same program with a return window, and points that live a month from the last purchase or redemption."""
 
 
+SOCIAL: dict[str, Any] = {
+    **DOCUMENT,
+    "ledger": {
+        **DOCUMENT["ledger"],
+        "campaigns": [{"id": "welcome", "budget": 1_000}],
+        "interactions": [
+            {"kind": "review", "points": 10, "once_per": "content", "caps": {"month": 3}},
+            {"kind": "photo", "points": 100, "campaign": "welcome"},
+        ],
+        "referrals": {
+            "minimum": 2_000,
+            "referrer": {"points": 500},
+            "referee": {"points": 200, "task": "bind_phone"},
+            "caps": {"month": 5},
+            "campaign": "welcome",
+        },
+    },
+}
+"""The grocer's program with interactions, referrals and a campaign."""
+
+
 @asynccontextmanager
 async def fresh_database(server_url: str) -> AsyncIterator[str]:
     """The owner's URL of an empty database that lives longer than a test; dropped after."""
@@ -210,6 +231,20 @@ class Ledger:
         message = activities.Return(id=id_, program="grocer", member=member, of=of)
         message.occurred_at.FromDatetime(at)
         message.lines.add(line=line, quantity=units)
+        return self.activity(message)
+
+    def interaction(
+        self, id_: str, kind: str, content: str = "", *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.Interaction(id=id_, program="grocer", member=member, kind=kind, content=content)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def referral(self, id_: str, referee: str, *, at: datetime = NOON, **step: str) -> Command:
+        """`referrer` for a registration, `task` for a task."""
+        kind = "registered" if "referrer" in step else "task"
+        message = activities.Referral(id=id_, program="grocer", member=referee, step=kind, **step)
+        message.occurred_at.FromDatetime(at)
         return self.activity(message)
 
     def enrol(self, member: str = "ann", *cards: str, id_: str = "") -> Command:

@@ -35,6 +35,9 @@ CHANGES = {
     "identifiers": "kind = kind || 'x'",
     "programs": "clock_at = clock_at + interval '1 microsecond'",
     "program_versions": "position = position + 1",
+    "award_counts": "awards = awards + 1",
+    "budgets": "given = given + 1",
+    "referrals": "referral = referral || 'x'",
 }
 
 

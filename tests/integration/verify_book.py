@@ -9,11 +9,22 @@ from typing import Any
 
 import asyncpg
 
+from services.ledger.referral_rewards import owed
 from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
-from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, WINDOWED, Ledger, member_on, service_role
+from services.ops.verify.social_tables import check_budgets
+from tests.integration.ledger_rows import (
+    CHAINS,
+    DOCUMENT,
+    NOON,
+    SOCIAL,
+    WINDOWED,
+    Ledger,
+    member_on,
+    service_role,
+)
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -45,7 +56,7 @@ COUNTING: dict[str, Any] = {
 async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
     """Members on every chain, each with accruals, debt, holds in every state, tiers, returns, expiries, refusals."""
     async with service_role("ledger", owner_url) as url, Ledger.open(url) as ledger:
-        await ledger.activate()
+        await ledger.activate(SOCIAL)
         await ledger.activate(COUNTING)
         for chain in range(CHAINS):
             for number in range(MEMBERS_EACH):
@@ -63,6 +74,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await ledger.take(ledger.gift(2_700, to, f"{member}-g", member))
             await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u1", member=member))
             await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u2", member=member))
+            await _recommend(ledger, member, chain)
         await ledger.advance(NOON + 400 * DAY)
         for chain in range(CHAINS):
             member = member_on(chain)
@@ -119,6 +131,22 @@ async def _live(ledger: Ledger, member: str) -> None:
         await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
 
 
+async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
+    """What one member says and whom it brings: a friend on the next chain, rewarded, and one who has yet to buy."""
+    for n, content in enumerate(("c1", "c1", "c2")):
+        await ledger.take(ledger.interaction(f"{referrer}-i{n}", "review", content, member=referrer))
+    friend, other = (member_on((chain + n) % CHAINS, MEMBERS_EACH + n) for n in (1, 2))
+    for name in (friend, other):
+        await ledger.take(ledger.referral(f"{name}-f", name, referrer=referrer))
+    await ledger.take(ledger.purchase(f"{friend}-1", 5_000, member=friend))
+    async with ledger.writer.session() as session:
+        rewards = await owed(session, CHAINS, NOON)
+    for reward in rewards:
+        await ledger.take(reward)
+    await ledger.take(ledger.referral(f"{friend}-t", friend, task="bind_phone"))
+    await ledger.take(ledger.interaction(f"{referrer}-p", "photo", member=referrer))
+
+
 async def _live_in_the_club(ledger: Ledger) -> None:
     """A program with a return window, whose points lapse: on every chain, for one who stays and one who does not."""
     await ledger.activate({**WINDOWED, "program": "club"})
@@ -151,4 +179,7 @@ async def look(connection: asyncpg.Connection) -> Report:
     for chain in range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
     check_in_transit(report)
+    whole = Findings("ledger", None)
+    await check_budgets(connection, chains, report.given, whole)
+    report.add(whole.report)
     return report

@@ -150,8 +150,8 @@ class NaiveLedger(NaiveStoredValue):
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
     ) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         account = self.members.setdefault(member, Account())
         bought = Bought(at, self.version, lines)
         periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
@@ -170,8 +170,8 @@ class NaiveLedger(NaiveStoredValue):
                 self._back(account, id_, units, at)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         kept = self.version in KEEPS_RETURNS
         account = self.members.setdefault(member, Account()) if kept else self._account(member)
         if of in account.bought:
@@ -268,10 +268,10 @@ class NaiveLedger(NaiveStoredValue):
     def take_points(self, member: str, points: int, source: str) -> None:
         self._take(self.members[member], points, source)
 
-    def _new_day(self, at: datetime) -> None:
+    def new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
 
-    def _refuse_future(self, at: datetime, wall: datetime) -> None:
+    def refuse_future(self, at: datetime, wall: datetime) -> None:
         if at > max(wall, self.clock) + timedelta(hours=24):
             raise Refused("occurred_in_future")
 

@@ -60,8 +60,8 @@ class NaiveStoredValue:
         self.top_ups: dict[str, dict[str, TopUp]] = {}
 
     def top_up(self: Any, id_: str, member: str, at: datetime, amount: int, wall: datetime) -> None:
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         rules = STORED_VALUE[self.version]
         if amount < rules.get("top_up", {}).get("min", 1):
             raise self.Refused("amount_out_of_range")
@@ -81,8 +81,8 @@ class NaiveStoredValue:
 
     def undo_top_up(self: Any, of: str, member: str, at: datetime, wall: datetime) -> int:
         """What the member is handed."""
-        self._refuse_future(at, wall)
-        self._new_day(at)
+        self.refuse_future(at, wall)
+        self.new_day(at)
         self._account(member)
         top_up = self.top_ups.get(member, {}).get(of)
         if top_up is None:

@@ -36,6 +36,7 @@ from tests.simulation.naive_holds import REINSTATE_DAYS
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_stored_value import STORED_VALUE
+from tests.simulation.social_book import SOCIAL
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,6 +57,7 @@ def document(version: str) -> dict[str, Any]:
         **RULES[version],
         "stored_value": STORED_VALUE[version],
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
+        **SOCIAL[version],
     }
     if version == "v3":
         ledger["earning"] |= EARNING
@@ -129,6 +131,8 @@ class RealBook:
         }
         assert again.programs == self.book.programs
         assert again.identifiers == self.book.identifiers
+        assert again.referrals == self.book.referrals
+        assert again.budgets == self.book.budgets
         last = genesis(0)
         for number, row in enumerate(self.rows, 1):
             (

@@ -22,6 +22,8 @@ from tests.simulation import real_book as real
 from tests.simulation.hold_rules import HoldRules, code_again
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
+from tests.simulation.naive_social import NaiveSocial
+from tests.simulation.social_rules import SocialRules
 from tests.simulation.stored_value_rules import StoredValueRules
 
 EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
@@ -40,13 +42,14 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(HoldRules, StoredValueRules, RuleBasedStateMachine):
+class LedgerMachine(HoldRules, SocialRules, StoredValueRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.real = real.RealBook()
         self.naive = NaiveLedger(real.WALL)
+        self.social = NaiveSocial(self.naive)
         self.sent: list[tuple[Callable[[], Command], Outcome]] = []
         self.known: dict[tuple[str, str], tuple[Command, Outcome]] = {}
         self.number = 0
@@ -66,7 +69,7 @@ class LedgerMachine(HoldRules, StoredValueRules, RuleBasedStateMachine):
         at = self.at(later)
         self.both(
             lambda: real.purchase_of(id_, member, at, bought),
-            lambda: self.naive.purchase(id_, member, at, bought, real.WALL),
+            lambda: self.social.purchase(id_, member, at, bought, real.WALL),
         )
 
     @rule(

@@ -121,6 +121,19 @@ class TopUpFact:
 
 
 @dataclass(slots=True)
+class Referral:
+    """How a referee came, and what it has led to. `owed` are (side, since when): who waits for a reward."""
+
+    id: str
+    referee: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Member:
     """A member of a program. posted = sum of the lots' remaining less debt (L2);
     available = posted - held - pending (L3)."""
@@ -140,6 +153,10 @@ class Member:
     settlements: dict[str, Settlement] = field(default_factory=dict)
     parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
     """Returns by the purchase that they wait for."""
+    awards: dict[str, int] = field(default_factory=dict)
+    """How many awards were counted in each slot (`awards.slots_of`); those that the commands at hand ask for."""
+    bought_before: datetime | None = None
+    """When the member's first purchase was made, where a referral asks for it and the purchase is not at hand."""
     counters: dict[str, Counted] = field(default_factory=dict)
     """What programs with rules that need it count; only those counters that the commands at hand need."""
     uncounted: int = 0
@@ -202,6 +219,10 @@ class Book:
         self.members: dict[tuple[str, str], Member] = {}
         self.identifiers: dict[tuple[str, bytes], str] = {}
         """(program, hash) -> member id."""
+        self.referrals: dict[tuple[str, str], Referral] = {}
+        """By (program, referee)."""
+        self.budgets: dict[tuple[str, str], int] = {}
+        """Points given by (program, campaign)."""
         self.horizon: dict[tuple[int, str], datetime] | None = None
         """How far the commands at hand can move the clocks; None: any distance. What is due later is not looked for."""
         self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}

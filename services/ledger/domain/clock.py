@@ -22,7 +22,9 @@ from services.ledger.domain.commands import (
     AdvanceClock,
     Cause,
     Command,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
     RecordTopUp,
     ReverseTopUp,
@@ -61,6 +63,8 @@ def new_day(book: Book, command: Command) -> datetime | None:
         occurred_at = command.purchase.occurred_at
     elif isinstance(command, RecordReturn | RecordTopUp | ReverseTopUp):
         occurred_at = command.activity.occurred_at
+    elif isinstance(command, (RecordInteraction, RecordReferral)):
+        occurred_at = command.occurred_at
     else:
         return None
     state = book.programs.get((command.chain, command.program))

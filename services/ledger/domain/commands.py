@@ -140,6 +140,47 @@ class Enrol(Command):
 
 
 @dataclass(slots=True)
+class RecordInteraction(Command):
+    """A member did something that is no purchase; `content` is what it was about."""
+
+    interaction: str
+    occurred_at: datetime
+    kind: str
+    content: str
+    channel: str
+    store: str
+
+
+@dataclass(slots=True)
+class RecordReferral(Command):
+    """`member` (the referee) joined on the referrer's word (`registered`), or did a `task`."""
+
+    referral: str
+    occurred_at: datetime
+    referrer: str
+    referrer_chain: int
+    step: str
+    task: str
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The referee's and the referrer's: two who refer each other at once see each other."""
+        own = (self.chain, self.member)
+        return (own, (self.referrer_chain, self.referrer)) if self.referrer else (own,)
+
+
+@dataclass(slots=True)
+class RewardReferral(Command):
+    """Give what is owed for the referral of `member` (the referee)."""
+
+    referrer: str
+    referrer_chain: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The referee's and the referrer's: both are rewarded in one transaction."""
+        return ((self.chain, self.member), (self.referrer_chain, self.referrer))
+
+
+@dataclass(slots=True)
 class PlaceHold(Command):
     """Set `amount` points aside for `order`."""
 

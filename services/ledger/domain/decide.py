@@ -19,19 +19,24 @@ from services.ledger.domain.commands import (
     Command,
     Enrol,
     PlaceHold,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
     RecordTopUp,
     RefundSpend,
     ReleaseHold,
     ReverseTopUp,
+    RewardReferral,
     SendGift,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
+from services.ledger.domain.interactions import record_interaction
 from services.ledger.domain.members import assign_tier, enrol
 from services.ledger.domain.parked_returns import record_purchase_and_parked
+from services.ledger.domain.referrals import record_referral, reward_referral
 from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
 from services.ledger.domain.stored_value import record_top_up, reverse_top_up, send_gift
@@ -39,6 +44,9 @@ from services.ledger.domain.stored_value import record_top_up, reverse_top_up, s
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     RecordPurchase: record_purchase_and_parked,
     RecordReturn: record_return,
+    RecordInteraction: record_interaction,
+    RecordReferral: record_referral,
+    RewardReferral: reward_referral,
     PlaceHold: place_hold,
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,

@@ -244,6 +244,70 @@ class MoneyExpired:
 
 
 @dataclass(slots=True)
+class InteractionRecorded:
+    interaction: str
+    kind: str
+    content: str
+    channel: str
+    store: str
+
+
+@dataclass(slots=True)
+class PointsAwarded:
+    source: str
+    """interaction | referrer | referee"""
+    source_id: str
+    points: int
+    campaign: str
+    budget_left: int
+    """What the campaign had left before it."""
+    expires_at: datetime | None
+    debt_repaid: int
+    version: str
+    counted: list[str]
+    """What it counts against (`awards.slots_of`)."""
+
+
+@dataclass(slots=True)
+class AwardWithheld:
+    source: str
+    source_id: str
+    reason: str
+    points: int
+    campaign: str
+    budget_left: int
+
+
+@dataclass(slots=True)
+class ReferralRegistered:
+    referral: str
+    referrer: str
+
+
+@dataclass(slots=True)
+class ReferralTaskDone:
+    referral: str
+    task: str
+    owed: list[str]
+
+
+@dataclass(slots=True)
+class ReferralQualified:
+    referral: str
+    referrer: str
+    by: str
+    cause: str
+    owed: list[str]
+
+
+@dataclass(slots=True)
+class ReferralRewarded:
+    referral: str
+    referrer: str
+    sides: list[str]
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -253,8 +317,10 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | PointsMatured | MemberActive | MemberLapsed | ActivityRejected | SpendRefunded | LotsReinstated | ReturnParked
-    | ParkedReturnRefused | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
+    | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
+    | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
+    | ReferralQualified | ReferralRewarded | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived
+    | MoneyExpired
 )  # fmt: skip
 
 

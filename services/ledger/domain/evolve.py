@@ -5,29 +5,36 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import holds, money, parked_returns, refunds
+from services.ledger.domain import awards, budgets, holds, money, parked_returns, referrals, refunds
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityRejected,
     Allocations,
+    AwardWithheld,
     ClockAdvanced,
     Decided,
     HoldCaptured,
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    InteractionRecorded,
     LotsReinstated,
     MemberActive,
     MemberEnrolled,
     MemberLapsed,
     ParkedReturnRefused,
     PointsAccrued,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
     PointsMatured,
     ProgramActivated,
     PurchaseRecorded,
+    ReferralQualified,
+    ReferralRegistered,
+    ReferralRewarded,
+    ReferralTaskDone,
     ReturnParked,
     ReturnRecorded,
     SpendRefunded,
@@ -51,6 +58,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 book.programs[chain, program] = ProgramState(event.version)
             else:
                 state.version = event.version
+            budgets.open_for(book, book.versions[event.version])
             return
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
@@ -140,6 +148,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+        case InteractionRecorded() | AwardWithheld():
+            pass
+        case PointsAwarded():
+            awards.awarded(book, member, event, decided, position)
+        case ReferralRegistered():
+            referrals.registered(book, member, event, decided.occurred_at)
+        case ReferralTaskDone():
+            referrals.task_done(book, member, event, decided.occurred_at)
+        case ReferralQualified():
+            referrals.qualified(book, member, event, decided.occurred_at)
+        case ReferralRewarded():
+            referrals.rewarded(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0 or member.pending < 0:

@@ -12,6 +12,7 @@ from services.ledger.domain.events import (
     MoneyCredited,
     MoneyExpired,
     PointsAccrued,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
     SpendRefunded,
@@ -36,7 +37,7 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
     """An event's postings in order; empty when no points move. A lot's postings add up to what remains of it,
     those without a lot to the member's debt (below zero)."""
     match event:
-        case PointsAccrued():
+        case PointsAccrued() | PointsAwarded():
             account = member_account(member)
             parts: list[tuple[int, int | None]] = [
                 (event.points - event.debt_repaid, position),

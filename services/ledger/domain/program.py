@@ -16,6 +16,7 @@ from services.ledger.domain.expiry import Expiry, read_expiry
 from services.ledger.domain.ladders import StoredValue, read_stored_value
 from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
+from services.ledger.domain.social_rules import SocialRules, parse_social
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -80,6 +81,7 @@ class Program:
     stored_value: StoredValue | None
     """None: the program keeps no money."""
     returns: ReturnRules
+    social: SocialRules
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -88,8 +90,9 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     head = read_head(top)
     ledger = top.section("ledger")
     ledger.only(
-        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "stored_value"
-    )
+        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
+        "interactions", "referrals", "stored_value",
+    )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -129,6 +132,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         hold_ttl_max_seconds=ttl_max,
         stored_value=read_stored_value(ledger),
         returns=read_returns(ledger.section("returns", optional=True)),
+        social=parse_social(ledger),
     )
 
 

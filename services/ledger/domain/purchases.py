@@ -7,7 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning, inactivity, lots
+from services.ledger.domain import earning, inactivity, lots, referrals
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
@@ -72,6 +72,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         clock = book.programs[command.chain, command.program].clock
         yield accrual(program, member, purchase.id, at, "purchase", earned.points, earned, tier, at, clock)
     yield from inactivity.put_off(program, member, "purchase", purchase.occurred_at)
+    if program.social.referrals is not None:
+        yield from referrals.qualify_by_purchase(book, program, member, purchase, earned.amount)
 
 
 def _counted(program: Program, member: Member | None, at: datetime) -> dict[str, Fraction]:

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import money_rows, payloads, project
+from services.ledger import money_rows, payloads, project, social_store
 from services.ledger.domain.book import Book, Hold, Lot, Member
 from services.ledger.domain.events import Decided, IdentifiersLinked, ProgramActivated
 from services.ledger.domain.evolve import evolve
+from services.ledger.store import Programs
 from services.ledger.tables import PROJECTIONS, metadata
 from services.ops.replay.digest import Shape
 from services.ops.verify.snapshot import BATCH_ROWS, Connection, batches
 
 SHAPES = tuple(Shape(name, tuple(metadata.tables[name].primary_key.columns.keys())) for name in PROJECTIONS)
-SPREAD = ("identifiers",)
+SPREAD = ("identifiers", "budgets")
 """Tables whose rows stand on other chains than the journal rows that made them."""
 WITHOUT_TRACE = ("PurchaseRecorded", "ActivityRejected")
 """Types that leave the projections as they are (a test holds this): they need not be read again."""
@@ -23,6 +24,10 @@ WITHOUT_TRACE = ("PurchaseRecorded", "ActivityRejected")
 JOURNAL = """
 SELECT position, program, member, type, occurred_at, payload
 FROM journal WHERE chain = $1 AND type <> ALL($2::text[]) ORDER BY position
+"""
+ADD_TO_BUDGET = """
+INSERT INTO budgets AS b VALUES ($1, $2, $3, $4)
+ON CONFLICT (chain, program, campaign) DO UPDATE SET given = b.given + EXCLUDED.given
 """
 
 
@@ -45,11 +50,14 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
     Raises:
         InvariantBroken: the journal says what can't be.
     """
-    book = ReplayedBook(keeps_purchases=False)
+    book, programs = ReplayedBook(keeps_purchases=False), Programs()
+    book.versions = programs.versions
     changes = project.Changes()
     async for rows in batches(live, JOURNAL, chain, list(WITHOUT_TRACE)):
         for position, program, member, type_, occurred_at, payload in rows:
             decided = Decided(payloads.decode(type_, payload), member, occurred_at)
+            if isinstance(decided.event, ProgramActivated):
+                programs.parsed(decided.event.version, decided.event.document)
             evolve(book, chain, program, decided, position)
             if isinstance(decided.event, ProgramActivated | IdentifiersLinked):
                 # What the book does not keep in the form of the tables, the live code's own list does.
@@ -102,6 +110,17 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
     )
+    counted = ((*key, slot) for key, member in members.items() for slot in member.awards)
+    await build.copy_records_to_table(
+        "award_counts", records=_rows(counted, lambda keys: social_store.award_count_rows(book, keys))
+    )
+    await build.copy_records_to_table(
+        "referrals",
+        records=social_store.referral_rows(book, book.referrals),
+        columns=social_store.REFERRAL_COLUMNS,
+    )
+    # Every chain has given some of it. In one order, so that two chains rebuilt at once don't wait in a ring.
+    await build.executemany(ADD_TO_BUDGET, social_store.budget_rows(book, book.budgets, chains))
     await build.copy_records_to_table("programs", records=project.program_rows(book, book.programs))
     await build.executemany(
         "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", changes.versions

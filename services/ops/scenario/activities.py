@@ -11,7 +11,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.codec import JSON
 from services.ops.importing.publish import Activity
 from services.ops.scenario import model
-from tallybook.activities.v1.activities_pb2 import Enrolment, Purchase, Return, TopUp, TopUpReversal
+from tallybook.activities.v1.activities_pb2 import (
+    Enrolment,
+    Interaction,
+    Purchase,
+    Referral,
+    Return,
+    TopUp,
+    TopUpReversal,
+)
 
 
 def enrolment(step: model.Enroll, program: str, at: datetime, number: int) -> Enrolment:
@@ -87,6 +95,22 @@ def top_up_reversal(step: model.TopUpReversal, program: str, at: datetime, membe
     )
 
 
+def interaction(step: model.Interaction, program: str, at: datetime) -> Interaction:
+    """What a member did."""
+    return Interaction(
+        id=step.id, program=program, member=step.member, occurred_at=_timestamp(at), kind=step.kind,
+        content=step.content, channel=step.channel, store=step.store,
+    )  # fmt: skip
+
+
+def referral(step: model.Referral, program: str, at: datetime) -> Referral:
+    """A step of a referral."""
+    return Referral(
+        id=step.id, program=program, member=step.referee, occurred_at=_timestamp(at), referrer=step.referrer,
+        step=step.step, task=step.task,
+    )  # fmt: skip
+
+
 def encoded(activity: Activity, content_type: str) -> bytes:
     """The value of a Kafka record, in protobuf or in proto3 JSON."""
     if content_type == JSON:
@@ -105,6 +129,15 @@ def http_request(activity: Activity) -> tuple[str, dict[str, Any]]:
             "identifiers": identifiers,
             "occurred_at": at,
         }
+    if isinstance(activity, Referral):
+        return f"{program}/referrals", {
+            "id": activity.id,
+            "member": activity.member,
+            "occurred_at": at,
+            "referrer": activity.referrer or None,
+            "step": activity.step,
+            "task": activity.task,
+        }
     common = {
         "id": activity.id,
         "member": activity.member,
@@ -116,6 +149,8 @@ def http_request(activity: Activity) -> tuple[str, dict[str, Any]]:
         return f"{program}/top_ups", {**common, "currency": activity.currency, "amount": activity.amount}
     if isinstance(activity, TopUpReversal):
         return f"{program}/top_ups/reversals", {**common, "of": activity.of}
+    if isinstance(activity, Interaction):
+        return f"{program}/interactions", {**common, "kind": activity.kind, "content": activity.content}
     if isinstance(activity, Return):
         lines = [{"line": line.line, "quantity": line.quantity} for line in activity.lines]
         return f"{program}/returns", {**common, "of": activity.of, "lines": lines}

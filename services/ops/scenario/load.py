@@ -43,6 +43,10 @@ def describe(step: Step) -> str:
         return f"purchase {step.purchase.id}"
     if step.return_:
         return f"return {step.return_.id}"
+    if step.interaction:
+        return f"interaction {step.interaction.id}"
+    if step.referral:
+        return f"referral {step.referral.id}"
     if step.hold:
         return f"{step.hold.step} hold {step.hold.id}"
     if step.top_up:

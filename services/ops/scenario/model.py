@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-LATER_KINDS = frozenset({"interaction", "referral", "quote"})
+LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
 LATER_EXPECTATIONS = frozenset({"vouchers", "segments", "quote"})
@@ -84,6 +84,27 @@ class Return(_Words):
     store: str = "s1"
     channel: str = "pos"
     lines: list[ReturnLine]
+
+
+class Interaction(_Words):
+    """A member likes, reviews, checks in; `content` is what it was about."""
+
+    id: str
+    member: str
+    kind: str
+    content: str = ""
+    store: str = ""
+    channel: str = "app"
+
+
+class Referral(_Words):
+    """Somebody joins on a member's word (`registered`), or does a `task`. The step's member is the referee."""
+
+    id: str
+    referee: str
+    referrer: str = ""
+    step: Literal["registered", "task"] = "registered"
+    task: str = ""
 
 
 class Hold(_Words):
@@ -233,6 +254,8 @@ class Step(_Words):
     enroll: Enroll | None = None
     purchase: Purchase | None = None
     return_: Return | None = Field(default=None, alias="return")
+    interaction: Interaction | None = None
+    referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
     top_up: TopUp | None = None
@@ -263,7 +286,10 @@ class Step(_Words):
         return any(getattr(self, name) is not None for name in KINDS if name != "advance_to")
 
 
-KINDS = ("enroll", "purchase", "return_", "hold", "redeem", "top_up", "top_up_reversal", "gift", "advance_to")
+KINDS = (
+    "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
+    "advance_to",
+)  # fmt: skip
 
 
 class Scenario(_Words):

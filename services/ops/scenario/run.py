@@ -165,7 +165,15 @@ class ScenarioRun:
                 await self._send(activity, step.via)
 
     def _activity(self, index: int, step: model.Step) -> Activity | None:
-        happens = step.enroll or step.purchase or step.return_ or step.top_up or step.top_up_reversal
+        happens = (
+            step.enroll
+            or step.purchase
+            or step.return_
+            or step.interaction
+            or step.referral
+            or step.top_up
+            or step.top_up_reversal
+        )
         if happens is None:
             return None
         at = self._now.at
@@ -185,6 +193,10 @@ class ScenarioRun:
             if member is None:
                 raise self._error(index, f"no step before has top-up {undone.of!r}: name the member")
             return activities.top_up_reversal(undone, self._program, at, member)
+        if step.interaction is not None:
+            return activities.interaction(step.interaction, self._program, at)
+        if step.referral is not None:
+            return activities.referral(step.referral, self._program, at)
         assert step.return_ is not None  # noqa: S101  the only one left
         member = step.return_.member or self._now.members_of_purchases.get(step.return_.of)
         if member is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
@@ -63,6 +64,7 @@ class LedgerJournal:
             "ParkedReturnRefused": self._parked_refused,
             "SpendRefunded": self._refunded,
             "LotsReinstated": self._reinstated,
+            **social_journal.readers(self.state, self._member, self._wrong),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -95,6 +97,7 @@ class LedgerJournal:
         _, clock = self.state.programs.get(program, ("", EPOCH))
         self.state.programs[program] = (message.version, clock)
         self.state.versions.setdefault((program, message.version), (message.document, row["position"]))
+        social_journal.open_budgets(self.state, program, message.document)
         return ()
 
     def _clock(self, row: Any, message: Any) -> Sequence[Posting]:

@@ -121,6 +121,18 @@ class SettlementRead:
 
 
 @dataclass(slots=True)
+class ReferralRead:
+    """A referral as the journal tells it; `owed` are (side, since when)."""
+
+    referral: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class LedgerState:
     """One chain."""
 
@@ -145,6 +157,12 @@ class LedgerState:
     """(document, position of the first activation) by (program, version)."""
     identifiers: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """(kind, member) by (program, hash)."""
+    awards: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Awards counted, by (program, member, slot)."""
+    referrals: dict[MemberKey, ReferralRead] = field(default_factory=dict)
+    """By (program, referee)."""
+    budgets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Points that this chain has given, by (program, campaign); 0 where a document only names the campaign."""
     balances: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Sum of the postings by (program, asset, account), program accounts only."""
     accounts_total: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
 from services.ops.verify.ledger_state import LedgerState
 from services.ops.verify.snapshot import Connection, batches
@@ -46,6 +47,7 @@ async def check_tables(
         if account == "in_transit":
             found.report.in_transit[program, asset] += balance
     await _check_identifiers(connection, chain, chains, state, found)
+    found.report.given.update(state.budgets)
 
 
 async def _compare(
@@ -233,6 +235,8 @@ PROJECTIONS = (
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
     ),
+    Projection("award_counts", ("program", "member", "slot"), ("awards",), social_tables.award_counts),
+    Projection("referrals", ("program", "member"), social_tables.REFERRAL_COLUMNS, social_tables.referrals),
 )  # fmt: skip
 
 

@@ -90,11 +90,28 @@ CREATE TABLE program_versions (
     position bigint NOT NULL,
     PRIMARY KEY (chain, program, version)
 );
+CREATE TABLE award_counts (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, slot text NOT NULL, awards bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, slot)
+);
+CREATE TABLE budgets (
+    chain smallint NOT NULL, program text NOT NULL, campaign text NOT NULL,
+    given bigint NOT NULL CONSTRAINT budget_given_is_not_negative CHECK (given >= 0),
+    PRIMARY KEY (chain, program, campaign)
+);
+CREATE TABLE referrals (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, referral text NOT NULL,
+    referrer text NOT NULL, registered_at timestamptz NOT NULL, qualified_at timestamptz, tasks text[] NOT NULL,
+    owed_sides text[] NOT NULL, owed_since timestamptz[] NOT NULL,
+    PRIMARY KEY (chain, program, member),
+    CONSTRAINT referral_is_of_another CHECK (member <> referrer)
+);
+CREATE INDEX referrals_owed ON referrals (chain, program, member) WHERE owed_sides <> '{}';
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
     *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "top_ups",
-    "counters", "identifiers", "programs", "program_versions",
+    "counters", "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals",
 )  # fmt: skip
 
 

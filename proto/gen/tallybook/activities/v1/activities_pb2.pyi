@@ -89,6 +89,44 @@ class Enrolment(_message.Message):
     identifiers: _containers.RepeatedCompositeFieldContainer[Identifier]
     def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., identifiers: _Optional[_Iterable[_Union[Identifier, _Mapping]]] = ...) -> None: ...
 
+class Interaction(_message.Message):
+    __slots__ = ("id", "program", "member", "occurred_at", "kind", "content", "channel", "store")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    program: str
+    member: str
+    occurred_at: _timestamp_pb2.Timestamp
+    kind: str
+    content: str
+    channel: str
+    store: str
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., content: _Optional[str] = ..., channel: _Optional[str] = ..., store: _Optional[str] = ...) -> None: ...
+
+class Referral(_message.Message):
+    __slots__ = ("id", "program", "member", "occurred_at", "referrer", "step", "task")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    program: str
+    member: str
+    occurred_at: _timestamp_pb2.Timestamp
+    referrer: str
+    step: str
+    task: str
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., referrer: _Optional[str] = ..., step: _Optional[str] = ..., task: _Optional[str] = ...) -> None: ...
+
 class Identifier(_message.Message):
     __slots__ = ("kind", "value")
     KIND_FIELD_NUMBER: _ClassVar[int]

@@ -372,6 +372,100 @@ class MoneyExpired(_message.Message):
     amount: int
     def __init__(self, lot: _Optional[int] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ...) -> None: ...
 
+class InteractionRecorded(_message.Message):
+    __slots__ = ("interaction", "kind", "content", "channel", "store")
+    INTERACTION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    interaction: str
+    kind: str
+    content: str
+    channel: str
+    store: str
+    def __init__(self, interaction: _Optional[str] = ..., kind: _Optional[str] = ..., content: _Optional[str] = ..., channel: _Optional[str] = ..., store: _Optional[str] = ...) -> None: ...
+
+class PointsAwarded(_message.Message):
+    __slots__ = ("source", "source_id", "points", "campaign", "budget_left", "expires_at", "debt_repaid", "version", "counted")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_LEFT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    source_id: str
+    points: int
+    campaign: str
+    budget_left: int
+    expires_at: _timestamp_pb2.Timestamp
+    debt_repaid: int
+    version: str
+    counted: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, source: _Optional[str] = ..., source_id: _Optional[str] = ..., points: _Optional[int] = ..., campaign: _Optional[str] = ..., budget_left: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., version: _Optional[str] = ..., counted: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AwardWithheld(_message.Message):
+    __slots__ = ("source", "source_id", "reason", "points", "campaign", "budget_left")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_LEFT_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    source_id: str
+    reason: str
+    points: int
+    campaign: str
+    budget_left: int
+    def __init__(self, source: _Optional[str] = ..., source_id: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., campaign: _Optional[str] = ..., budget_left: _Optional[int] = ...) -> None: ...
+
+class ReferralRegistered(_message.Message):
+    __slots__ = ("referral", "referrer")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ...) -> None: ...
+
+class ReferralTaskDone(_message.Message):
+    __slots__ = ("referral", "task", "owed")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    OWED_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    task: str
+    owed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., task: _Optional[str] = ..., owed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReferralQualified(_message.Message):
+    __slots__ = ("referral", "referrer", "by", "cause", "owed")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    OWED_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    by: str
+    cause: str
+    owed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., by: _Optional[str] = ..., cause: _Optional[str] = ..., owed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReferralRewarded(_message.Message):
+    __slots__ = ("referral", "referrer", "sides")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    SIDES_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    sides: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., sides: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")
     KIND_FIELD_NUMBER: _ClassVar[int]
