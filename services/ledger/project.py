@@ -12,7 +12,7 @@ from typing import Any
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
-from services.ledger import money_rows, social_store
+from services.ledger import money_rows, project_holds, social_store
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.counters import as_text
@@ -62,39 +62,16 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestampt
     AS k (chain, program, member, lot, expires_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-UPDATE_HOLDS = """
--- The lists come as text ('{1,2}'), for unnest would make one list of all of them.
-UPDATE holds AS h SET state = k.state, captured = k.captured, refunded = k.refunded,
-    allocation_lots = k.allocation_lots::bigint[], allocation_points = k.allocation_points::bigint[],
-    spent_lots = k.spent_lots::bigint[], spent_points = k.spent_points::bigint[]
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::bigint[])
-    AS k (chain, program, member, hold, captured, state, allocation_lots, allocation_points, spent_lots, spent_points,
-          refunded)
-WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
-"""
 MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
 WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
 """
-DELETE_PARKED = """
-DELETE FROM parked_returns AS p
-USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[])
-    AS k (chain, program, member, purchase, return_id)
-WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member AND p.purchase = k.purchase
-    AND p.return_id = k.return_id
-"""
-PARKED_COLUMNS = ("chain", "program", "member", "purchase", "return_id", "position")
 UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
 """
-HOLD_COLUMNS = (
-    "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
-    "allocation_lots", "allocation_points", "spent_lots", "spent_points", "refunded",
-)  # fmt: skip
 UPSERT_COUNTERS = """
 INSERT INTO counters
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
@@ -272,26 +249,14 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         rows.sort(key=lambda row: row[:4])
         await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
     if changes.holds:
-        changed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
-        if changed:
-            columns = [[row[i] for row in changed] for i in (0, 1, 2, 3, 6, 8, 9, 10, 11, 12, 13)]
-            columns[6:10] = [[_as_text(part) for part in column] for column in columns[6:10]]
-            await tx.execute(UPDATE_HOLDS, *columns)
-        placed = hold_rows(book, [key for key, is_there in changes.holds.items() if not is_there])
-        if placed:
-            await tx.copy_records_to_table("holds", records=placed, columns=HOLD_COLUMNS)
+        await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
     await money_rows.write_top_ups(tx, book, changes)
-    if changes.unparked:
-        await tx.execute(
-            DELETE_PARKED, *_transposed([(book.members[key[:2]].chain, *key) for key in changes.unparked])
-        )
-    if changes.parked:
-        parked = parked_rows(book, changes.parked)
-        await tx.copy_records_to_table("parked_returns", records=parked, columns=PARKED_COLUMNS)
+    if changes.parked or changes.unparked:
+        await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
     if changes.counters:
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.identifiers:
@@ -379,20 +344,6 @@ def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     ]
 
 
-def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
-    """Rows of `holds` as they are now."""
-    rows = []
-    for program, member_id, hold_id in keys:
-        member = book.members[program, member_id]
-        hold = member.holds[hold_id]
-        rows.append(
-            (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at,
-             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations],
-             [lot for lot, _ in hold.spent], [points for _, points in hold.spent], hold.refunded)
-        )  # fmt: skip
-    return rows
-
-
 def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
     """Rows of `settlements` as they are now."""
     rows = []
@@ -402,16 +353,6 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
-    return rows
-
-
-def parked_rows(book: Book, keys: Iterable[tuple[str, str, str, str]]) -> list[tuple[Any, ...]]:
-    """Rows of `parked_returns` as they are now."""
-    rows = []
-    for program, member_id, purchase, return_id in keys:
-        member = book.members[program, member_id]
-        (position,) = [p.position for p in member.parked[purchase] if p.activity.id == return_id]
-        rows.append((member.chain, program, member_id, purchase, return_id, position))
     return rows
 
 
@@ -436,11 +377,6 @@ def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:
     """Rows of `programs` as they are now."""
     return [(*key, book.programs[key].version, book.programs[key].clock) for key in keys]
-
-
-def _as_text(numbers: list[int]) -> str:
-    """A list as PostgreSQL writes it."""
-    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _transposed(rows: list[tuple[Any, ...]]) -> list[list[Any]]:

@@ -108,8 +108,8 @@ class Account:
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
         self.lapses: datetime | None = None
-        self.parked: dict[str, list[dict[int, int]]] = {}
-        """Units by line of returns by the purchase that they wait for."""
+        self.parked: dict[str, list[tuple[datetime, dict[int, int]]]] = {}
+        """When, and units by line, of returns by the purchase that they wait for."""
         self.carry = Fraction(0)
         self.earned: Counter[str] = Counter()
         """Points by day, month and altogether, of purchases under the version that has caps."""
@@ -165,9 +165,9 @@ class NaiveLedger(NaiveStoredValue):
             _, account.carry = naive_earning.points(worths, bought.counts)
             account.earned.update(dict.fromkeys(periods.values(), bought.given))
         account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
-        for units in account.parked.pop(id_, []):
+        for back_at, units in account.parked.pop(id_, []):
             with suppress(Refused):
-                self._back(account, id_, units, at)
+                self._back(account, id_, units, back_at)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self.refuse_future(at, wall)
@@ -179,7 +179,7 @@ class NaiveLedger(NaiveStoredValue):
         elif not kept:
             raise Refused("purchase_unknown" if of else "return_without_purchase")
         elif of:
-            account.parked.setdefault(of, []).append(units)
+            account.parked.setdefault(of, []).append((at, units))
 
     def _back(self, account: Account, of: str, units: dict[int, int], at: datetime) -> None:
         bought = account.bought[of]
@@ -228,8 +228,10 @@ class NaiveLedger(NaiveStoredValue):
         if amount is not None and amount > spent:
             raise Refused("amount_exceeds_spend")
         given_back, days = spent if amount is None else amount, REINSTATE_DAYS.get(self.version)
-        account.debt = naive_holds.refund(holds, given_back, account.debt, self.clock, days)
-        if account.lapses is None:
+        debt = account.debt
+        account.debt = naive_holds.refund(holds, given_back, debt, self.clock, days)
+        self._lapse(account)
+        if given_back > debt and account.lapses is None:
             account.lapses = naive_lots.lapse(self.version, "points", self.clock, None)
 
     def release(self, id_: str, member: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import money_rows, payloads, project, social_store
+from services.ledger import money_rows, payloads, project, project_holds, social_store
 from services.ledger.domain.book import Book, Hold, Lot, Member
 from services.ledger.domain.events import Decided, IdentifiersLinked, ProgramActivated
 from services.ledger.domain.evolve import evolve
@@ -88,8 +88,8 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     )
     await build.copy_records_to_table(
         "holds",
-        records=_rows(holds, lambda keys: project.hold_rows(book, keys)),
-        columns=project.HOLD_COLUMNS,
+        records=_rows(holds, lambda keys: project_holds.hold_rows(book, keys)),
+        columns=project_holds.HOLD_COLUMNS,
     )
     await build.copy_records_to_table(
         "settlements",
@@ -101,7 +101,9 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
         for key, member in members.items() for purchase, all_ in member.parked.items() for waits in all_
     )  # fmt: skip
     await build.copy_records_to_table(
-        "parked_returns", records=project.parked_rows(book, parked), columns=project.PARKED_COLUMNS
+        "parked_returns",
+        records=project_holds.parked_rows(book, parked),
+        columns=project_holds.PARKED_COLUMNS,
     )
     counted = ((*key, name) for key, member in members.items() for name in member.counters)
     await build.copy_records_to_table(

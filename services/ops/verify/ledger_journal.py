@@ -15,8 +15,8 @@ from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
-from services.ops.verify.ledger_money import MONEY_ACCOUNTS, MoneyRows
-from services.ops.verify.ledger_refunds import less, refunded
+from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
+from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
     POINTS,
     HoldRead,
@@ -28,8 +28,6 @@ from services.ops.verify.ledger_state import (
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
-
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", *MONEY_ACCOUNTS)
 
 
 class LedgerJournal:
@@ -136,7 +134,7 @@ class LedgerJournal:
             for line in message.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
         if message.parked:
-            self._unpark(row, key, message.activity.of, message.activity.id)
+            let_go(self.state, key, message.activity, lambda what: self._wrong("tables", row, what))
         return ()
 
     def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -145,12 +143,8 @@ class LedgerJournal:
         return ()
 
     def _parked_refused(self, row: Any, message: Any) -> Sequence[Posting]:
-        self._unpark(row, self._member(row)[0], message.of, message.id)
+        let_go(self.state, self._member(row)[0], message, lambda what: self._wrong("tables", row, what))
         return ()
-
-    def _unpark(self, row: Any, key: MemberKey, purchase: str, return_id: str) -> None:
-        if self.state.parked.pop((*key, purchase, return_id), None) is None:
-            self._wrong("tables", row, f"return {return_id} does not wait for purchase {purchase}")
 
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
         _, member = self._member(row)
@@ -174,11 +168,7 @@ class LedgerJournal:
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
             count(self.state, row, message, self._wrong)
         elif message.reason == "top_up":
-            top_up = self.state.top_ups.get((*key, message.purchase))
-            if top_up is None:
-                self._wrong("tables", row, f"no top-up {message.purchase} is recorded")
-            else:
-                top_up.points = message.points
+            points_of_a_top_up(self.state, key, row, message, self._wrong)
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:
@@ -201,8 +191,9 @@ class LedgerJournal:
         if message.points + message.forgiven < 1 or min(message.points, message.debt, message.forgiven) < 0:
             self._wrong("L2", row, f"takes back {message.points} points and forgives {message.forgiven}")
         if _sum(parts) + message.debt != message.points:
-            what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
-            self._wrong("L2", row, what)
+            self._wrong(
+                "L2", row, f"{message.points} points are not {_sum(parts)} of lots and {message.debt} owed"
+            )
         self._take_pending(row, key, member, parts, message.pending)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
@@ -308,22 +299,7 @@ class LedgerJournal:
         if member is None or hold is None:
             return ()
         spent, freed = _parts(message.allocations), _parts(message.released)
-        if message.amount < 1 or _sum(spent) != message.amount:
-            self._wrong("L3", row, f"spends {message.amount} points and takes {_sum(spent)} from lots")
-        rest = less(hold.parts, spent + freed)
-        if _sum(rest) != message.left or any(amount < 0 for _, amount in rest):
-            self._wrong("L3", row, f"spends and frees other points than hold {message.hold} had")
-        if message.captured_before != hold.captured:
-            what = f"says that {message.captured_before} points were captured before, it were {hold.captured}"
-            self._wrong("L3", row, what)
-        if hold.expires_at <= row["occurred_at"]:
-            self._wrong("L3", row, f"hold {message.hold} had timed out at {hold.expires_at}")
-        hold.state, hold.parts = ("open", rest) if message.left else ("captured", [])
-        hold.captured += message.amount
-        for lot, amount in spent:
-            hold.spent[lot] = hold.spent.get(lot, 0) + amount
-        order = (*key, hold.order)
-        self.state.orders[order] = self.state.orders.get(order, 0) + message.amount
+        captured(self.state, key, hold, row, message, lambda what: self._wrong("L3", row, what))
         self._take(row, key, spent, from_hold=True)
         self._free(row, key, freed)
         member.posted -= message.amount
@@ -335,12 +311,8 @@ class LedgerJournal:
         hold = self._close(row, key, message.hold)
         if member is None or hold is None:
             return ()
-        freed = _parts(message.allocations)
-        as_told = (message.amount, message.captured) == (_sum(hold.parts), hold.captured)
-        if less(hold.parts, freed) or not as_told:
-            self._wrong("L3", row, f"frees other points than hold {message.hold} had")
-        hold.state, hold.parts = message.reason, []
-        self._free(row, key, freed)
+        released(hold, message, lambda what: self._wrong("L3", row, what))
+        self._free(row, key, _parts(message.allocations))
         member.held -= message.amount
         return ()
 
@@ -352,12 +324,10 @@ class LedgerJournal:
 
     def _reinstated(self, row: Any, message: Any) -> Sequence[Posting]:
         key, _ = self._member(row)
-        for lot_id in message.lots:
-            lot = self._lot(row, key, lot_id)
-            if lot is not None:
-                if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
-                    self._wrong("L2", row, f"lot {lot_id} expires at {lot.expires_at}, it is not over")
-                lot.expires_at = _time(message.until)
+        for lot in filter(None, (self._lot(row, key, lot_id) for lot_id in message.lots)):
+            if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
+                self._wrong("L2", row, f"a lot that expires at {lot.expires_at} is reinstated")
+            lot.expires_at = _time(message.until)
         return ()
 
     # --- parts of the above

@@ -20,6 +20,17 @@ from services.ops.verify.ledger_state import (
 MONEY_ACCOUNTS = ("paid_in", "given", "paid_out", "in_transit")
 
 
+def points_of_a_top_up(
+    state: LedgerState, key: MemberKey, row: Any, message: Any, wrong: Callable[[str, Any, str], None]
+) -> None:
+    """A PointsAccrued of a top-up."""
+    top_up = state.top_ups.get((*key, message.purchase))
+    if top_up is None:
+        wrong("tables", row, f"no top-up {message.purchase} is recorded")
+    else:
+        top_up.points = message.points
+
+
 class MoneyRows:
     """Reads the rows of stored value into `state`. `member` and `wrong` are those of the journal's reading."""
 

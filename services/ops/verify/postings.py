@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import PROGRAM_ACCOUNTS
+from services.ops.verify.ledger_money import MONEY_ACCOUNTS
 from services.ops.verify.ledger_state import LedgerState, Posting
 
 POSTINGS = """
 SELECT position, seq, program, debit, credit, asset, amount, lot FROM postings WHERE chain = $1 ORDER BY position, seq
 """
 MEMBER = "member/"
+PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", *MONEY_ACCOUNTS)
 
 
 def check_postings(
