@@ -179,9 +179,8 @@ class LedgerJournal:
             if message.HasField("matures_at"):
                 self.state.lots[row["position"]].matures_at = _time(message.matures_at)
                 member.pending += opened
-        account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
-        return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
+        return [(key[0], "issued", f"member/{key[1]}", POINTS, amount, lot) for amount, lot in parts if amount]
 
     def _clawed_back(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
