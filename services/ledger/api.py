@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, adjustments, batch, holds, members, programs, social
+from services.ledger.routes import (
+    activities,
+    adjustments,
+    batch,
+    holds,
+    members,
+    programs,
+    social,
+    stored_value,
+)
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -36,10 +45,18 @@ STATUS_OF = {
     "member_not_suspended": 409,
     "member_closed": 409,
     "holds_open": 409,
+    "stored_value_left": 409,
     "second_person_needed": 409,
     "adjustment_already_applied": 409,
     "adjustment_already_declined": 409,
     "clock_not_ours": 409,
+    "top_up_unknown": 404,
+    "receiver_unknown": 404,
+    "top_up_reversed": 409,
+    "top_up_held": 409,
+    "balance_limit_exceeded": 409,
+    "insufficient_value": 409,
+    "stored_value_off": 409,
     "referral_unknown": 404,
     "already_referred": 409,
     "referee_not_new": 409,
@@ -50,5 +67,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, social, holds, adjustments, batch):
+for part in (programs, members, activities, social, holds, adjustments, batch, stored_value):
     router.include_router(part.router)

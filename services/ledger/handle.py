@@ -42,6 +42,9 @@ KINDS = {
     "RewardReferral": "referral_reward",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
+    "RecordTopUp": "top_up",
+    "ReverseTopUp": "top_up_reversal",
+    "SendGift": "gift",
 }
 DETAIL_CHARS_MAX = 500
 SLICE = 50

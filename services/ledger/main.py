@@ -52,6 +52,7 @@ def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], Non
                 {
                     settings.topic("purchases.v1"): activities,
                     settings.topic("members.v1"): activities,
+                    settings.topic("top_ups.v1"): activities,
                     settings.topic("interactions.v1"): activities,
                     settings.topic("referrals.v1"): activities,
                     settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, wake_relay),

@@ -11,10 +11,12 @@ from typing import Any
 
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
-from services.ledger import adjustments, identifiers, project_holds, social_store
+from services.ledger import adjustments, identifiers, money_rows, project_holds, social_store
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.counters import as_text
+from services.ledger.domain.evolve import settles
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
 
 MemberKey = tuple[str, str]
@@ -32,6 +34,7 @@ LOT_COLUMNS = (
     "expires_at",
     "purchase",
     "matures_at",
+    "asset",
 )
 
 DELETE_MEMBERS = """
@@ -99,6 +102,11 @@ class Changes:
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.money: dict[tuple[str, str, str], None] = {}
+        """Accounts of money, by (program, member, asset)."""
+        self.top_ups: dict[tuple[str, str, str], None] = {}
+        self.ran_out: list[tuple[str, str, int]] = []
+        """Lots of money of which something expired."""
         self.parked: dict[tuple[str, str, str, str], None] = {}
         """Returns (program, member, purchase, return) that begin to wait."""
         self.unparked: dict[tuple[str, str, str, str], None] = {}
@@ -129,7 +137,7 @@ class Changes:
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
                     self.new_lots[program, member, position] = None
-                if event.reason != "purchase":
+                if settles(event):
                     self.settlements[program, member, event.purchase] = None
                     return
                 for counter in event.counters:
@@ -152,37 +160,38 @@ class Changes:
                 self._unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
-                self.settlements[program, member, event.purchase] = None
-                self._touch(program, member, event.allocations)
+                if settles(event):
+                    self.settlements[program, member, event.purchase] = None
+                self.touch(program, member, event.allocations)
             case e.PointsExpired():
                 self.accounts[key] = None
-                self._touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
             case e.PointsMatured():
                 self.accounts[key] = None
-                self._touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
             case e.MemberActive():
                 self.accounts[key] = None
             case e.MemberLapsed():
                 self.accounts[key] = None
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.HoldPlaced():
                 self.accounts[key] = None
                 self.holds[program, member, event.hold] = False
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.HoldCaptured():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
-                self._touch(program, member, event.released)
+                self.touch(program, member, event.allocations)
+                self.touch(program, member, event.released)
             case e.HoldReleased():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.SpendRefunded():
                 self.accounts[key] = None
                 for hold, _, _ in event.parts:
                     self.holds.setdefault((program, member, hold), True)
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.LotsReinstated():
                 for lot in event.lots:
                     if (program, member, lot) not in self.new_lots:
@@ -203,7 +212,7 @@ class Changes:
                 self.adjustments[program, member, event.adjustment] = None
                 if event.points > event.debt_repaid:
                     self.new_lots[program, member, position] = None
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.AdjustmentRequested() | e.AdjustmentDeclined():
                 self.adjustments[program, member, event.adjustment] = None
             case e.MemberSuspended() | e.MemberReactivated():
@@ -211,7 +220,9 @@ class Changes:
             case e.MemberClosed():
                 self.members.setdefault(key, True)
                 self.accounts[key] = None
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
+            case _ if isinstance(event, MoneyEvent):
+                money_rows.note(self, program, member, event, position)
             case e.PointsAwarded():
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
@@ -229,7 +240,8 @@ class Changes:
         else:
             self.unparked[key] = None
 
-    def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+    def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+        """Lots that were there before."""
         for lot, _ in allocations:
             if (program, member, lot) not in self.new_lots:
                 self.lots[program, member, lot] = None
@@ -254,14 +266,18 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table(
             "members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS
         )
-    if changes.accounts:
-        await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
+    if changes.accounts or changes.money:
+        rows = account_rows(book, changes.accounts) + money_rows.account_rows(book, changes.money)
+        # In one order everywhere, so that two transactions never wait for each other in a ring.
+        rows.sort(key=lambda row: row[:4])
+        await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
     if changes.holds:
         await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    await money_rows.write_top_ups(tx, book, changes)
     if changes.parked or changes.unparked:
         await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
     if changes.adjustments:
@@ -285,7 +301,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
     rows = []
     for program, member_id, lot_id in keys:
         member = book.members[program, member_id]
-        lot = member.lots[lot_id]
+        lot = member.lots.get(lot_id) or member.money[lot_id]
         rows.append(
             (
                 member.chain,
@@ -299,6 +315,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
                 lot.expires_at,
                 lot.purchase,
                 lot.matures_at,
+                lot.asset,
             )
         )
     return rows
@@ -334,8 +351,6 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
                 member.lapses_at,
             )
         )
-    # In one order everywhere, so that two transactions never wait for each other in a ring.
-    rows.sort(key=lambda row: row[:3])
     return rows
 
 

@@ -171,6 +171,31 @@ class StatusBody(Body):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
+class TopUpBody(Body):
+    id: Id = Field(description="Unique in the program; the same top-up by Kafka and by HTTP counts once.")
+    member: MemberRef
+    occurred_at: Time
+    store: ShortText = ""
+    channel: ShortText = ""
+    currency: ShortText
+    amount: Int64 = Field(description="What was paid in, in minor units.")
+
+
+class TopUpReversalBody(Body):
+    id: Id
+    member: MemberRef
+    occurred_at: Time
+    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    store: ShortText = ""
+    channel: ShortText = ""
+
+
+class GiftBody(Body):
+    to: MemberRef
+    currency: ShortText
+    amount: Int64 = Field(description="Minor units.")
+
+
 class RefundBody(Body):
     amount: Int64 | None = Field(
         default=None, description="Points; when absent, all that stay spent on the order."
@@ -261,6 +286,73 @@ class HoldAnswer(BaseModel):
     balance: Balance
 
 
+class Money(BaseModel):
+    principal: int = Field(description="Paid in; minor units, as all of these.")
+    bonus: int = Field(description="Given on top.")
+    held: int
+    available: int
+
+
+class TopUpAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    top_up: str
+    member: str
+    currency: str
+    principal: int
+    bonus: int
+    bonus_expires_at: str | None
+    points: int = Field(description="Points given on top.")
+    balance: Balance
+    money: dict[str, Money] = Field(description="By currency.")
+
+
+class TopUpReversalAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    id: str
+    top_up: str
+    member: str
+    currency: str
+    paid_out: int = Field(description="Minor units to hand out.")
+    kept_for_bonus: int = Field(description="Principal kept for bonus that was spent.")
+    bonus: int = Field(description="Bonus taken back.")
+    points: int = Field(description="Points taken back.")
+    balance: Balance
+    money: dict[str, Money]
+
+
+class GiftAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    gift: str
+    member: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: int
+    bonus: int
+    balance: Balance
+    money: dict[str, Money]
+
+
+class MoneyLot(BaseModel):
+    lot: int
+    currency: str
+    bucket: str
+    remaining: int
+    held: int
+    from_: str = Field(alias="from", description="The top-up or gift that it came from.")
+    expires_at: str | None
+
+
+class MoneyAnswer(BaseModel):
+    program: str
+    member: str
+    money: dict[str, Money]
+    lots: list[MoneyLot]
+
+
 class RefundAnswer(BaseModel):
     outcome: str
     duplicate: bool
@@ -282,6 +374,7 @@ class MemberAnswer(BaseModel):
     status: str = Field(description="active, suspended or closed")
     tier: str
     points: Balance
+    money: dict[str, Money] = Field(description="By currency; empty for who never had any.")
     lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
     clock: str
 
@@ -337,6 +430,9 @@ class StatementEntry(BaseModel):
     occurred_at: str
     recorded_at: str
     points: int = Field(description="Change of the posted balance.")
+    money: dict[str, int] = Field(
+        description="By currency and bucket, such as USD.bonus: change in minor units."
+    )
     text: str
     rules: list[Rule]
     details: dict[str, Any]
@@ -373,6 +469,7 @@ class TotalsAnswer(BaseModel):
     expired: int
     clawed_back: int
     outstanding: int
+    money: dict[str, dict[str, dict[str, int]]] = Field(description="By currency and bucket, in minor units.")
 
 
 class RejectionsAnswer(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -90,6 +91,7 @@ lots = Table(
     Column("expires_at", DateTime(timezone=True)),
     Column("purchase", Text, nullable=False),
     Column("matures_at", DateTime(timezone=True)),
+    Column("asset", Text, nullable=False),
     CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
     CheckConstraint("matures_at IS NULL OR held = 0", name="lot_holds_mature_points"),
     Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
@@ -156,6 +158,24 @@ adjustments = Table(
         postgresql_where=text("state = 'requested'"),
     ),
 )  # fmt: skip
+
+top_ups = Table(
+    "top_ups",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("top_up", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("bonus", BigInteger, nullable=False),
+    Column("principal_lot", BigInteger, nullable=False),
+    Column("bonus_lot", BigInteger, nullable=False),
+    Column("bonus_expired", BigInteger, nullable=False),
+    Column("reversed", Boolean, nullable=False),
+    CheckConstraint("amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus", name="top_up_adds_up"),
+)
 
 parked_returns = Table(
     "parked_returns",
@@ -254,6 +274,7 @@ PROJECTIONS = (
     "holds",
     "settlements",
     "adjustments",
+    "top_ups",
     "parked_returns",
     "counters",
     "identifiers",

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads, social_views
+from services.ledger import money_views, payloads, social_views
 from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
@@ -32,9 +34,11 @@ STATEMENT_TYPES = (
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
     "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
     "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined", "MemberSuspended",
-    "MemberReactivated", "MemberClosed", *social_views.TYPES,
+    "MemberReactivated", "MemberClosed", *social_views.TYPES, *money_views.STATEMENT_TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
+ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
+CLAWED_BACK = {"return": "return", "top_up": "reversal"}
 
 
 def balance(posted: int, held: int, debt: int, pending: int) -> dict[str, int]:
@@ -53,6 +57,7 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
     query = (
         select(
             members,
+            accounts.c.asset,
             accounts.c.posted,
             accounts.c.held,
             accounts.c.debt,
@@ -64,7 +69,8 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
     )
-    row = (await connection.execute(query)).mappings().first()
+    rows = (await connection.execute(query)).mappings().all()
+    row = next((row for row in rows if row["asset"] == POINTS), None)
     if row is None:
         raise Refusal("unknown_member", f"member {member_id!r} is not enrolled in {program!r}")
     return {
@@ -74,6 +80,7 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "status": row["status"],
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
         "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
+        "money": money_views.by_currency(rows),
         "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
@@ -155,6 +162,7 @@ async def statement(
                 "occurred_at": row.occurred_at.isoformat(),
                 "recorded_at": row.recorded_at.isoformat(),
                 "points": points,
+                "money": money_views.moved(event),
                 "text": text,
                 "rules": rules_behind(known, event),
                 "details": details,
@@ -184,6 +192,9 @@ def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]
     """The rules that made an event's points, with their arithmetic; none where it gives none."""
     if not isinstance(event, e.PointsAccrued):
         return []
+    if event.reason == "top_up":
+        arithmetic = f"{event.amount} minor units loaded -> {event.points}"
+        return [{"rule": "top-up ladder", "arithmetic": arithmetic}]
     program = known.versions[event.version]
     rules = explain(program, event.amount, event.tier, event.contributions, event.counters)
     return [rule._asdict() for rule in rules]
@@ -201,7 +212,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 {"purchase": p.id, "amount": amount},
             )
         case e.PointsAccrued():
-            why = "earned by" if event.reason == "purchase" else "added by the tier for"
+            why = ACCRUED.get(event.reason, "added by the tier for purchase")
             debt = f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
             expires_at = event.expires_at.isoformat() if event.expires_at else None
             details = {
@@ -211,7 +222,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
             }
-            return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
+            return event.points, f"{event.points} points {why} {event.purchase}{debt}", details
         case e.ReturnRecorded():
             amount = sum(line.amount for line in event.lines)
             a = event.activity
@@ -221,8 +232,9 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 {"return": a.id, "purchase": a.of, "amount": amount},
             )
         case e.PointsClawedBack():
-            why = "return" if event.reason == "return" else "tier"
-            text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
+            of = "top-up" if event.reason == "top_up" else "purchase"
+            why = CLAWED_BACK.get(event.reason, "tier")
+            text = f"{event.points} points of {of} {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
             text += f", {event.forgiven} more forgiven" if event.forgiven else ""
             details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
@@ -289,6 +301,8 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.MemberClosed():
             text = f"closed: {event.reason}; {event.points} points forfeited"
             return event.debt - event.points, text, {"reason": event.reason, "debt": event.debt}
+    if isinstance(event, MoneyEvent):
+        return 0, *money_views.describe(event)
     return social_views.describe(event)
 
 
@@ -354,6 +368,7 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
             )
             .where(
                 postings.c.program == program_id,
+                postings.c.asset == POINTS,
                 or_(postings.c.debit == account, postings.c.credit == account),
             )
             .scalar_subquery()
@@ -373,6 +388,7 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
         "expired": expired,
         "clawed_back": clawed_back,
         "outstanding": issued + adjusted - spent - expired - clawed_back,
+        "money": await money_views.totals(connection, program_id),
     }
 
 

@@ -30,6 +30,7 @@ from services.ledger.domain.commands import (
     PlaceHold,
     RefundSpend,
     ReleaseHold,
+    SendGift,
 )
 from services.ledger.handle import KINDS, Outcome, handle
 from services.ledger.store import Programs
@@ -54,6 +55,14 @@ DOCUMENT: dict[str, Any] = {
         "expiry": {"months": 12},
         "adjustments": {"reasons": ["goodwill"], "limit": 100},
         "holds": {"max_ttl_seconds": 86_400_0},
+        "stored_value": {
+            "ladder": [
+                {"load": 5_000, "bonus_points": 50},
+                {"load": 10_000, "bonus": 1_000, "bonus_points": 20},
+            ],
+            "expiry": {"bonus_months": 6},
+            "balance": {"max": 100_000},
+        },
     },
 }
 WINDOWED: dict[str, Any] = {
@@ -167,7 +176,9 @@ class Ledger:
 
     async def balance(self, member: str = "ann") -> tuple[int, int, int]:
         """(posted, held, debt)"""
-        (row,) = await self.rows("SELECT posted, held, debt FROM accounts WHERE member = $1", member)
+        (row,) = await self.rows(
+            "SELECT posted, held, debt FROM accounts WHERE member = $1 AND asset = 'points'", member
+        )
         return tuple(row)
 
     def hold(self, amount: int, id_: str = "h1", member: str = "ann", ttl: int | None = None) -> PlaceHold:
@@ -248,6 +259,25 @@ class Ledger:
         message = activities.Enrolment(id=id_, program="grocer", member=member, identifiers=identifiers)
         message.occurred_at.FromDatetime(NOON)
         return self.activity(message)
+
+    def top_up(
+        self, id_: str = "t1", amount: int = 10_000, *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.TopUp(id=id_, program="grocer", member=member, currency="USD", amount=amount)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def reverse_top_up(
+        self, of: str = "t1", id_: str = "u1", *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.TopUpReversal(id=id_, program="grocer", member=member, of=of)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def gift(self, amount: int, to: str, id_: str = "g1", member: str = "ann") -> SendGift:
+        cause = self._cause("gift", id_, to, amount)
+        there = self._chain(to)
+        return SendGift("grocer", member, self._chain(member), cause, NOON, id_, to, there, "USD", amount)
 
     def activity(self, message: Any) -> Command:
         """The command in an activity."""

@@ -30,6 +30,7 @@ CHANGES = {
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
     "adjustments": "note = note || 'x'",
+    "top_ups": "bonus = bonus + 1",
     "parked_returns": "position = position + 1",
     "counters": "value = value + 0.1",
     "identifiers": "kind = kind || 'x'",

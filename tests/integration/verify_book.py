@@ -21,7 +21,7 @@ from services.ledger.domain.commands import (
 from services.ledger.referral_rewards import owed
 from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
-from services.ops.verify.findings import Findings, Report
+from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.social_tables import check_budgets
 from tests.integration.ledger_rows import (
@@ -77,9 +77,20 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             member = member_on(chain)
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
+            # Money goes round all chains: paid in, given on, handed back; some of each bonus is left to run out.
+            for top_up in ("t1", "t2", "t3"):
+                await ledger.take(ledger.top_up(f"{member}-{top_up}", member=member))
+            to = member_on((chain + 1) % CHAINS)
+            await ledger.take(ledger.gift(2_700, to, f"{member}-g", member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u1", member=member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u2", member=member))
             await _recommend(ledger, member, chain)
             await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
         await ledger.advance(NOON + 400 * DAY)
+        for chain in range(CHAINS):
+            member = member_on(chain)
+            undone = ledger.reverse_top_up(f"{member}-t3", f"{member}-u3", member=member, at=NOON + 400 * DAY)
+            await ledger.take(undone)
         await _live_in_the_club(ledger)
         await _days_after_their_last(ledger)
         async with ledger.writer.transaction() as tx:
@@ -210,6 +221,7 @@ async def look(connection: asyncpg.Connection) -> Report:
     report = found.report
     for chain in range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
+    check_in_transit(report)
     whole = Findings("ledger", None)
     await check_budgets(connection, chains, report.given, whole)
     report.add(whole.report)

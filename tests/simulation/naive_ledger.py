@@ -16,6 +16,7 @@ from fractions import Fraction
 from tests.simulation import naive_earning, naive_holds, naive_lots
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
+from tests.simulation.naive_stored_value import NaiveStoredValue
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
@@ -132,10 +133,13 @@ class Account:
         return next((name for since, name in reversed(self.tiers) if since < at), "")
 
 
-class NaiveLedger:
+class NaiveLedger(NaiveStoredValue):
     """One program that runs on its events. Every method does what the command of that name does, or raises Refused."""
 
+    Refused = Refused
+
     def __init__(self, clock: datetime) -> None:
+        super().__init__()
         self.clock = clock
         self.version = "v1"
         self.members: dict[str, Account] = {}
@@ -260,6 +264,18 @@ class NaiveLedger:
                     credit.matures = None
             self._drop(account.credits)
             self._lapse(account)
+        self.expire_money()
+
+    def open_account(self, member: str) -> None:
+        """Whoever does something is a member."""
+        self.members.setdefault(member, Account())
+
+    def give_points(self, member: str, points: int, source: str, at: datetime) -> None:
+        """Points that were paid for are not pending."""
+        self._give(self.members[member], points, source, at, self.version, None)
+
+    def take_points(self, member: str, points: int, source: str) -> None:
+        self._take(self.members[member], points, source)
 
     def new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -324,17 +340,27 @@ class NaiveLedger:
         missing = bought.owed(account.tier(bought.at)) - bought.given
         bought.given += missing
         if missing > 0:
-            repaid = min(missing, account.debt)
-            account.debt -= repaid
-            self.count += 1
-            expires = naive_lots.expiry(bought.version, bought.at)
             matures = naive_lots.maturity(bought.version, bought.at, self.clock)
-            account.credits.append(Credit(self.count, missing - repaid, expires, id_, matures))
-            if account.lapses is None:
-                account.lapses = naive_lots.lapse(self.version, "points", bought.at, None)
-        first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
+            self._give(account, missing, id_, bought.at, bought.version, matures)
+        self._take(account, max(0, -missing), id_, forgives=forgives)
+
+    def _give(
+        self, account: Account, points: int, source: str, at: datetime, version: str, matures: datetime | None
+    ) -> None:
+        """Debt is repaid first."""
+        repaid = min(points, account.debt)
+        account.debt -= repaid
+        self.count += 1
+        expires = naive_lots.expiry(version, at)
+        account.credits.append(Credit(self.count, points - repaid, expires, source, matures))
+        if account.lapses is None:
+            account.lapses = naive_lots.lapse(self.version, "points", at, None)
+
+    def _take(self, account: Account, points: int, source: str, *, forgives: bool = False) -> None:
+        """What it came from first, then pending points, then anything free; the rest is debt."""
+        first: Callable[[Credit], bool] = lambda credit: credit.purchase != source  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), c.matures is None, *c.order())):
-            taken = min(credit.free, max(0, -missing))
+            taken = min(credit.free, points)
             credit.left -= taken
-            missing += taken
-        account.debt += 0 if forgives else max(0, -missing)
+            points -= taken
+        account.debt += 0 if forgives else points

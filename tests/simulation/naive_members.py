@@ -46,6 +46,8 @@ def close(ledger: NaiveLedger, member: str) -> None:
     account = ledger._account(member)
     if any(hold.state == "open" for hold in account.holds.values()):
         raise Refused("holds_open")
+    if ledger.money_of(member):
+        raise Refused("stored_value_left")
     account.status = "closed"
     account.debt = 0
     account.lapses = None

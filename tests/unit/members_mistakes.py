@@ -70,7 +70,11 @@ def _reactivate(changes: Changes) -> tuple[Given, Command]:
 
 
 def _close(changes: Changes) -> tuple[Given, Command]:
-    return _finish(_given(changes), changes), m.close(**_who(changes))
+    given = _given(changes)
+    if "money" in changes:
+        given.activate(m.adjusting(version="v9", adjustments={**m.ADJUSTMENTS, "limit": 50}, stored_value={}))
+        given.when(g.top_up("t1"))
+    return _finish(given, changes), m.close(**_who(changes))
 
 
 NOT_WAITING = (
@@ -78,6 +82,8 @@ NOT_WAITING = (
     _m("adjustment_already_applied", over=m.approve()),
     _m("adjustment_already_declined", over=m.decline()),
 )
+
+MONEY_LEFT = _m("stored_value_left", money=True)
 
 MEMBER_TABLES = (
     Table(
@@ -128,5 +134,9 @@ MEMBER_TABLES = (
         _reactivate,
         (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, _m("member_not_suspended", status=ACTIVE)),
     ),
-    Table("closing", _close, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, _m("holds_open", over=g.hold(1)))),
+    Table(
+        "closing",
+        _close,
+        (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, _m("holds_open", over=g.hold(1)), MONEY_LEFT),
+    ),
 )

@@ -53,6 +53,27 @@ class Return:
 
 
 @dataclass(slots=True)
+class TopUp:
+    """Money paid in, as it was told. `amount` is minor units; `content` is its wire form."""
+
+    id: str
+    occurred_at: datetime
+    currency: str
+    amount: int
+    content: bytes
+
+
+@dataclass(slots=True)
+class TopUpReversal:
+    """The top-up `of` is to be undone."""
+
+    id: str
+    occurred_at: datetime
+    of: str
+    content: bytes
+
+
+@dataclass(slots=True)
 class Command:
     """What all commands have. `now` is the wall's time at the edge."""
 
@@ -79,6 +100,35 @@ class RecordReturn(Command):
     """A till or shop tells of units brought back."""
 
     activity: Return
+
+
+@dataclass(slots=True)
+class RecordTopUp(Command):
+    """A till or shop tells of money paid in."""
+
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class ReverseTopUp(Command):
+    """A till or shop hands money back for a top-up."""
+
+    activity: TopUpReversal
+
+
+@dataclass(slots=True)
+class SendGift(Command):
+    """Money of the member becomes `receiver`'s, who lives on `receiver_chain`. `amount` is minor units."""
+
+    gift: str
+    receiver: str
+    receiver_chain: int
+    currency: str
+    amount: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """Giver and receiver."""
+        return ((self.chain, self.member), (self.receiver_chain, self.receiver))
 
 
 @dataclass(slots=True)

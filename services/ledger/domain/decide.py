@@ -29,9 +29,12 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReferral,
     RecordReturn,
+    RecordTopUp,
     RefundSpend,
     ReleaseHold,
+    ReverseTopUp,
     RewardReferral,
+    SendGift,
     SuspendMember,
     UnlinkIdentifiers,
 )
@@ -44,6 +47,7 @@ from services.ledger.domain.parked_returns import record_purchase_and_parked
 from services.ledger.domain.referrals import record_referral, reward_referral
 from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
+from services.ledger.domain.stored_value import record_top_up, reverse_top_up, send_gift
 
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     RecordPurchase: record_purchase_and_parked,
@@ -66,6 +70,9 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     AssignTier: assign_tier,
     AdvanceClock: advance_clock,
     ActivateProgram: activate_program,
+    RecordTopUp: record_top_up,
+    ReverseTopUp: reverse_top_up,
+    SendGift: send_gift,
 }
 """Who decides what."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.ledger.domain.commands import Purchase, Return
+from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
 from services.ledger.domain.counters import Contribution, Counter
 
 Allocations = list[tuple[int, int]]
@@ -192,6 +192,58 @@ class MemberLapsed:
 
 
 @dataclass(slots=True)
+class TopUpRecorded:
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class MoneyCredited:
+    top_up: str
+    asset: str
+    amount: int
+    reason: str
+    """paid_in | bonus"""
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class TopUpReversed:
+    activity: TopUpReversal
+    currency: str
+    paid_out: Allocations
+    """Principal that the member is handed."""
+    kept: Allocations
+    """Principal that stands for bonus which was spent."""
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftSent:
+    gift: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: Allocations
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftReceived:
+    gift: str
+    giver: str
+    asset: str
+    amount: int
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class MoneyExpired:
+    lot: int
+    asset: str
+    amount: int
+
+
+@dataclass(slots=True)
 class InteractionRecorded:
     interaction: str
     kind: str
@@ -327,6 +379,7 @@ Event = (
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
     | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
     | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
+    | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from services.ledger.domain import (
     budgets,
     holds,
     members,
+    money,
     parked_returns,
     referrals,
     refunds,
@@ -56,6 +57,7 @@ from services.ledger.domain.events import (
     SpendRefunded,
     TierAssigned,
 )
+from services.ledger.domain.money import MoneyEvent
 
 
 def evolve(book: Book, chain: int, program: str, decided: Decided, position: int) -> None:
@@ -99,7 +101,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
+            if settles(event):
+                _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
@@ -157,6 +160,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 member.lapses_at = None
         case TierAssigned():
             member.tiers.append((event.since, event.tier))
+        case _ if isinstance(event, MoneyEvent):
+            money.evolve(book, member, event, decided.occurred_at, position)
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
@@ -204,8 +209,10 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
             member.counters[name] = Counted(Fraction(after), position)
             if name == VISITS:
                 member.uncounted = 0
-    else:
+    elif settles(event):
         _settlement(member, event.purchase).adjusted += event.points
+    else:
+        member.top_ups[event.purchase].points = event.points
     lot = Lot(
         position,
         amount,
@@ -223,6 +230,11 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
         book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)
+
+
+def settles(event: PointsAccrued | PointsClawedBack) -> bool:
+    """True when points are given or taken after a purchase's first accrual; what a top-up gave is not a purchase's."""
+    return event.reason not in ("purchase", "top_up")
 
 
 def _settlement(member: Member, purchase: str) -> Settlement:

@@ -126,6 +126,13 @@ def close(book: Book, command: CloseMember) -> Iterator[Decided]:
             "holds_open",
             f"{len(waiting)} open holds, the first {waiting[0]!r}: capture or release them, or let them time out",
         )
+    money = sum(lot.remaining for lot in member.money.values())
+    if money:
+        # Points are the program's promise and may be forfeited; money is the member's.
+        raise Refusal(
+            "stored_value_left",
+            f"the member has {money} minor units: reverse the top-ups, or give it to another member first",
+        )
 
     forfeited = [(lot.id, lot.remaining) for lot in member.lots.values() if lot.remaining]
     points = sum(part for _, part in forfeited)

@@ -13,6 +13,7 @@ from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
 from services.ledger.domain.expiry import Expiry, read_expiry
+from services.ledger.domain.ladders import StoredValue, read_stored_value
 from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
 from services.ledger.domain.social_rules import SocialRules, parse_social
@@ -79,6 +80,8 @@ class Program:
     """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    stored_value: StoredValue | None
+    """None: the program keeps no money."""
     returns: ReturnRules
     social: SocialRules
     adjustment_reasons: frozenset[str] = frozenset()
@@ -94,7 +97,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ledger = top.section("ledger")
     ledger.only(
         "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
-        "interactions", "referrals", "adjustments",
+        "interactions", "referrals", "adjustments", "stored_value",
     )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
@@ -133,6 +136,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        stored_value=read_stored_value(ledger),
         returns=read_returns(ledger.section("returns", optional=True)),
         social=parse_social(ledger),
         **_adjustments(ledger),

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import adjustments, identifiers, payloads, project, project_holds, social_store
+from services.ledger import (
+    adjustments,
+    identifiers,
+    money_rows,
+    payloads,
+    project,
+    project_holds,
+    social_store,
+)
 from services.ledger.domain.book import Book, Hold, Lot, Member
 from services.ledger.domain.events import (
     Decided,
@@ -73,13 +81,21 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
 async def _write(build: Connection, book: Book, changes: project.Changes, chains: int) -> None:
     """Every row that the book stands for, by the functions that write the live tables."""
     members = book.members
-    lots = ((*key, lot) for key, member in members.items() for lot in member.lots)
+    lots = ((*key, lot) for key, member in members.items() for lot in (*member.lots, *member.money))
     holds = ((*key, hold) for key, member in members.items() for hold in member.holds)
     settled = ((*key, purchase) for key, member in members.items() for purchase in member.settlements)
     await build.copy_records_to_table(
         "members", records=project.member_rows(book, members), columns=project.MEMBER_COLUMNS
     )
+    money = {(*key, lot.asset): None for key, member in members.items() for lot in member.money.values()}
+    top_ups = ((*key, top_up) for key, member in members.items() for top_up in member.top_ups)
     await build.copy_records_to_table("accounts", records=project.account_rows(book, members))
+    await build.copy_records_to_table("accounts", records=money_rows.account_rows(book, money))
+    await build.copy_records_to_table(
+        "top_ups",
+        records=_rows(top_ups, lambda keys: money_rows.top_up_rows(book, keys)),
+        columns=money_rows.TOP_UP_COLUMNS,
+    )
     await build.copy_records_to_table(
         "lots", records=_rows(lots, lambda keys: project.lot_rows(book, keys)), columns=project.LOT_COLUMNS
     )

@@ -16,6 +16,7 @@ from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
 from services.ops.verify.ledger_members import MemberRows
+from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
 from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
     POINTS,
@@ -28,8 +29,6 @@ from services.ops.verify.ledger_state import (
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
-
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", "adjustment")
 
 
 class LedgerJournal(MemberRows):
@@ -55,6 +54,7 @@ class LedgerJournal(MemberRows):
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            **MoneyRows(self.state, self._member, self._wrong).readers,
             "PointsMatured": self._matured,
             "MemberActive": self._active,
             "MemberLapsed": self._lapsed,
@@ -163,6 +163,8 @@ class LedgerJournal(MemberRows):
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
             count(self.state, row, message, self._wrong)
+        elif message.reason == "top_up":
+            points_of_a_top_up(self.state, key, row, message, self._wrong)
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:
@@ -173,9 +175,10 @@ class LedgerJournal(MemberRows):
             if message.HasField("matures_at"):
                 self.state.lots[row["position"]].matures_at = _time(message.matures_at)
                 member.pending += opened
-        account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
-        return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
+        return [
+            (key[0], "issued", f"member/{key[1]}", POINTS, amount, lot) for amount, lot in parts if amount
+        ]
 
     def _clawed_back(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
@@ -192,7 +195,8 @@ class LedgerJournal(MemberRows):
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
-        self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
+        if message.reason != "top_up":
+            self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts

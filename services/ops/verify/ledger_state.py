@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ class LotRead:
     expires_at: datetime | None
     purchase: str
     matures_at: datetime | None = None
+    asset: str = POINTS
     by_postings: int = 0
 
 
@@ -41,6 +43,37 @@ class HoldRead:
     spent: dict[int, int] = field(default_factory=dict)
     """Points by lot that were captured and not given back since, in the order of the captures."""
     refunded: int = 0
+
+
+@dataclass(slots=True)
+class MoneyRead:
+    """A member's account of an asset of money, with the sums of a `MemberRead`; it knows no debt."""
+
+    posted: int = 0
+    held: int = 0
+    debt: int = 0
+    by_postings: int = 0
+    debt_by_postings: int = 0
+    lots_remaining: int = 0
+    lots_held: int = 0
+    lots_pending: int = 0
+    holds_open: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class TopUpRead:
+    """A top-up, and what became of its bonus."""
+
+    currency: str
+    amount: int
+    points: int = 0
+    bonus: int = 0
+    principal_lot: int = 0
+    bonus_lot: int = 0
+    bonus_expired: int = 0
+    reversed: bool = False
 
 
 @dataclass(slots=True)
@@ -67,6 +100,17 @@ class MemberRead:
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
     status: str = "active"
+    money: dict[str, MoneyRead] = field(default_factory=dict)
+    """By asset."""
+
+    def account(self, asset: str) -> MemberRead | MoneyRead | None:
+        """The sums of an asset: points are the member's own."""
+        return self if asset == POINTS else self.money.get(asset)
+
+    def accounts(self) -> Iterator[tuple[str, MemberRead | MoneyRead]]:
+        """Every account with its asset."""
+        yield POINTS, self
+        yield from self.money.items()
 
 
 @dataclass(slots=True)
@@ -115,6 +159,8 @@ class LedgerState:
     """Points that stay spent by (program, member, order)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    top_ups: dict[tuple[str, str, str], TopUpRead] = field(default_factory=dict)
+    """By (program, member, top-up)."""
     parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     """Position by (program, member, purchase, return) of returns that wait for their purchase."""
     adjustments: dict[tuple[str, str, str], AdjustmentRead] = field(default_factory=dict)

@@ -37,6 +37,7 @@ CREATE TABLE lots (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, lot bigint NOT NULL,
     amount bigint NOT NULL, remaining bigint NOT NULL, held bigint NOT NULL,
     earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL, matures_at timestamptz,
+    asset text NOT NULL,
     PRIMARY KEY (chain, program, member, lot),
     CONSTRAINT lot_adds_up CHECK (0 <= held AND held <= remaining AND remaining <= amount),
     CONSTRAINT lot_holds_mature_points CHECK (matures_at IS NULL OR held = 0)
@@ -58,6 +59,13 @@ CREATE TABLE settlements (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
+);
+CREATE TABLE top_ups (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, top_up text NOT NULL,
+    currency text NOT NULL, amount bigint NOT NULL, points bigint NOT NULL, bonus bigint NOT NULL,
+    principal_lot bigint NOT NULL, bonus_lot bigint NOT NULL, bonus_expired bigint NOT NULL, reversed boolean NOT NULL,
+    PRIMARY KEY (chain, program, member, top_up),
+    CONSTRAINT top_up_adds_up CHECK (amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus)
 );
 CREATE TABLE parked_returns (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
@@ -109,9 +117,8 @@ CREATE INDEX referrals_owed ON referrals (chain, program, member) WHERE owed_sid
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "counters",
-    "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals",
-    "adjustments",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "top_ups",
+    "counters", "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals", "adjustments",
 )  # fmt: skip
 
 
