@@ -40,11 +40,9 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "ReturnRecorded": ledger_pb.ReturnRecorded,
     "PointsAccrued": ledger_pb.PointsAccrued,
     "PointsClawedBack": ledger_pb.PointsClawedBack,
+    "TopUpRecorded": ledger_pb.TopUpRecorded,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
-if "TopUpRecorded" in ledger_pb.DESCRIPTOR.message_types_by_name:
-    # A ledger without stored value has no such row, and `top_ups` counts nothing.
-    LEDGER_TYPES["TopUpRecorded"] = ledger_pb.__dict__["TopUpRecorded"]
 POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
 OWN_TYPES: dict[str, type[Message]] = {
     "TierGranted": tiering_pb.TierGranted,
