@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.common.auth import ApiKey
 from services.common.clock import utc_now
-from services.ledger import schemas, views
+from services.ledger import answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED
 from services.ledger.domain.commands import (
@@ -43,7 +43,7 @@ IdentifierPath = Annotated[schemas.IdentifierRef, Path(description="An identifie
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/members", response_model=schemas.EnrolmentAnswer, status_code=201, tags=["members"])
+@router.post("/members", response_model=answers.EnrolmentAnswer, status_code=201, tags=["members"])
 async def enrol(
     program: ProgramPath,
     body: schemas.EnrolmentBody,
@@ -58,7 +58,7 @@ async def enrol(
     return answer_of(outcome, {"member": body.member})
 
 
-@router.get("/members/{member}", response_model=schemas.MemberAnswer, tags=["members"])
+@router.get("/members/{member}", response_model=answers.MemberAnswer, tags=["members"])
 async def get_member(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """A member's balance, tier and status."""
     key.allow(("pos", "checkout", "member", "audit"), program)
@@ -67,7 +67,7 @@ async def get_member(program: ProgramPath, member: MemberPath, key: Key, ledger:
         return JSONResponse(await views.member(connection, chain, program, member_id))
 
 
-@router.get("/members/{member}/statement", response_model=schemas.StatementPage, tags=["members"])
+@router.get("/members/{member}/statement", response_model=answers.StatementPage, tags=["members"])
 async def get_statement(
     program: ProgramPath,
     member: MemberPath,
@@ -88,7 +88,7 @@ async def get_statement(
 
 @router.delete(
     "/members/{member}/identifiers/{identifier:path}",
-    response_model=schemas.UnlinkingAnswer,
+    response_model=answers.UnlinkingAnswer,
     status_code=201,
     tags=["members"],
 )
@@ -113,7 +113,7 @@ async def unlink(
 
 
 @router.post(
-    "/members/{member}/suspend", response_model=schemas.StatusAnswer, status_code=201, tags=["members"]
+    "/members/{member}/suspend", response_model=answers.StatusAnswer, status_code=201, tags=["members"]
 )
 async def suspend(
     program: ProgramPath,
@@ -128,7 +128,7 @@ async def suspend(
 
 
 @router.post(
-    "/members/{member}/reactivate", response_model=schemas.StatusAnswer, status_code=201, tags=["members"]
+    "/members/{member}/reactivate", response_model=answers.StatusAnswer, status_code=201, tags=["members"]
 )
 async def reactivate(
     program: ProgramPath,
@@ -143,7 +143,7 @@ async def reactivate(
 
 
 @router.post(
-    "/members/{member}/close", response_model=schemas.StatusAnswer, status_code=201, tags=["members"]
+    "/members/{member}/close", response_model=answers.StatusAnswer, status_code=201, tags=["members"]
 )
 async def close(
     program: ProgramPath,
