@@ -19,6 +19,7 @@ from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordReferral
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityRejected, Decided
+from services.ledger.inbox import Seen, inbox_chain
 
 KINDS = {
     "RecordPurchase": "purchase",
@@ -28,12 +29,22 @@ KINDS = {
     "CaptureHold": "capture",
     "ReleaseHold": "release",
     "RefundSpend": "refund",
+    "Adjust": "adjustment",
+    "ApproveAdjustment": "adjustment_approval",
+    "DeclineAdjustment": "adjustment_decline",
+    "UnlinkIdentifiers": "unlinking",
+    "SuspendMember": "suspension",
+    "ReactivateMember": "reactivation",
+    "CloseMember": "closing",
     "AssignTier": "tier",
     "RecordInteraction": "interaction",
     "RecordReferral": "referral",
     "RewardReferral": "referral_reward",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
+    "RecordTopUp": "top_up",
+    "ReverseTopUp": "top_up_reversal",
+    "SendGift": "gift",
 }
 DETAIL_CHARS_MAX = 500
 SLICE = 50
@@ -173,16 +184,14 @@ def _remember(
 ) -> None:
     cause, code = command.cause, None if refusal is None else refusal[0]
     first = events[0][1] if refusal is None and isinstance(command, retries.COMPARED) else None
-    loaded.seen[cause.source, cause.id] = store.Seen(
-        digest, command.member, command.chain, position, code, first
-    )
-    place = store.inbox_chain(cause.source, cause.id, loaded.chains)
+    loaded.seen[cause.source, cause.id] = Seen(digest, command.member, command.chain, position, code, first)
+    place = inbox_chain(cause.source, cause.id, loaded.chains)
     loaded.inbox_rows.append(
         (place, cause.source, cause.id, digest, command.chain, position, command.member, code)
     )
 
 
-def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at: datetime) -> Outcome:
+def _again(loaded: store.Loaded, command: Command, seen: Seen, recorded_at: datetime) -> Outcome:
     """The same request again changes nothing; another one under its id is refused, and that is recorded."""
     # A request refused for want of its member is the same request when the identifier is known by now.
     same_member = seen.member == command.member or seen.rejection == "unknown_member"

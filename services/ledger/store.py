@@ -12,12 +12,20 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project, social_store, store_holds, store_parked
+from services.ledger import (
+    adjustments,
+    money_rows,
+    payloads,
+    project,
+    social_store,
+    store_holds,
+    store_parked,
+)
 from services.ledger.counting import load_counters
-from services.ledger.domain import retries
 from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
+    BY_HAND,
     AdvanceClock,
     AssignTier,
     CaptureHold,
@@ -26,27 +34,30 @@ from services.ledger.domain.commands import (
     PlaceHold,
     RecordReferral,
     RecordReturn,
+    RecordTopUp,
     RefundSpend,
     ReleaseHold,
+    ReverseTopUp,
+    SendGift,
+    UnlinkIdentifiers,
 )
-from services.ledger.domain.events import Decided, PointsAccrued, PurchaseRecorded
+from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
+from services.ledger.inbox import Seen, inbox_chain, load_inbox
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend)
+SPENDING = (
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
+    *BY_HAND,
+)  # fmt: skip
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
 # So where another order or index is thinkable, LATERAL with OFFSET 0 (which the planner can't take apart) says:
 # key by key.
-FIND_INBOX = """
-SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.rejection
-FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
-JOIN inbox AS i USING (chain, source, event_id)
-"""
 FIND_PROGRAMS = """
 SELECT p.chain, p.program, p.version, p.clock_at, r.parked FROM programs AS p
 CROSS JOIN LATERAL (
@@ -127,19 +138,6 @@ INBOX_COLUMNS = ("chain", "source", "event_id", "digest", "journal_chain", "posi
 
 
 @dataclass(slots=True)
-class Seen:
-    """The first outcome of a request."""
-
-    digest: bytes
-    member: str | None
-    chain: int
-    position: int
-    rejection: str | None
-    first: Decided | None = None
-    """The first event that it led to, where a repetition with other content may have to be told what differs."""
-
-
-@dataclass(slots=True)
 class Loaded:
     """All that one batch of commands is decided on."""
 
@@ -165,11 +163,6 @@ class Programs:
         return program
 
 
-def inbox_chain(source: str, event_id: str, chains: int) -> int:
-    """Where the inbox keeps a request: by its own key, so that the same id from another member is seen too."""
-    return spread(f"{source}/{event_id}".encode(), chains)
-
-
 async def find_identifiers(
     tx: Transaction, wanted: Iterable[tuple[str, bytes]], chains: int
 ) -> dict[tuple[str, bytes], str]:
@@ -189,7 +182,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     )
     book = Book()
     book.versions = programs.versions
-    seen = await _load_inbox(tx, commands, chains)
+    seen = await load_inbox(tx, commands, chains)
     waiting = await _load_programs(tx, book, programs, list(journal.heads))
     parked = await store_parked.find_parked(tx, commands, waiting)
     due = book.horizon = _due_until(book, commands)
@@ -213,6 +206,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
         keys.update(whole)
         spenders.update(whole)
+        # An account of money is the sum of its lots, and so needs them all.
+        spenders.update(money_rows.owners(due_lots))
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
         member = book.members[row["program"], row["member"]] = Member(
@@ -224,6 +219,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["held"],
             row["debt"],
             tiers,
+            status=row["status"],
             pending=row["pending"],
             lapses_at=row["lapses_at"],
         )
@@ -236,12 +232,15 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
-        if row["lot"] not in member.lots:
+        if row["lot"] not in member.lots and row["lot"] not in member.money:
             _add_lot(book, member, row)
-    enrolments = [
-        (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
+    named = [
+        (c.program, digest)
+        for c in commands
+        if isinstance(c, Enrol | UnlinkIdentifiers)
+        for _, digest in c.identifiers
     ]
-    book.identifiers = await find_identifiers(tx, enrolments, chains)
+    book.identifiers = await find_identifiers(tx, named, chains)
     await social_store.load(tx, book, commands, chains)
     return Loaded(book, journal, seen, chains)
 
@@ -252,42 +251,6 @@ async def save(tx: Transaction, loaded: Loaded) -> None:
     if loaded.inbox_rows:
         await tx.copy_records_to_table("inbox", records=loaded.inbox_rows, columns=INBOX_COLUMNS)
     await project.write(tx, loaded.book, loaded.changes, loaded.chains)
-
-
-async def _load_inbox(
-    tx: Transaction, commands: Sequence[Command], chains: int
-) -> dict[tuple[str, str], Seen]:
-    causes = [command.cause for command in commands if command.cause.digest is not None]
-    if not causes:
-        return {}
-    places = [inbox_chain(cause.source, cause.id, chains) for cause in causes]
-    rows = await tx.fetch(
-        FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
-    )
-    seen = {
-        (row["source"], row["event_id"]): Seen(
-            row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
-        )
-        for row in rows
-    }
-    await _load_first_events(tx, commands, seen)
-    return seen
-
-
-async def _load_first_events(
-    tx: Transaction, commands: Sequence[Command], seen: dict[tuple[str, str], Seen]
-) -> None:
-    """For ids that were used with other content or by somebody else, and are compared part by part."""
-    places: dict[tuple[int, int], Seen] = {}
-    for command in commands:
-        was = seen.get((command.cause.source, command.cause.id))
-        if was is None or was.rejection is not None or not isinstance(command, retries.COMPARED):
-            continue
-        if (was.digest, was.member) != (command.cause.digest, command.member):
-            places[was.chain, was.position] = was
-    if places:
-        for place, event, occurred_at in await store_holds.first_events(tx, list(places)):
-            places[place].first = Decided(event, places[place].member, occurred_at)
 
 
 async def _load_programs(
@@ -338,6 +301,8 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
+    await adjustments.load(tx, book, commands)
+    await money_rows.load_top_ups(tx, book, commands, spenders)
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
@@ -395,17 +360,9 @@ def purchase_source(program: str) -> str:
 
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
-    lot = Lot(
-        row["lot"],
-        row["amount"],
-        row["remaining"],
-        row["held"],
-        row["earned_at"],
-        row["expires_at"],
-        row["purchase"],
-        row["matures_at"],
-    )
-    member.lots[lot.id] = lot
+    # After the key, the columns are the lot's fields in their order.
+    lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
+    member.lots_of(lot.asset)[lot.id] = lot
     book.expect_lot(member, lot)
 
 

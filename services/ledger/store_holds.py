@@ -1,17 +1,14 @@
-"""Loads holds: open ones, those that are named, and what a refund or a repetition needs of the past."""
+"""Loads holds: open ones, those that are named, and those of orders that are refunded, with their lots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import asyncpg
 
 from services.common.db import Transaction
-from services.ledger import payloads
 from services.ledger.domain.book import Book, Hold
 from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, RefundSpend, ReleaseHold
-from services.ledger.domain.events import Event
 
 FIND_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
@@ -36,10 +33,6 @@ FIND_SPENT_LOTS = """
 -- Lots that are empty are loaded for nobody else.
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[]) AS k (chain, program, member, lot)
 JOIN lots AS l USING (chain, program, member, lot)
-"""
-FIND_FIRST_EVENTS = """
-SELECT j.chain, j.position, j.type, j.occurred_at, j.payload
-FROM unnest($1::smallint[], $2::bigint[]) AS k (chain, position) JOIN journal AS j USING (chain, position)
 """
 
 
@@ -70,17 +63,6 @@ async def load_spent(tx: Transaction, book: Book, commands: Sequence[RefundSpend
         FIND_SPENT_LOTS, *([key[i] for key in lots] for i in range(4))
     )
     return rows
-
-
-async def first_events(
-    tx: Transaction, places: Sequence[tuple[int, int]]
-) -> list[tuple[tuple[int, int], Event, datetime]]:
-    """What stands at these (chain, position) of the journal: place, event, when it occurred."""
-    rows = await tx.fetch(FIND_FIRST_EVENTS, *([place[i] for place in places] for i in range(2)))
-    return [
-        ((row["chain"], row["position"]), payloads.decode(row["type"], row["payload"]), row["occurred_at"])
-        for row in rows
-    ]
 
 
 def _add_hold(book: Book, row: asyncpg.Record) -> None:

@@ -59,8 +59,10 @@ def _standing(member: Member) -> str | None:
         and standing.tier == member.tier
         and standing.until == member.until
         and standing.since == member.since
-        and standing.floor is standing.lowered_at is standing.earned_at is None
-        and not (standing.grace or standing.soft or standing.closing)
+        and standing.floor is None
+        and standing.lowered_at is None
+        and standing.earned_at is None
+        and not (standing.grace or standing.soft or standing.lent or standing.closing)
     ):
         return None
     return orjson.dumps(
@@ -72,6 +74,7 @@ def _standing(member: Member) -> str | None:
             "lowered_at": _micros(standing.lowered_at),
             "grace": standing.grace,
             "soft": standing.soft,
+            "lent": standing.lent,
             "earned_at": _micros(standing.earned_at),
             "closing": standing.closing,
             "issued": member.issued,
@@ -103,9 +106,17 @@ def _read(member: Member, kept: dict[str, Any]) -> None:
         for g in kept["grants"]
     ]  # fmt: skip
     member.standing = Standing(
-        kept["tier"], from_micros(kept["since"]), _time(kept["until"]), kept["floor"], _time(kept["lowered_at"]),
-        kept["grace"], kept["soft"], _time(kept["earned_at"]), kept["closing"],
-    )  # fmt: skip
+        tier=kept["tier"],
+        since=from_micros(kept["since"]),
+        until=_time(kept["until"]),
+        floor=kept["floor"],
+        lowered_at=_time(kept["lowered_at"]),
+        grace=kept["grace"],
+        soft=kept["soft"],
+        lent=kept["lent"],
+        earned_at=_time(kept["earned_at"]),
+        closing=kept["closing"],
+    )
 
 
 def _micros(time: datetime | None) -> int | None:

@@ -33,12 +33,6 @@ class Needs:
         return max(end, self.clocks.get(key[0], end))
 
 
-def concerning(state: State, facts: Sequence[Fact]) -> list[Fact]:
-    """The facts that can change anything: every purchase has points, and few programs count them."""
-    counting = {name for name, program in state.items() if "points" in program.rules.kinds}
-    return [fact for fact in facts if type(fact.event) is not PointsMoved or fact.program in counting]
-
-
 def needs_of(state: State, facts: Sequence[Fact], purchases: Mapping[tuple[str, str], Bought]) -> Needs:
     """What `facts` need; `purchases` are the earlier ones that they name."""
     needs = Needs()

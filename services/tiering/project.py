@@ -28,7 +28,7 @@ from services.tiering.domain.events import (
     Told,
 )
 from services.tiering.domain.state import ProgramState, State
-from services.tiering.wire import fact_of, payload_of
+from services.tiering.wire import POINTS_TYPES, fact_of, payload_of
 
 REVIEWS_MAX = 1_000
 """Reviews that are loaded at once: a clock that moves on by a year can make a whole chain's members due."""
@@ -59,7 +59,7 @@ async def apply_rows(
     if not fresh:
         return 0, 0
     batch = _Batch(tx, chain, journal, recorded_at)
-    facts = [fact for row in fresh if (fact := fact_of(row)) is not None]
+    facts = [fact for row in await _concerning(tx, chain, fresh) if (fact := fact_of(row)) is not None]
     for segment in _segments(facts):
         await batch.take(segment)
     await journal.write(tx)
@@ -89,6 +89,16 @@ async def apply_told(
     await batch.take([Fact(told.ledger_position, program, member, occurred_at, told)])
     await journal.write(tx)
     return position
+
+
+async def _concerning(tx: Transaction, chain: int, rows: Sequence[StreamRow]) -> Sequence[StreamRow]:
+    """The rows without those about points that no program counts: every purchase has points, and few programs do."""
+    programs = {row.program for row in rows if row.type in POINTS_TYPES}
+    if not programs or any(row.type == "ProgramActivated" for row in rows):
+        return rows
+    state = await store.load_programs(tx, chain, programs)
+    counting = {name for name, program in state.items() if "points" in program.rules.kinds}
+    return [row for row in rows if row.type not in POINTS_TYPES or row.program in counting]
 
 
 def _segments(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
@@ -138,7 +148,7 @@ class _Batch:
             )
             await self._save(loaded.state)
             loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
-        for fact in loaded.facts:
+        for fact in facts:
             self._record(loaded.state, take(loaded.state, fact), fact)
             program = loaded.state.get(fact.program)
             if program is not None:

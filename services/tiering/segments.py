@@ -1,8 +1,8 @@
 """Runs: a program's whole population sorted into segments, on demand and on the program's own clock.
 
 A run has two steps. The bounds are measured over all chains at one moment. Then chain after chain is sorted by them,
-each in a transaction of its own under its head's lock, behind a row of our journal that says the bounds and which row of the
-ledger came before: so a rebuild of one chain sorts it again without the others. A run that was cut off is carried on
+each in a transaction of its own under its head's lock, behind a row of our journal that says the bounds and which row
+of the ledger came before: so a rebuild of one chain sorts it again without the others. A run that was cut off is carried on
 by whoever asks for it again, with the bounds that its first chain has written down.
 """
 

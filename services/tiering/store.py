@@ -20,7 +20,7 @@ from services.tiering.domain.months import EARLIEST
 from services.tiering.domain.program import Rules, parse_rules
 from services.tiering.domain.state import Bought, Member, ProgramState, State, Visits
 from services.tiering.member_row import COLUMNS, member_of, row_of
-from services.tiering.needs import Needs, concerning, needed_days, needed_purchases, needs_of
+from services.tiering.needs import Needs, needed_days, needed_purchases, needs_of
 
 PAD = timedelta(days=4)
 """Month ends make the start of a window step back by up to three days while its end goes on (28 February is a month
@@ -153,10 +153,8 @@ def rules_of(document: bytes, version: str) -> Rules | None:
 
 @dataclass(slots=True)
 class Loaded:
-    """What a batch needs, and the `facts` that concern it. `more_due`: by program, the last review loaded when more are
-    due than were loaded."""
+    """What a batch needs. `more_due`: by program, the last review loaded when more are due than were loaded."""
 
-    facts: Sequence[Fact]
     state: State
     more_due: dict[str, tuple[datetime, str]]
 
@@ -165,8 +163,7 @@ async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: 
     """The state for `facts`: programs, members, the reviews that fall due on the way, what leaves the windows."""
     state = await load_programs(tx, chain, {fact.program for fact in facts})
     if not state:
-        return Loaded((), state, {})
-    facts = concerning(state, facts)
+        return Loaded(state, {})
     purchases = await _load_purchases(tx, chain, needed_purchases(state, facts))
     needs = needs_of(state, facts, purchases)
     rows = await tx.fetch(DUE, chain, list(needs.clocks), list(needs.clocks.values()), reviews_max)
@@ -192,7 +189,7 @@ async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: 
         state[program].purchases[purchase] = bought
     await _load_days(tx, chain, state, facts)
     await segment_store.load(tx, chain, state, facts)
-    return Loaded(facts, state, more)
+    return Loaded(state, more)
 
 
 async def load_programs(tx: Transaction, chain: int, programs: Iterable[str]) -> State:

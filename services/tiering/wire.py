@@ -31,6 +31,7 @@ from services.tiering.domain.events import (
     TierGranted,
     TierGrantRevoked,
     Told,
+    ToppedUp,
 )
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -43,8 +44,10 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "ReturnRecorded": ledger_pb.ReturnRecorded,
     "PointsAccrued": ledger_pb.PointsAccrued,
     "PointsClawedBack": ledger_pb.PointsClawedBack,
+    "TopUpRecorded": ledger_pb.TopUpRecorded,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
+POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
 OWN_TYPES: dict[str, type[Message]] = {
     "TierGranted": tiering_pb.TierGranted,
     "TierGrantRevoked": tiering_pb.TierGrantRevoked,
@@ -84,7 +87,10 @@ def _event(type_: str, message: Any) -> FactEvent:
                 _lines(message.lines), time_of(message.purchased_at), message.activity.of, ids
             )
         case "PointsClawedBack":
-            return PointsMoved(message.purchase, -message.points)
+            # What the program lets the member keep was not earned all the same: the units came back.
+            return PointsMoved(message.purchase, -(message.points + message.forgiven))
+        case "TopUpRecorded":
+            return ToppedUp(message.activity.amount)
         case "ClockAdvanced":
             return ClockAdvanced(time_of(message.to))
         case "ProgramActivated":

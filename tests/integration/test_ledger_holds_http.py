@@ -13,6 +13,7 @@ from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import GROCER, Served, purchase, served
 
 HOLDS = f"{GROCER}/members/ann/holds"
+BALANCE = {"held": 0, "debt": 0, "pending": 0}
 pytestmark = pytest.mark.integration
 
 
@@ -44,14 +45,14 @@ async def test_an_order_is_captured_in_parts_and_given_back(checkout: httpx.Asyn
         answer = await send(checkout, f"{HOLDS}/h1/capture", "c1", amount=20, final=False)
         assert part(answer, "status", "state", "amount", "captured") == (status, "open", 60, 20)
         assert answer["expires_at"] == placed["expires_at"]
-        assert answer["balance"] == {"available": 40, "posted": 80, "held": 40, "debt": 0}
+        assert answer["balance"] == BALANCE | {"available": 40, "posted": 80, "held": 40}
     assert (await send(checkout, f"{HOLDS}/h1/capture", "c1", amount=20))[
         "code"
     ] == "exists_with_different_final"
     for status in (201, 200):
         answer = await send(checkout, f"{HOLDS}/h1/capture", "c2", amount=30)
         assert part(answer, "status", "state", "amount", "captured") == (status, "captured", 60, 50)
-        assert answer["balance"] == {"available": 50, "posted": 50, "held": 0, "debt": 0}
+        assert answer["balance"] == BALANCE | {"available": 50, "posted": 50}
     refunds = f"{GROCER}/members/ann/orders/A/1/refunds"
     for status in (201, 200):
         answer = await send(checkout, refunds, "f1", amount=15)

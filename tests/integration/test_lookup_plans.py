@@ -16,7 +16,8 @@ from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_rows import fresh_database, service_role
 
 MODULES = (
-    "ledger.store", "ledger.store_holds", "ledger.store_parked", "ledger.social_store", "ledger.counting",
+    "ledger.store", "ledger.inbox", "ledger.project_holds", "ledger.store_holds", "ledger.store_parked",
+    "ledger.social_store", "ledger.counting", "ledger.adjustments", "ledger.identifiers", "ledger.money_rows",
     "ledger.project", "tiering.store", "rewards.store", "rewards.project",
 )  # fmt: skip
 SMALL = {

@@ -20,6 +20,7 @@ REFERRALS: dict[str, Any] = {
 INTERACTIONS = [
     {"kind": "review", "points": 10, "once_per": "content", "caps": {"day": 2, "month": 3}},
     {"kind": "share", "points": 5, "once_per": "week"},
+    {"kind": "like_it", "points": 1},
     {"kind": "photo", "points": 30, "campaign": "summer", "from": "2026-01-05", "to": "2026-01-31"},
     {"kind": "photo", "points": 3, "from": "2026-03-01"},
 ]

@@ -9,7 +9,13 @@ import pytest
 
 from services.common.program_section import ProgramError
 from services.ledger.domain.clock import tick_before
-from services.ledger.domain.events import AwardWithheld, InteractionRecorded, MemberEnrolled, PointsAwarded
+from services.ledger.domain.events import (
+    AwardWithheld,
+    InteractionRecorded,
+    MemberActive,
+    MemberEnrolled,
+    PointsAwarded,
+)
 from tests.unit import ledger_given as g
 from tests.unit import social_given as s
 from tests.unit.ledger_given import DAY, NOON, Given
@@ -138,6 +144,21 @@ def test_an_award_expires_as_other_points_do() -> None:
     given = s.given(s.interaction())
     given.when(g.clock(YEAR_ON))
     assert given.balance() == (0, 0, 0)
+
+
+def test_first_points_begin_the_count_where_points_lapse_with_inactivity_and_keep_nobody_active() -> None:
+    given = s.given(expiry={"inactivity_months": 1})
+    first, second = given.when(s.interaction("like_it")), given.when(s.interaction("like_it", at=NOON + DAY))
+    assert isinstance(first[-1], MemberActive)
+    assert not any(isinstance(event, MemberActive) for event in second)
+    given.when(g.clock(NOON.replace(month=2, day=6, hour=0)))
+    assert given.balance() == (0, 0, 0)
+
+
+def test_an_award_can_be_spent_at_once_where_purchases_are_pending() -> None:
+    given = s.given(s.interaction(), pending={"days": 14})
+    given.when(g.hold(10))
+    assert given.balance() == (10, 10, 0)
 
 
 def test_an_interaction_moves_the_clock_of_a_program_that_runs_on_its_events() -> None:

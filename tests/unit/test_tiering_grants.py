@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.tiering.domain.decide import take_retired
+from services.tiering.domain.state import ProgramState
 from tests.unit.tiering_given import Chain, day, rules, said
 
 TIERS = [
@@ -150,6 +152,17 @@ def test_a_grant_of_a_lower_tier_shows_when_the_higher_is_lost() -> None:
     assert chain.grants("2026-02-01", "silver", "2028-01-01") == []
     assert said(chain.clock("2027-01-05")) == [("ann", "silver", "downgrade", "2027-01-05")]
     assert chain.member().until == day("2028-01-01")
+
+
+def test_a_granted_tier_that_a_version_drops_leaves_what_was_earned_alone() -> None:
+    chain = club()
+    chain.buys("2026-01-05", 100_00)
+    card(chain, "2026-02-05")
+    without = rules(version="v2", tiers=[TIERS[0], TIERS[1], TIERS[3]])
+    chain.state["grocer"] = ProgramState.of(without, chain.program.clock, chain.program.members)
+    event = take_retired(chain.program, chain.member(), day("2026-03-05"), 9)
+    assert (event.from_tier, event.to_tier, event.until) == ("plus", "silver", day("2027-01-05"))
+    assert event.rule == "tier plus is not in version v2"
 
 
 def test_a_grant_is_taken_back() -> None:

@@ -199,3 +199,11 @@ def test_a_return_of_what_no_window_of_the_tier_holds_takes_nothing() -> None:
     chain.clock("2025-06-05")
     chain.buys("2026-01-05", 100_00)
     assert chain.returns("2026-01-06", 100_00, bought="2024-01-05") == []
+
+
+def test_a_return_takes_nothing_at_once_of_a_tier_that_a_policy_left() -> None:
+    chain = kept(returns="at_once", downgrade={"to": "one_step"})
+    chain.buys("2026-01-05", 500_00)
+    chain.buys("2026-06-05", 10_00)
+    assert said(chain.clock("2027-01-05")) == [("ann", "gold", "downgrade", "2027-01-05")]
+    assert chain.returns("2027-01-06", 1_00, bought="2026-06-05") == []

@@ -52,8 +52,14 @@ def refund_spend(book: Book, command: RefundSpend) -> Iterator[Decided]:
     expired = sum(points for _, points in over)
     event = SpendRefunded(command.refund, command.order, amount, parts, back, repaid, there - amount, expired)
     yield Decided(event, member.id, now)
-    yield from inactivity.begin(program, member, now)
     yield from _after_their_day(program, member, over, now)
+    clock = book.programs[command.chain, command.program].clock
+    if back and member.lapses_at is not None and member.lapses_at <= clock:
+        # The member's day has passed, and only what holds protect was left.
+        yield inactivity.lapse(member)
+    if back:
+        # Who has had no points since the last ones lapsed has no day either.
+        yield from inactivity.begin(program, member, now)
 
 
 def _after_their_day(program: Program, member: Member, over: Allocations, now: datetime) -> Iterator[Decided]:
@@ -119,6 +125,7 @@ def refunded(book: Book, member: Member, event: SpendRefunded) -> None:
             raise InvariantBroken(f"{points} points don't fit into lot {lot_id} of {member.id}")
         lot.remaining += points
         book.expect_lot(member, lot)
+    book.expect_lapse(member)
     member.posted += event.amount
     member.debt -= event.debt_repaid
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-LATER_KINDS = frozenset({"top_up", "quote"})
+LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"money", "vouchers", "segments", "quote"})
+LATER_EXPECTATIONS = frozenset({"vouchers", "segments", "quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -129,6 +129,37 @@ class Hold(_Words):
         return self
 
 
+class TopUp(_Words):
+    """Money paid in; the currency is the program's own when none is named."""
+
+    id: str
+    member: str
+    amount: StrictInt
+    currency: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+
+
+class TopUpReversal(_Words):
+    """A top-up undone; the member is the one of top-up `of` when none is named."""
+
+    id: str
+    of: str
+    member: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+
+
+class Gift(_Words):
+    """Money of `member` given to another."""
+
+    id: str
+    member: str
+    to: str
+    amount: StrictInt
+    currency: str | None = None
+
+
 class Redeem(_Words):
     """A redemption. `capture` of one that was never reserved reserves it first."""
 
@@ -156,6 +187,15 @@ class Points(_Words):
     debt: StrictInt | None = None
     pending: StrictInt | None = None
     expired: StrictInt | None = None
+
+
+class Money(_Words):
+    """Money of one currency, in minor units."""
+
+    principal: StrictInt | None = None
+    bonus: StrictInt | None = None
+    held: StrictInt | None = None
+    available: StrictInt | None = None
 
 
 class WalletPoints(_Words):
@@ -191,6 +231,7 @@ class Expect(_Words):
 
     member: str | None = None
     points: Points | None = None
+    money: dict[str, Money] | None = None
     tier: str | None = None
     error: str | None = None
     wallet: Wallet | None = None
@@ -218,6 +259,9 @@ class Step(_Words):
     referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
+    top_up: TopUp | None = None
+    top_up_reversal: TopUpReversal | None = None
+    gift: Gift | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -243,7 +287,10 @@ class Step(_Words):
         return any(getattr(self, name) is not None for name in KINDS if name != "advance_to")
 
 
-KINDS = ("enroll", "purchase", "return_", "interaction", "referral", "hold", "redeem", "advance_to")
+KINDS = (
+    "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
+    "advance_to",
+)  # fmt: skip
 
 
 class Scenario(_Words):

@@ -15,24 +15,23 @@ from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
-from services.ops.verify.ledger_refunds import less, refunded
+from services.ops.verify.ledger_members import MemberRows
+from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
+from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    Posting,
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
 
-POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back")
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
 
-
-class LedgerJournal:
+class LedgerJournal(MemberRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -46,7 +45,6 @@ class LedgerJournal:
             "ClockAdvanced": self._clock,
             "ActivityRejected": self._nothing,
             "MemberEnrolled": self._enrolled,
-            "IdentifiersLinked": self._identifiers,
             "PurchaseRecorded": self._purchased,
             "ReturnRecorded": self._returned,
             "TierAssigned": self._tier,
@@ -56,6 +54,7 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            **MoneyRows(self.state, self._member, self._wrong).readers,
             "PointsMatured": self._matured,
             "MemberActive": self._active,
             "MemberLapsed": self._lapsed,
@@ -64,6 +63,7 @@ class LedgerJournal:
             "SpendRefunded": self._refunded,
             "LotsReinstated": self._reinstated,
             **social_journal.readers(self.state, self._member, self._wrong),
+            **self.member_readers(),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -114,17 +114,12 @@ class LedgerJournal:
         self.state.members.setdefault(key, MemberRead(row["occurred_at"]))
         return ()
 
-    def _identifiers(self, row: Any, message: Any) -> Sequence[Posting]:
+    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         if member is not None:
-            for identifier in message.identifiers:
-                self.state.identifiers[key[0], identifier.hash] = (identifier.kind, key[1])
-        return ()
-
-    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
-        _, member = self._member(row)
-        if member is not None:
             member.uncounted += 1
+            if member.status == "closed":
+                self._wrong("tables", row, f"{key[1]} was closed before")
         self._purchase = (row["program"], row["member"], message.activity.id)
         return ()
 
@@ -135,7 +130,7 @@ class LedgerJournal:
             for line in message.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
         if message.parked:
-            self._unpark(row, key, message.activity.of, message.activity.id)
+            let_go(self.state, key, message.activity, lambda what: self._wrong("tables", row, what))
         return ()
 
     def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -144,12 +139,8 @@ class LedgerJournal:
         return ()
 
     def _parked_refused(self, row: Any, message: Any) -> Sequence[Posting]:
-        self._unpark(row, self._member(row)[0], message.of, message.id)
+        let_go(self.state, self._member(row)[0], message, lambda what: self._wrong("tables", row, what))
         return ()
-
-    def _unpark(self, row: Any, key: MemberKey, purchase: str, return_id: str) -> None:
-        if self.state.parked.pop((*key, purchase, return_id), None) is None:
-            self._wrong("tables", row, f"return {return_id} does not wait for purchase {purchase}")
 
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
         _, member = self._member(row)
@@ -172,6 +163,8 @@ class LedgerJournal:
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
             count(self.state, row, message, self._wrong)
+        elif message.reason == "top_up":
+            points_of_a_top_up(self.state, key, row, message, self._wrong)
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:
@@ -182,9 +175,10 @@ class LedgerJournal:
             if message.HasField("matures_at"):
                 self.state.lots[row["position"]].matures_at = _time(message.matures_at)
                 member.pending += opened
-        account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
-        return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
+        return [
+            (key[0], "issued", f"member/{key[1]}", POINTS, amount, lot) for amount, lot in parts if amount
+        ]
 
     def _clawed_back(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
@@ -194,13 +188,15 @@ class LedgerJournal:
         if message.points + message.forgiven < 1 or min(message.points, message.debt, message.forgiven) < 0:
             self._wrong("L2", row, f"takes back {message.points} points and forgives {message.forgiven}")
         if _sum(parts) + message.debt != message.points:
-            what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
-            self._wrong("L2", row, what)
+            self._wrong(
+                "L2", row, f"{message.points} points are not {_sum(parts)} of lots and {message.debt} owed"
+            )
         self._take_pending(row, key, member, parts, message.pending)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
-        self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
+        if message.reason != "top_up":
+            self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts
@@ -272,6 +268,8 @@ class LedgerJournal:
         available = member.posted - member.held - member.pending
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
+        if member.status != "active":
+            self._wrong("L3", row, f"holds points of a member who is {member.status}")
         if message.amount < 1 or _sum(parts) != message.amount:
             self._wrong("L3", row, f"holds {message.amount} points and takes {_sum(parts)} from lots")
         for lot_id, amount in parts:
@@ -300,22 +298,7 @@ class LedgerJournal:
         if member is None or hold is None:
             return ()
         spent, freed = _parts(message.allocations), _parts(message.released)
-        if message.amount < 1 or _sum(spent) != message.amount:
-            self._wrong("L3", row, f"spends {message.amount} points and takes {_sum(spent)} from lots")
-        rest = less(hold.parts, spent + freed)
-        if _sum(rest) != message.left or any(amount < 0 for _, amount in rest):
-            self._wrong("L3", row, f"spends and frees other points than hold {message.hold} had")
-        if message.captured_before != hold.captured:
-            what = f"says that {message.captured_before} points were captured before, it were {hold.captured}"
-            self._wrong("L3", row, what)
-        if hold.expires_at <= row["occurred_at"]:
-            self._wrong("L3", row, f"hold {message.hold} had timed out at {hold.expires_at}")
-        hold.state, hold.parts = ("open", rest) if message.left else ("captured", [])
-        hold.captured += message.amount
-        for lot, amount in spent:
-            hold.spent[lot] = hold.spent.get(lot, 0) + amount
-        order = (*key, hold.order)
-        self.state.orders[order] = self.state.orders.get(order, 0) + message.amount
+        captured(self.state, key, hold, row, message, lambda what: self._wrong("L3", row, what))
         self._take(row, key, spent, from_hold=True)
         self._free(row, key, freed)
         member.posted -= message.amount
@@ -327,12 +310,8 @@ class LedgerJournal:
         hold = self._close(row, key, message.hold)
         if member is None or hold is None:
             return ()
-        freed = _parts(message.allocations)
-        as_told = (message.amount, message.captured) == (_sum(hold.parts), hold.captured)
-        if less(hold.parts, freed) or not as_told:
-            self._wrong("L3", row, f"frees other points than hold {message.hold} had")
-        hold.state, hold.parts = message.reason, []
-        self._free(row, key, freed)
+        released(hold, message, lambda what: self._wrong("L3", row, what))
+        self._free(row, key, _parts(message.allocations))
         member.held -= message.amount
         return ()
 
@@ -344,12 +323,10 @@ class LedgerJournal:
 
     def _reinstated(self, row: Any, message: Any) -> Sequence[Posting]:
         key, _ = self._member(row)
-        for lot_id in message.lots:
-            lot = self._lot(row, key, lot_id)
-            if lot is not None:
-                if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
-                    self._wrong("L2", row, f"lot {lot_id} expires at {lot.expires_at}, it is not over")
-                lot.expires_at = _time(message.until)
+        for lot in filter(None, (self._lot(row, key, lot_id) for lot_id in message.lots)):
+            if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
+                self._wrong("L2", row, f"a lot that expires at {lot.expires_at} is reinstated")
+            lot.expires_at = _time(message.until)
         return ()
 
     # --- parts of the above

@@ -1,14 +1,47 @@
-"""What the verifier reads of points given back: by which captures they were spent, and into which lots they go."""
+"""What the verifier reads of points spent and given back: by which captures, of which lots, into which lots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from services.ops.verify.ledger_state import LedgerState, MemberKey, MemberRead
+from services.ops.verify.ledger_state import HoldRead, LedgerState, MemberKey, MemberRead
 
 Posting = tuple[str, str, str, str, int, int | None]
 """(program, debit, credit, asset, amount, lot)"""
+
+
+def captured(
+    state: LedgerState, key: MemberKey, hold: HoldRead, row: Any, message: Any, wrong: Callable[[str], None]
+) -> None:
+    """A HoldCaptured: what it does to its hold."""
+    spent = [(part.lot, part.amount) for part in message.allocations]
+    freed = [(part.lot, part.amount) for part in message.released]
+    taken = sum(amount for _, amount in spent)
+    if message.amount < 1 or taken != message.amount:
+        wrong(f"spends {message.amount} points and takes {taken} from lots")
+    rest = less(hold.parts, spent + freed)
+    if sum(amount for _, amount in rest) != message.left or any(amount < 0 for _, amount in rest):
+        wrong(f"spends and frees other points than hold {message.hold} had")
+    if message.captured_before != hold.captured:
+        wrong(f"says that {message.captured_before} points were captured before, it were {hold.captured}")
+    if hold.expires_at <= row["occurred_at"]:
+        wrong(f"hold {message.hold} had timed out at {hold.expires_at}")
+    hold.state, hold.parts = ("open", rest) if message.left else ("captured", [])
+    hold.captured += message.amount
+    for lot, amount in spent:
+        hold.spent[lot] = hold.spent.get(lot, 0) + amount
+    order = (*key, hold.order)
+    state.orders[order] = state.orders.get(order, 0) + message.amount
+
+
+def released(hold: HoldRead, message: Any, wrong: Callable[[str], None]) -> None:
+    """A HoldReleased: what it does to its hold."""
+    there = sum(amount for _, amount in hold.parts)
+    freed = [(part.lot, part.amount) for part in message.allocations]
+    if less(hold.parts, freed) or (message.amount, message.captured) != (there, hold.captured):
+        wrong(f"frees other points than hold {message.hold} had")
+    hold.state, hold.parts = message.reason, []
 
 
 def refunded(
@@ -56,6 +89,12 @@ def refunded(
     account = f"member/{key[1]}"
     parts = [*((part.amount, part.lot) for part in message.allocations), (message.debt_repaid, None)]
     return [(key[0], "redeemed", account, "points", amount, lot) for amount, lot in parts if amount]
+
+
+def let_go(state: LedgerState, key: MemberKey, told: Any, wrong: Callable[[str], None]) -> None:
+    """A return, by its `id` and the purchase `of` that it waited for, waits no longer."""
+    if state.parked.pop((*key, told.of, told.id), None) is None:
+        wrong(f"return {told.id} does not wait for purchase {told.of}")
 
 
 def less(parts: list[tuple[int, int]], taken: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -112,17 +112,25 @@ def turn(program: ProgramState, member: Member, at: datetime, position: int) -> 
     """The member's next moment has come: cards and grants begin or end, the standing is reviewed."""
     why = grants.turn(member, at)
     until = member.standing.until
-    if until is not None and until <= at:
+    if (until is not None and until <= at) or _is_retired(program, member):
         member.standing, why = reviewed(program.rules, member, at)
     return _settle(program, member, at, why or Why("renewal", ""), position)
+
+
+def _is_retired(program: ProgramState, member: Member) -> bool:
+    """The version in force does not have the tier that the metrics gave."""
+    tier, rules = member.standing.tier, program.rules
+    return tier is not None and rules.tiers[rules.rank(tier)].name != tier
 
 
 def take_retired(program: ProgramState, member: Member, activated_at: datetime, position: int) -> TierChanged:
     """The review of a member whose tier the version now in force no longer has."""
     at = max(member.as_of, program.clock or activated_at)
     grants.turn(member, at)
-    standing, why = reviewed(program.rules, member, at)
-    member.standing = standing
+    if _is_retired(program, member):
+        member.standing, why = reviewed(program.rules, member, at)
+    else:
+        why = Why("grant_ended", f"tier {member.tier} is not in version {program.rules.version}")
     (event,) = _settle(program, member, at, why, position)
     return event
 

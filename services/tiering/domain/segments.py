@@ -31,8 +31,8 @@ GROUPS = {
     (False, False, False): "general_retain",
 }
 """The eight groups by whether recency, frequency and monetary are high, as the field names them: money says important
-or general; who comes often and came lately has value, came lately but rarely is to be developed, came often but not lately
-is to be kept, neither is to be retained."""
+or general; who comes often and came lately has value, who came lately but rarely is to be developed, who came often but
+not lately is to be kept, and who did neither is to be retained."""
 UNSCORED = ""
 """The group of members without a purchase in the window."""
 FIRST = {"lifecycle": "new", "class": "low_low"}

@@ -102,7 +102,8 @@ def reviewed(rules: Rules, member: Member, at: datetime) -> Outcome:
         kept = replace(standing, since=at, until=until, grace=True, floor=floor, earned_at=None)
         return kept, replace(missed, reason="grace", rule=f"{missed.rule}; kept for a time of grace")
     if policy.once_in_months and standing.lowered_at and rules.protected_until(standing.lowered_at) > at:
-        kept = replace(standing, since=at, until=rules.review_after(at, rank, closing=True), floor=floor)
+        until = rules.review_after(at, rank, closing=True)
+        kept = replace(standing, since=at, until=until, floor=floor, lent=True)
         text = f"{missed.rule}; kept, at most one downgrade in {policy.once_in_months} months"
         return kept, replace(missed, reason="protected", rule=text)
     landing = (
@@ -110,6 +111,7 @@ def reviewed(rules: Rules, member: Member, at: datetime) -> Outcome:
     )
     given = _given(rules, standing, landing, at, floor, closing=True)
     given.soft = policy.to == "soft_landing" and landing > earned
+    given.lent = landing > earned
     given.lowered_at = at if policy.once_in_months else None
     return given, replace(missed, rule=missed.rule + (NOTES[policy.to] if landing > earned else ""))
 
@@ -118,7 +120,7 @@ def taken_back(rules: Rules, member: Member, at: datetime) -> Outcome | None:
     """The lower tier at once, when a return took from the windows that earned the tier what it asks for."""
     standing = member.standing
     rank = rules.rank(standing.tier)
-    if rank == 0 or standing.grace:
+    if rank == 0 or standing.grace or standing.lent:
         return None
     earned_at = standing.earned_at or standing.since
 
@@ -135,7 +137,7 @@ def taken_back(rules: Rules, member: Member, at: datetime) -> Outcome | None:
     if left >= rank:
         return None
     given = _given(rules, standing, left, at, standing.floor)
-    given.until = standing.until if left else None
+    given.until = given.until and standing.until
     given.earned_at, given.closing = earned_at, standing.closing
     return given, _why(rules, member, "return", rank, then, earned_at, standing.closing, reached=False)
 

@@ -67,6 +67,8 @@ class Standing:
     """A review failed and the tier is lent until the next."""
     soft: bool = False
     """The tier is the soft landing of a higher one: the next review goes to what is earned."""
+    lent: bool = False
+    """A policy of downgrades left it; no window has earned it."""
     earned_at: datetime | None = None
     """The moment whose windows earned it; None: `since`."""
     closing: bool = False
