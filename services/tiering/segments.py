@@ -2,8 +2,8 @@
 
 A run has two steps. The bounds are measured over all chains at one moment. Then chain after chain is sorted by them,
 each in a transaction of its own under its head's lock, behind a row of our journal that says the bounds and which row
-of the ledger came before: so a rebuild of one chain sorts it again without the others. A run that was cut off is carried on
-by whoever asks for it again, with the bounds that its first chain has written down.
+of the ledger came before: so a rebuild of one chain sorts it again without the others. A run that was cut off is
+carried on by whoever asks for it again, with the bounds that its first chain has written down.
 """
 
 from __future__ import annotations
@@ -232,8 +232,7 @@ async def measure(tx: Transaction, program: str, rules: Rules, at: datetime) -> 
     scores, classes = rules.scores, rules.classes
     fixed: tuple[Any, ...] = (None, None, None)
     if scores.recency_days:
-        # A last purchase within so many days is one after that moment: from the next microsecond on.
-        recency = [days_before(at, days) + timedelta(microseconds=1) for days in scores.recency_days]
+        recency = [days_before(at, days) for days in scores.recency_days]
         fixed = (recency, list(scores.frequency), list(scores.monetary))
     row = await tx.fetchrow(
         MEASURE, program, rules.window_start(at), at, *fixed, classes.high_spend_percent,
