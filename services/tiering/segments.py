@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -30,7 +31,7 @@ from services.tiering.domain.program_segments import Rules
 from services.tiering.domain.segments import Cuts, days_before, rule_of
 from services.tiering.domain.state import ProgramState
 from services.tiering.segment_sql import COUNT, MEASURE, SORT
-from services.tiering.wire import payload_of, told_of
+from services.tiering.wire import Encoded, encoded, payload_of, told_of
 
 CHAINS_AT_ONCE = 2
 """PostgreSQL sorts one chain while the journal rows of another are made."""
@@ -208,14 +209,19 @@ async def apply_run(
                 family = next(name for name in counts if row[name] is not None)
                 counts[family][row[family]] = row["members"]
         own = (OWN, f"{chain}-{position}", None)
+
+        @cache
+        def said(family: str, before: str, after: str) -> Encoded:
+            rule = rule_of(rules, family, after)
+            row = fact.ledger_position
+            return encoded(
+                SegmentChanged(program, "", family, before, after, fact.at, rule, fact.run, row, version)
+            )
+
         for member, *both in moved:
-            for family, before, after in (("lifecycle", *both[:2]), ("class", *both[2:])):
-                if before != after:
-                    event = SegmentChanged(
-                        program, member, family, before, after, fact.at, rule_of(rules, family, after), fact.run,
-                        fact.ledger_position, version,
-                    )  # fmt: skip
-                    journal.append(chain, program, member, event, fact.at, recorded_at, own, version)
+            for move in (("lifecycle", *both[:2]), ("class", *both[2:])):
+                if move[1] != move[2]:
+                    journal.append(chain, program, member, said(*move), fact.at, recorded_at, own, version)
                     changed += 1
     if began is not None:
         fact.took_ms = _ms_since(began)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -135,8 +135,22 @@ def _run_of(message: Any) -> SegmentsRun:
     )  # fmt: skip
 
 
-def payload_of(event: Recorded) -> tuple[str, bytes]:
+class Encoded(NamedTuple):
+    """An event as it is written: of many members at once, for no payload names its member."""
+
+    type: str
+    payload: bytes
+
+
+def encoded(event: Recorded) -> Encoded:
+    """The event, encoded once for all members to whom it happens."""
+    return Encoded(*payload_of(event))
+
+
+def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
     """(type, payload) of our journal row; the same event always gives the same bytes."""
+    if isinstance(event, Encoded):
+        return event
     message: Any
     match event:
         case TierChanged():
