@@ -9,14 +9,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from services.common.chain import chain_of
 from services.common.codec import time_of
 from services.common.db import Writer
 from services.ops.importing.account import RowAccount
-from services.ops.importing.complete_journey import packaged_transactions, read_purchases
+from services.ops.importing.complete_journey import packaged_transactions
 from services.ops.importing.errors import DataMissingError
+from services.ops.importing.money import minor_units
 from services.ops.importing.online_retail import UNKNOWN_PURCHASE, read_activities
 from services.tiering.domain.segments import CLASSES, LIFECYCLE
 from services.tiering.segments import Segments
@@ -68,6 +71,19 @@ def recorded(purchase: Purchase) -> pb.PurchaseRecorded:
     message.activity.id = purchase.id
     message.activity.lines.add(id=1, quantity=1, amount=sum(line.amount for line in purchase.lines))
     return message
+
+
+def baskets(file: Path) -> list[tuple[datetime, str, str, int]]:
+    """(time, basket, household, cents) of the year, in order of time."""
+    columns = ["household_id", "basket_id", "sales_value", "transaction_timestamp"]
+    rows = pq.read_table(file, columns=columns).group_by(columns[:2])
+    found = rows.aggregate([("sales_value", "sum"), ("transaction_timestamp", "max")])
+    times = found.column("transaction_timestamp_max").cast(pa.timestamp("us", "UTC"))
+    cents = (minor_units(value) for value in found.column("sales_value_sum").to_pylist())
+    names = (
+        [str(value) for value in found.column(name).to_pylist()] for name in ("basket_id", "household_id")
+    )
+    return sorted(zip(times.to_pylist(), *names, cents, strict=True))
 
 
 async def test_rfm_of_online_retail_is_what_pandas_says(writer: Writer) -> None:
@@ -172,14 +188,16 @@ async def test_the_life_cycle_of_households_adds_up_at_every_month_end(writer: W
             return "won_back"
         return "new" if away[1] < timedelta(days=30) else "active"
 
-    for purchase in read_purchases(file, "grocer", RowAccount()):
-        at = time_of(purchase.occurred_at)
-        if purchase.member not in days and len(days) == HOUSEHOLDS:
+    for at, basket, household, cents in baskets(file):
+        if household not in days and len(days) == HOUSEHOLDS:
             continue
         while ends and at >= ends[0]:
             await at_the_end(ends.pop(0))
-        days[purchase.member].append(at)
-        await book.add(purchase.member, at, recorded(purchase))
+        days[household].append(at)
+        bought = pb.PurchaseRecorded()
+        bought.activity.id = basket
+        bought.activity.lines.add(id=1, quantity=1, amount=cents)
+        await book.add(household, at, bought)
     while ends:
         await at_the_end(ends.pop(0))
     assert len(totals) == 12
