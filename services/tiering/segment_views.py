@@ -134,7 +134,9 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
         .group_by(tags.c.tag)
         .order_by(tags.c.tag)
     )
-    return SegmentDistributionView(program=program, members=total, tags=dict(tagged.tuples().all()), **counts)
+    return SegmentDistributionView(
+        program=program, members=total, tags={row[0]: row[1] for row in tagged}, **counts
+    )
 
 
 async def runs(

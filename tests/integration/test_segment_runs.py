@@ -187,7 +187,8 @@ async def test_each_class_has_its_member_and_the_first_that_fits_wins(writer: Wr
     assert classes["rare"] == "low_low"  # upper half, but more than 60 days apart
     assert classes["hunter"] == "bargain_hunter"
     assert classes["churning"] == "churning"  # though nobody but one spends more
-    assert classes["low0"] == classes["never"] == classes["awake"] == "low_low"
+    assert classes["awake"] == "churning"  # not yet dormant
+    assert classes["low0"] == classes["never"] == "low_low"
     assert classes["dormant"] == classes["never_long"] == "dormant"
     assert set(classes.values()) == set(CLASSES)
     assert sum(Counter(classes.values()).values()) == len(found)
