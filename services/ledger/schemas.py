@@ -57,6 +57,10 @@ class PurchaseLineBody(Body):
     quantity: Int64 = 1
     amount: Int64 = Field(description="What the member paid for the whole line, in minor units.")
     brand: ShortText = ""
+    discount: Int64 = Field(
+        default=0,
+        description="What the line was cheaper than its ordinary price: more than 0 in a promotion.",
+    )
 
 
 class PurchaseBody(Body):

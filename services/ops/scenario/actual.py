@@ -26,6 +26,9 @@ async def look(api: Api, program: str, member: str, expected: Mapping[str, Any])
             actual["points"]["expired"] = await _expired(api, here)
     if "tier" in expected:
         actual["tier"] = (await _known(api, "tiering", f"{here}/tier")).get("tier")
+    if "segments" in expected:
+        segments = await _known(api, "tiering", f"{here}/segments")
+        actual["segments"] = {**segments, "class_": segments.get("class")}
     if "wallet" in expected or "redemptions" in expected:
         wallet = await _known(api, "rewards", f"{here}/wallet")
         actual["wallet"] = wallet

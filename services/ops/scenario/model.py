@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, m
 LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"vouchers", "segments", "quote"})
+LATER_EXPECTATIONS = frozenset({"vouchers", "quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -54,6 +54,7 @@ class PurchaseLine(_Words):
     quantity: StrictInt = 1
     amount: StrictInt
     brand: str = ""
+    discount: StrictInt = 0
 
 
 class Purchase(_Words):
@@ -177,6 +178,22 @@ class Redeem(_Words):
         return value
 
 
+class Tag(_Words):
+    """Somebody says something of a member (one of the tags of the program), or takes it back."""
+
+    id: str
+    member: str
+    tag: str
+    set: bool = True
+    reason: str = "a scenario"
+
+
+class SegmentRun(_Words):
+    """Everybody is sorted into segments, now."""
+
+    id: str
+
+
 class Points(_Words):
     """Points of the member: its balance, and what it has lost to expiry so far."""
 
@@ -221,6 +238,15 @@ class Wallet(_Words):
     tier: str | None = None
 
 
+class Segments(_Words):
+    """Where the member is; each of `tags` is set, and an empty list means that none is."""
+
+    lifecycle: str | None = None
+    class_: str | None = Field(default=None, alias="class")
+    rfm: str | None = None
+    tags: list[str] | None = None
+
+
 class Expect(_Words):
     """What must be so once the services are level. Only what is named is compared.
 
@@ -233,6 +259,7 @@ class Expect(_Words):
     money: dict[str, Money] | None = None
     tier: str | None = None
     error: str | None = None
+    segments: Segments | None = None
     wallet: Wallet | None = None
     redemptions: list[Redemption] | None = None
 
@@ -261,6 +288,8 @@ class Step(_Words):
     top_up: TopUp | None = None
     top_up_reversal: TopUpReversal | None = None
     gift: Gift | None = None
+    tag: Tag | None = None
+    segment_run: SegmentRun | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -288,7 +317,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "advance_to",
+    "tag", "segment_run", "advance_to",
 )  # fmt: skip
 
 

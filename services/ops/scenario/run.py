@@ -158,6 +158,12 @@ class ScenarioRun:
         elif step.gift is not None:
             self._now.member = step.gift.member
             await self._gift(step.gift)
+        elif step.tag is not None:
+            self._now.member = step.tag.member
+            await self._tag(step.tag)
+        elif step.segment_run is not None:
+            runs = f"/v1/programs/{self._program}/segment_runs"
+            await self._api.post("tiering", runs, {}, idempotency_key=step.segment_run.id)
         else:
             activity = self._activity(index, step)
             if activity is not None:
@@ -238,6 +244,11 @@ class ScenarioRun:
         path = f"/v1/programs/{self._program}/members/{gift.member}/gifts"
         body = {"to": gift.to, "amount": gift.amount, "currency": gift.currency or self._currency}
         await self._api.post("ledger", path, body, idempotency_key=gift.id)
+
+    async def _tag(self, tag: model.Tag) -> None:
+        path = f"/v1/programs/{self._program}/members/{tag.member}/tags"
+        body = {"tag": tag.tag, "set": tag.set, "reason": tag.reason}
+        await self._api.post("tiering", path, body, idempotency_key=tag.id)
 
     async def _redeem(self, redeem: model.Redeem, request: str) -> None:
         redemptions = f"/v1/programs/{self._program}/members/{redeem.member}/redemptions"

@@ -15,7 +15,7 @@ CHAINED = {
         ("holds", "chain"), ("settlements", "chain"), ("top_ups", "chain"), ("identifiers", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
-    "tiering": MECHANISM,
+    "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
     "rewards": MECHANISM,
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""
