@@ -65,6 +65,7 @@ class StreamHandler:
                 row.occurred_at, now, self._cause(row),
             )  # fmt: skip
         await self._hear(tx, book, told)
+        await book.vouchers.lapse(tx, partition, {row.program for row in fresh}, now)
         await book.write(tx, now)
         await tx.execute(MOVE, partition, self._topic, fresh[-1].position)
         return Applied(recorded=len(fresh), duplicates=len(items) - len(fresh))

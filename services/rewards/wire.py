@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
 from services.common.program_section import ProgramError
+from services.rewards import wire_vouchers
 from services.rewards.domain import events, facts
 from services.rewards.domain.program import Program, parse_program
 from tallybook.ledger.v1 import events_pb2 as ledger
@@ -101,10 +100,11 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
             message = rewards.RedemptionRequested(
                 redemption=event.redemption, reward=event.reward, order=event.order, points=event.points,
                 ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
+                pack=wire_vouchers.pack_message(event.pack),
             )  # fmt: skip
         case events.RedemptionReserved():
             message = rewards.RedemptionReserved(
-                redemption=event.redemption, expires_at=_timestamp(event.expires_at)
+                redemption=event.redemption, expires_at=wire_vouchers.timestamp(event.expires_at)
             )
         case events.RedemptionRefused():
             message = rewards.RedemptionRefused(
@@ -120,6 +120,8 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
             message = rewards.RedemptionCancelled(redemption=event.redemption, reason=event.reason)
         case events.ProgramRefused():
             message = rewards.ProgramRefused(version=event.version, reason=event.reason)
+        case _:
+            message = wire_vouchers.message_of(event)
     return type(event).__name__, message.SerializeToString(deterministic=True)
 
 
@@ -138,6 +140,7 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             return events.RedemptionRequested(
                 message.redemption, message.reward, message.order, message.points,
                 message.ttl_seconds, message.kind, message.name, message.value,
+                wire_vouchers.pack_of(message.pack) if message.HasField("pack") else None,
             )  # fmt: skip
         case "RedemptionReserved":
             return events.RedemptionReserved(message.redemption, time_of(message.expires_at))
@@ -153,10 +156,7 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             return events.RedemptionCancelled(message.redemption, message.reason)
         case "ProgramRefused":
             return events.ProgramRefused(message.version, message.reason)
-    raise InvariantBroken(f"no event for {type_}")
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(time.astimezone(UTC))
-    return stamp
+    event = wire_vouchers.event_of(type_, message)
+    if event is None:
+        raise InvariantBroken(f"no event for {type_}")
+    return event

@@ -23,7 +23,7 @@ from services.common.errors import InvariantBroken, Refusal
 from services.ops.local.postgres import LocalPostgres
 from services.rewards.consume import LEDGER_TOPIC, StreamHandler
 from services.rewards.domain.decide import Reserve
-from services.rewards.replay import PROJECTIONS, rebuild_redemptions, rebuild_stream, stream_row
+from services.rewards.replay import PROJECTIONS, rebuild_own, rebuild_stream, stream_row
 from services.rewards.tables import metadata
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -112,7 +112,7 @@ async def rebuilt(stack: RewardsStack, batch: int) -> str:
         for chain in range(CHAINS):
             await rebuild_stream(tx, chain, in_batches(await stack.rows(chain), batch))
             sql = "SELECT * FROM public.journal WHERE chain = $1 ORDER BY position"
-            await rebuild_redemptions(tx, chain, in_batches(await tx.fetch(sql, chain), batch))
+            await rebuild_own(tx, chain, CHAINS, in_batches(await tx.fetch(sql, chain), batch))
     return schema
 
 
