@@ -120,10 +120,12 @@ class VoucherDesk:
                 terms = moment.program.vouchers.get(kind)
                 if terms is None:
                     raise Refusal("unknown_voucher_kind", f"the program has no vouchers {kind!r}")
-                position = 0
-                for step in issued(Pack(terms, count), program, member, "ops", key, moment.present):
+                steps = issued(Pack(terms, count), program, member, "ops", key, moment.present)
+                for number, step in enumerate(steps, 1):
+                    # The request is answered by its last row: that one has the digest.
+                    why = cause if number == count else (*cause[:2], None)
                     position = vouchers.record(
-                        chain, program, member, moment.version, step, moment.present, now, cause
+                        chain, program, member, moment.version, step, moment.present, now, why
                     )
                 await remember(tx, cause, self._chains, member, chain, position)
                 await journal.write(tx)

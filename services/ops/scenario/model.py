@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, m
 LATER_KINDS = frozenset({"top_up", "quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"money", "vouchers", "segments", "quote"})
+LATER_EXPECTATIONS = frozenset({"money", "segments", "quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -146,6 +146,22 @@ class Redeem(_Words):
         return value
 
 
+class VoucherStep(_Words):
+    """Something done with the member's oldest voucher of the program's entry `reward` that can still be used.
+
+    `gift` keeps its code under the member's name; `claim` takes the last gift of member `from`. `issue` is ops'.
+    """
+
+    member: str
+    reward: str
+    step: Literal["issue", "use", "unuse", "gift", "withdraw", "claim", "void"]
+    order: str = "o1"
+    store: str = "s1"
+    lines: list[PurchaseLine] = Field(default_factory=list)
+    count: StrictInt = 1
+    from_: str | None = Field(default=None, alias="from")
+
+
 class Points(_Words):
     """Points of the member: its balance, and what it has lost to expiry so far."""
 
@@ -174,6 +190,16 @@ class Redemption(_Words):
     state: str | None = None
 
 
+class Voucher(_Words):
+    """A voucher in the wallet; `reward` is the program's entry in `rewards.vouchers`."""
+
+    reward: str | None = None
+    state: str | None = None
+    expires_at: Moment | None = None
+    order: str | None = None
+    discount: StrictInt | None = None
+
+
 class Wallet(_Words):
     """The member as the rewards service knows it."""
 
@@ -194,6 +220,7 @@ class Expect(_Words):
     error: str | None = None
     wallet: Wallet | None = None
     redemptions: list[Redemption] | None = None
+    vouchers: list[Voucher] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -217,6 +244,7 @@ class Step(_Words):
     referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
+    voucher: VoucherStep | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -242,7 +270,17 @@ class Step(_Words):
         return any(getattr(self, name) is not None for name in KINDS if name != "advance_to")
 
 
-KINDS = ("enroll", "purchase", "return_", "interaction", "referral", "hold", "redeem", "advance_to")
+KINDS = (
+    "enroll",
+    "purchase",
+    "return_",
+    "interaction",
+    "referral",
+    "hold",
+    "redeem",
+    "voucher",
+    "advance_to",
+)
 
 
 class Scenario(_Words):
