@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, programs, social
+from services.ledger.routes import (
+    activities,
+    adjustments,
+    batch,
+    holds,
+    members,
+    programs,
+    social,
+    stored_value,
+)
 
 STATUS_OF = {
     "unknown_program": 404,
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "identifier_unknown": 404,
+    "adjustment_unknown": 404,
     "id_reused": 409,
     "already_enrolled": 409,
     "identifier_taken": 409,
@@ -29,7 +40,23 @@ STATUS_OF = {
     "exists_with_different_amount": 409,
     "exists_with_different_ttl": 409,
     "exists_with_different_final": 409,
+    "member_suspended": 409,
+    "member_already_suspended": 409,
+    "member_not_suspended": 409,
+    "member_closed": 409,
+    "holds_open": 409,
+    "stored_value_left": 409,
+    "second_person_needed": 409,
+    "adjustment_already_applied": 409,
+    "adjustment_already_declined": 409,
     "clock_not_ours": 409,
+    "top_up_unknown": 404,
+    "receiver_unknown": 404,
+    "top_up_reversed": 409,
+    "top_up_held": 409,
+    "balance_limit_exceeded": 409,
+    "insufficient_value": 409,
+    "stored_value_off": 409,
     "referral_unknown": 404,
     "already_referred": 409,
     "referee_not_new": 409,
@@ -40,5 +67,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, social, holds):
+for part in (programs, members, activities, social, holds, adjustments, batch, stored_value):
     router.include_router(part.router)

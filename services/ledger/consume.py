@@ -26,6 +26,8 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReferral,
     RecordReturn,
+    RecordTopUp,
+    ReverseTopUp,
 )
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs, purchase_source
@@ -63,6 +65,15 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
         wire.bounded(message.payment_method, "payment_method")
         cause = Cause(purchase_source(program), purchase.id, digest)
         return RecordPurchase(program, member, chain, cause, now, purchase)
+    if isinstance(message, activities.TopUp):
+        wire.check_texts(message, content, [])
+        top_up = wire.top_up_of(message, wire.named(content, member))
+        return RecordTopUp(program, member, chain, Cause(f"{program}/top_up", top_up.id, digest), now, top_up)
+    if isinstance(message, activities.TopUpReversal):
+        wire.check_texts(message, content, [])
+        undone = wire.top_up_reversal_of(message, wire.named(content, member))
+        cause = Cause(f"{program}/top_up_reversal", undone.id, digest)
+        return ReverseTopUp(program, member, chain, cause, now, undone)
     if isinstance(message, activities.Interaction):
         return _interaction(message, member, chain, Cause(f"{program}/interaction", message.id, digest), now)
     activity = wire.return_of(message, wire.named(content, member))
@@ -127,7 +138,7 @@ def count(outcomes: Sequence[Outcome]) -> Applied:
 
 
 class Activities:
-    """purchases.v1, members.v1, interactions.v1, referrals.v1: written by anybody, so anything may be in them."""
+    """Every topic but our own streams: written by anybody, so anything may be in them."""
 
     own_stream = False
 

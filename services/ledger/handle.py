@@ -29,12 +29,22 @@ KINDS = {
     "CaptureHold": "capture",
     "ReleaseHold": "release",
     "RefundSpend": "refund",
+    "Adjust": "adjustment",
+    "ApproveAdjustment": "adjustment_approval",
+    "DeclineAdjustment": "adjustment_decline",
+    "UnlinkIdentifiers": "unlinking",
+    "SuspendMember": "suspension",
+    "ReactivateMember": "reactivation",
+    "CloseMember": "closing",
     "AssignTier": "tier",
     "RecordInteraction": "interaction",
     "RecordReferral": "referral",
     "RewardReferral": "referral_reward",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
+    "RecordTopUp": "top_up",
+    "ReverseTopUp": "top_up_reversal",
+    "SendGift": "gift",
 }
 DETAIL_CHARS_MAX = 500
 SLICE = 50

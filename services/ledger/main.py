@@ -25,6 +25,7 @@ from services.common.telemetry import configure_log
 from services.ledger import api, consume, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.referral_rewards import count_owed
+from services.ledger.routes import batch
 from services.ledger.routes.asking import Ledger
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import Programs
@@ -51,6 +52,7 @@ def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], Non
                 {
                     settings.topic("purchases.v1"): activities,
                     settings.topic("members.v1"): activities,
+                    settings.topic("top_ups.v1"): activities,
                     settings.topic("interactions.v1"): activities,
                     settings.topic("referrals.v1"): activities,
                     settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, wake_relay),
@@ -114,7 +116,7 @@ def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     )
     app.state.ledger = ledger
     app.state.keys = keys
-    install_problems(app, api.STATUS_OF)
+    install_problems(app, api.STATUS_OF, {batch.PATH: batch.BODY_BYTES_MAX})
     app.include_router(api.router)
     return app
 

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
-from services.ledger import project_holds, social_store
+from services.ledger import adjustments, identifiers, money_rows, project_holds, social_store
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.counters import as_text
+from services.ledger.domain.evolve import settles
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
 
 MemberKey = tuple[str, str]
@@ -33,6 +34,7 @@ LOT_COLUMNS = (
     "expires_at",
     "purchase",
     "matures_at",
+    "asset",
 )
 
 DELETE_MEMBERS = """
@@ -59,7 +61,7 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestampt
     AS k (chain, program, member, lot, expires_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
+MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "status")
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
@@ -75,14 +77,8 @@ SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::num
 ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
 """
 SETTLEMENT_COLUMNS = (
-    "chain",
-    "program",
-    "member",
-    "purchase",
-    "returned_lines",
-    "returned_units",
-    "adjusted",
-)
+    "chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted",
+)  # fmt: skip
 
 
 class Changes:
@@ -100,6 +96,11 @@ class Changes:
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.money: dict[tuple[str, str, str], None] = {}
+        """Accounts of money, by (program, member, asset)."""
+        self.top_ups: dict[tuple[str, str, str], None] = {}
+        self.ran_out: list[tuple[str, str, int]] = []
+        """Lots of money of which something expired."""
         self.parked: dict[tuple[str, str, str, str], None] = {}
         """Returns (program, member, purchase, return) that begin to wait."""
         self.unparked: dict[tuple[str, str, str, str], None] = {}
@@ -107,10 +108,14 @@ class Changes:
         self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
-        self.identifiers: list[tuple[str, bytes, str, str]] = []
         self.award_counts: dict[tuple[str, str, str], None] = {}
         self.budgets: dict[tuple[str, str], None] = {}
         self.referrals: dict[MemberKey, None] = {}
+        self.adjustments: dict[tuple[str, str, str], None] = {}
+        self.identifiers: dict[tuple[str, bytes], tuple[str, str]] = {}
+        """(kind, member) by (program, hash)."""
+        self.unlinked: dict[tuple[str, bytes], None] = {}
+        """Identifiers that led to somebody before, or for a while."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -126,7 +131,7 @@ class Changes:
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
                     self.new_lots[program, member, position] = None
-                if event.reason != "purchase":
+                if settles(event):
                     self.settlements[program, member, event.purchase] = None
                     return
                 for counter in event.counters:
@@ -149,37 +154,38 @@ class Changes:
                 self._unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
-                self.settlements[program, member, event.purchase] = None
-                self._touch(program, member, event.allocations)
+                if settles(event):
+                    self.settlements[program, member, event.purchase] = None
+                self.touch(program, member, event.allocations)
             case e.PointsExpired():
                 self.accounts[key] = None
-                self._touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
             case e.PointsMatured():
                 self.accounts[key] = None
-                self._touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
             case e.MemberActive():
                 self.accounts[key] = None
             case e.MemberLapsed():
                 self.accounts[key] = None
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.HoldPlaced():
                 self.accounts[key] = None
                 self.holds[program, member, event.hold] = False
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.HoldCaptured():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
-                self._touch(program, member, event.released)
+                self.touch(program, member, event.allocations)
+                self.touch(program, member, event.released)
             case e.HoldReleased():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.SpendRefunded():
                 self.accounts[key] = None
                 for hold, _, _ in event.parts:
                     self.holds.setdefault((program, member, hold), True)
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.LotsReinstated():
                 for lot in event.lots:
                     if (program, member, lot) not in self.new_lots:
@@ -188,7 +194,29 @@ class Changes:
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
-                self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+                self.identifiers.update(
+                    {(program, digest): (kind, member) for kind, digest in event.identifiers}
+                )
+            case e.IdentifiersUnlinked():
+                for _, digest in event.identifiers:
+                    self.identifiers.pop((program, digest), None)
+                    self.unlinked[program, digest] = None
+            case e.PointsAdjusted():
+                self.accounts[key] = None
+                self.adjustments[program, member, event.adjustment] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                self.touch(program, member, event.allocations)
+            case e.AdjustmentRequested() | e.AdjustmentDeclined():
+                self.adjustments[program, member, event.adjustment] = None
+            case e.MemberSuspended() | e.MemberReactivated():
+                self.members.setdefault(key, True)
+            case e.MemberClosed():
+                self.members.setdefault(key, True)
+                self.accounts[key] = None
+                self.touch(program, member, event.allocations)
+            case _ if isinstance(event, MoneyEvent):
+                money_rows.note(self, program, member, event, position)
             case e.PointsAwarded():
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
@@ -206,7 +234,8 @@ class Changes:
         else:
             self.unparked[key] = None
 
-    def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+    def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+        """Lots that were there before."""
         for lot, _ in allocations:
             if (program, member, lot) not in self.new_lots:
                 self.lots[program, member, lot] = None
@@ -231,20 +260,26 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table(
             "members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS
         )
-    if changes.accounts:
-        await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
+    if changes.accounts or changes.money:
+        rows = account_rows(book, changes.accounts) + money_rows.account_rows(book, changes.money)
+        # In one order everywhere, so that two transactions never wait for each other in a ring.
+        rows.sort(key=lambda row: row[:4])
+        await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
     if changes.holds:
         await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    await money_rows.write_top_ups(tx, book, changes)
     if changes.parked or changes.unparked:
         await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
+    if changes.adjustments:
+        await tx.execute(adjustments.UPSERT, *_transposed(adjustments.rows(book, changes.adjustments)))
     if changes.counters:
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
-    if changes.identifiers:
-        await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
+    if changes.identifiers or changes.unlinked:
+        await identifiers.write(tx, changes.identifiers, changes.unlinked, chains)
     if changes.versions:
         await tx.executemany(
             "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -260,7 +295,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
     rows = []
     for program, member_id, lot_id in keys:
         member = book.members[program, member_id]
-        lot = member.lots[lot_id]
+        lot = member.lots.get(lot_id) or member.money[lot_id]
         rows.append(
             (
                 member.chain,
@@ -274,6 +309,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
                 lot.expires_at,
                 lot.purchase,
                 lot.matures_at,
+                lot.asset,
             )
         )
     return rows
@@ -309,8 +345,6 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
                 member.lapses_at,
             )
         )
-    # In one order everywhere, so that two transactions never wait for each other in a ring.
-    rows.sort(key=lambda row: row[:3])
     return rows
 
 
@@ -324,6 +358,7 @@ def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
             m.enrolled_at,
             [since for since, _ in m.tiers],
             [name for _, name in m.tiers],
+            m.status,
         )
         for m in (book.members[key] for key in keys)
     ]
@@ -349,14 +384,6 @@ def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple
         value, position = member.counters[name]
         rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
-
-
-def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: int) -> list[tuple[Any, ...]]:
-    """Rows of `identifiers` from (program, hash, kind, member)."""
-    return [
-        (spread(digest, chains), program, digest, kind, member)
-        for program, digest, kind, member in identifiers
-    ]
 
 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:

@@ -1,9 +1,9 @@
-"""What the ledger's HTTP takes and gives. Strict: no number is made from text, no time without a zone."""
+"""What the ledger's HTTP takes. Strict: no number is made from text, no time without a zone."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -11,6 +11,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[
     str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")
 ]
+IdentifierRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}:[^\x00]{1,200}$")]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
@@ -110,6 +111,25 @@ class ReferralBody(Body):
     task: ShortText = Field(default="", description="What the referee has done, where step is task.")
 
 
+class PurchaseEntry(PurchaseBody):
+    type: Literal["purchase"]
+    program: ProgramId
+
+
+class ReturnEntry(ReturnBody):
+    type: Literal["return"]
+    program: ProgramId
+
+
+class EnrolmentEntry(EnrolmentBody):
+    type: Literal["enrolment"]
+    program: ProgramId
+
+
+Entry = Annotated[PurchaseEntry | ReturnEntry | EnrolmentEntry, Field(discriminator="type")]
+"""A line of a batch: what the single route takes, and which route and program it would have been sent to."""
+
+
 class HoldBody(Body):
     order: OrderId
     amount: Int64 = Field(description="Points.")
@@ -129,6 +149,53 @@ class ReleaseBody(Body):
     pass
 
 
+class AdjustmentBody(Body):
+    points: Int64 = Field(description="Above 0 to give, below 0 to take.")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_]*$")] = Field(
+        description="One of the program's `ledger.adjustments.reasons`."
+    )
+    note: ShortText = Field(
+        default="", description="For the file; no personal data, for it stays in the book."
+    )
+
+
+class ApprovalBody(Body):
+    pass
+
+
+class DeclineBody(Body):
+    note: ShortText = ""
+
+
+class StatusBody(Body):
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class TopUpBody(Body):
+    id: Id = Field(description="Unique in the program; the same top-up by Kafka and by HTTP counts once.")
+    member: MemberRef
+    occurred_at: Time
+    store: ShortText = ""
+    channel: ShortText = ""
+    currency: ShortText
+    amount: Int64 = Field(description="What was paid in, in minor units.")
+
+
+class TopUpReversalBody(Body):
+    id: Id
+    member: MemberRef
+    occurred_at: Time
+    of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+    store: ShortText = ""
+    channel: ShortText = ""
+
+
+class GiftBody(Body):
+    to: MemberRef
+    currency: ShortText
+    amount: Int64 = Field(description="Minor units.")
+
+
 class RefundBody(Body):
     amount: Int64 | None = Field(
         default=None, description="Points; when absent, all that stay spent on the order."
@@ -137,154 +204,3 @@ class RefundBody(Body):
 
 class ClockBody(Body):
     to: Time
-
-
-class Rule(BaseModel):
-    rule: str
-    arithmetic: str
-
-
-class Balance(BaseModel):
-    available: int
-    posted: int
-    held: int
-    debt: int
-    pending: int = Field(description="Points that can't be spent yet; `available` is without them.")
-
-
-class EnrolmentAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    member: str
-
-
-class PurchaseAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    purchase: str
-    member: str
-    points: int
-    tier: str
-    rules: list[Rule]
-    expires_at: str | None
-    matures_at: str | None = Field(description="Until then the points can't be spent; null: they can.")
-    balance: Balance
-
-
-class ReturnAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    id: str
-    purchase: str
-    member: str
-    points: int = Field(description="Points taken back.")
-    debt: int = Field(description="How many of them no lot could pay.")
-    forgiven: int = Field(description="Points beyond these that no lot could pay and the member keeps.")
-    parked: bool = Field(description="True: the purchase is not known yet, and the return waits for it.")
-    balance: Balance
-
-
-class InteractionAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    id: str
-    member: str
-    kind: str
-    points: int
-    reason: str | None = Field(
-        description="Why it earned nothing: repeated, cap_reached, budget_exhausted or not_running."
-    )
-    expires_at: str | None
-    balance: Balance
-
-
-class ReferralAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    id: str
-    member: str
-    qualified: bool = Field(description="True when this is what the referral was waiting for.")
-    owed: list[str] = Field(description="Who is rewarded for it, within seconds: referrer, referee.")
-
-
-class HoldAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    hold: str
-    order: str
-    amount: int
-    captured: int
-    state: str
-    expires_at: str
-    balance: Balance
-
-
-class RefundAnswer(BaseModel):
-    outcome: str
-    duplicate: bool
-    refund: str
-    order: str
-    points: int = Field(description="Points given back.")
-    debt_repaid: int = Field(description="How many of them repaid debt.")
-    expired: int = Field(
-        description="How many of them were of lots past their day: forfeited, or given more days, as the program says."
-    )
-    left: int = Field(description="Points of the order that stay spent.")
-    balance: Balance
-
-
-class MemberAnswer(BaseModel):
-    program: str
-    member: str
-    enrolled_at: str
-    tier: str
-    points: Balance
-    lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
-    clock: str
-
-
-class StatementEntry(BaseModel):
-    position: int
-    type: str
-    occurred_at: str
-    recorded_at: str
-    points: int = Field(description="Change of the posted balance.")
-    text: str
-    rules: list[Rule]
-    details: dict[str, Any]
-
-
-class StatementPage(BaseModel):
-    entries: list[StatementEntry]
-    next: str | None = Field(description="Send it as `after` for the next page; null at the end.")
-
-
-class ProgramAnswer(BaseModel):
-    program: str
-    version: str
-    document: dict[str, Any]
-
-
-class ActivationAnswer(BaseModel):
-    program: str
-    version: str
-    activated: bool = Field(description="False when this version was in force already.")
-
-
-class ClockAnswer(BaseModel):
-    program: str
-    clock: str
-
-
-class TotalsAnswer(BaseModel):
-    program: str
-    members: int
-    issued: int
-    spent: int
-    expired: int
-    clawed_back: int
-    outstanding: int
-
-
-class RejectionsAnswer(BaseModel):
-    counts: dict[str, int]

@@ -12,11 +12,20 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project, social_store, store_holds, store_parked
+from services.ledger import (
+    adjustments,
+    money_rows,
+    payloads,
+    project,
+    social_store,
+    store_holds,
+    store_parked,
+)
 from services.ledger.counting import load_counters
 from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
+    BY_HAND,
     AdvanceClock,
     AssignTier,
     CaptureHold,
@@ -25,8 +34,12 @@ from services.ledger.domain.commands import (
     PlaceHold,
     RecordReferral,
     RecordReturn,
+    RecordTopUp,
     RefundSpend,
     ReleaseHold,
+    ReverseTopUp,
+    SendGift,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
@@ -36,7 +49,10 @@ from services.ledger.inbox import Seen, inbox_chain, load_inbox
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend)
+SPENDING = (
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
+    *BY_HAND,
+)  # fmt: skip
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -190,6 +206,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
         keys.update(whole)
         spenders.update(whole)
+        # An account of money is the sum of its lots, and so needs them all.
+        spenders.update(money_rows.owners(due_lots))
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
         member = book.members[row["program"], row["member"]] = Member(
@@ -201,6 +219,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             row["held"],
             row["debt"],
             tiers,
+            status=row["status"],
             pending=row["pending"],
             lapses_at=row["lapses_at"],
         )
@@ -213,12 +232,15 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
-        if row["lot"] not in member.lots:
+        if row["lot"] not in member.lots and row["lot"] not in member.money:
             _add_lot(book, member, row)
-    enrolments = [
-        (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
+    named = [
+        (c.program, digest)
+        for c in commands
+        if isinstance(c, Enrol | UnlinkIdentifiers)
+        for _, digest in c.identifiers
     ]
-    book.identifiers = await find_identifiers(tx, enrolments, chains)
+    book.identifiers = await find_identifiers(tx, named, chains)
     await social_store.load(tx, book, commands, chains)
     return Loaded(book, journal, seen, chains)
 
@@ -279,6 +301,8 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
+    await adjustments.load(tx, book, commands)
+    await money_rows.load_top_ups(tx, book, commands, spenders)
     if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
@@ -336,17 +360,9 @@ def purchase_source(program: str) -> str:
 
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
-    lot = Lot(
-        row["lot"],
-        row["amount"],
-        row["remaining"],
-        row["held"],
-        row["earned_at"],
-        row["expires_at"],
-        row["purchase"],
-        row["matures_at"],
-    )
-    member.lots[lot.id] = lot
+    # After the key, the columns are the lot's fields in their order.
+    lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
+    member.lots_of(lot.asset)[lot.id] = lot
     book.expect_lot(member, lot)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -52,6 +53,7 @@ members = Table(
     Column("enrolled_at", DateTime(timezone=True), nullable=False),
     Column("tier_since", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("tier_names", ARRAY(Text), nullable=False),
+    Column("status", Text, nullable=False),
 )
 
 accounts = Table(
@@ -89,6 +91,7 @@ lots = Table(
     Column("expires_at", DateTime(timezone=True)),
     Column("purchase", Text, nullable=False),
     Column("matures_at", DateTime(timezone=True)),
+    Column("asset", Text, nullable=False),
     CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
     CheckConstraint("matures_at IS NULL OR held = 0", name="lot_holds_mature_points"),
     Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
@@ -134,6 +137,44 @@ settlements = Table(
     Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("adjustment", Text, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Index(
+        "adjustments_waiting", "chain", "program", "requested_at",
+        postgresql_where=text("state = 'requested'"),
+    ),
+)  # fmt: skip
+
+top_ups = Table(
+    "top_ups",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("top_up", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("bonus", BigInteger, nullable=False),
+    Column("principal_lot", BigInteger, nullable=False),
+    Column("bonus_lot", BigInteger, nullable=False),
+    Column("bonus_expired", BigInteger, nullable=False),
+    Column("reversed", Boolean, nullable=False),
+    CheckConstraint("amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus", name="top_up_adds_up"),
 )
 
 parked_returns = Table(
@@ -232,6 +273,8 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "adjustments",
+    "top_ups",
     "parked_returns",
     "counters",
     "identifiers",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.chain import spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads, social_views
+from services.ledger import money_views, payloads
 from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
+from services.ledger.statement import STATEMENT_TYPES, describe
 from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
@@ -27,12 +29,6 @@ from services.ledger.tables import (
     programs,
 )
 
-STATEMENT_TYPES = (
-    "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
-    "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
-    "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
-    *social_views.TYPES,
-)  # fmt: skip
 GROUP_ROWS_MAX = 10
 
 
@@ -52,6 +48,7 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
     query = (
         select(
             members,
+            accounts.c.asset,
             accounts.c.posted,
             accounts.c.held,
             accounts.c.debt,
@@ -63,15 +60,18 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
     )
-    row = (await connection.execute(query)).mappings().first()
+    rows = (await connection.execute(query)).mappings().all()
+    row = next((row for row in rows if row["asset"] == POINTS), None)
     if row is None:
         raise Refusal("unknown_member", f"member {member_id!r} is not enrolled in {program!r}")
     return {
         "program": program,
         "member": member_id,
         "enrolled_at": row["enrolled_at"].isoformat(),
+        "status": row["status"],
         "tier": row["tier_names"][-1] if row["tier_names"] else "",
         "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
+        "money": money_views.by_currency(rows),
         "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
@@ -153,6 +153,7 @@ async def statement(
                 "occurred_at": row.occurred_at.isoformat(),
                 "recorded_at": row.recorded_at.isoformat(),
                 "points": points,
+                "money": money_views.moved(event),
                 "text": text,
                 "rules": rules_behind(known, event),
                 "details": details,
@@ -182,92 +183,12 @@ def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]
     """The rules that made an event's points, with their arithmetic; none where it gives none."""
     if not isinstance(event, e.PointsAccrued):
         return []
+    if event.reason == "top_up":
+        arithmetic = f"{event.amount} minor units loaded -> {event.points}"
+        return [{"rule": "top-up ladder", "arithmetic": arithmetic}]
     program = known.versions[event.version]
     rules = explain(program, event.amount, event.tier, event.contributions, event.counters)
     return [rule._asdict() for rule in rules]
-
-
-def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
-    """(change of the posted balance, a sentence, what a program may want to know) of an event."""
-    match event:
-        case e.PurchaseRecorded():
-            p = event.purchase
-            amount = sum(line.amount for line in p.lines)
-            return (
-                0,
-                f"purchase {p.id} of {amount} {p.currency} minor units",
-                {"purchase": p.id, "amount": amount},
-            )
-        case e.PointsAccrued():
-            why = "earned by" if event.reason == "purchase" else "added by the tier for"
-            debt = f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
-            expires_at = event.expires_at.isoformat() if event.expires_at else None
-            details = {
-                "purchase": event.purchase,
-                "tier": event.tier,
-                "expires_at": expires_at,
-                "matures_at": event.matures_at.isoformat() if event.matures_at else None,
-                "debt_repaid": event.debt_repaid,
-            }
-            return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
-        case e.ReturnRecorded():
-            amount = sum(line.amount for line in event.lines)
-            a = event.activity
-            return (
-                0,
-                f"return {a.id} of purchase {a.of}, {amount} minor units",
-                {"return": a.id, "purchase": a.of, "amount": amount},
-            )
-        case e.PointsClawedBack():
-            why = "return" if event.reason == "return" else "tier"
-            text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
-            text += f", {event.debt} of them as debt" if event.debt else ""
-            text += f", {event.forgiven} more forgiven" if event.forgiven else ""
-            details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
-            return -event.points, text, details
-        case e.ReturnParked():
-            a = event.activity
-            text = f"return {a.id} waits for purchase {a.of}"
-            return 0, text, {"return": a.id, "purchase": a.of}
-        case e.ParkedReturnRefused():
-            text = f"return {event.id} does not fit purchase {event.of}: {event.detail}"
-            return 0, text, {"return": event.id, "purchase": event.of, "code": event.code}
-        case e.HoldPlaced():
-            return (
-                0,
-                f"{event.amount} points held for order {event.order}",
-                {"hold": event.hold, "order": event.order},
-            )
-        case e.HoldCaptured():
-            return (
-                -event.amount,
-                f"{event.amount} points spent on order {event.order}",
-                {"hold": event.hold, "order": event.order},
-            )
-        case e.HoldReleased():
-            text = f"hold of {event.amount} points for order {event.order} {event.reason}"
-            return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
-        case e.SpendRefunded():
-            text = f"{event.amount} points spent on order {event.order} given back"
-            text += f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
-            return event.amount, text, {"refund": event.refund, "order": event.order, "left": event.left}
-        case e.LotsReinstated():
-            until = event.until.isoformat()
-            return 0, f"points past their day live on until {until}", {"lots": event.lots, "until": until}
-        case e.PointsExpired():
-            return -event.points, f"{event.points} points expired", {"lot": event.lot}
-        case e.PointsMatured():
-            return 0, f"{event.points} points can be spent from now on", {"lot": event.lot}
-        case e.MemberLapsed():
-            return -event.points, f"{event.points} points expired after long inactivity", {}
-        case e.TierAssigned():
-            return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
-        case e.MemberEnrolled():
-            return 0, f"enrolled by {event.by.replace('_', ' ')}", {"by": event.by}
-        case e.IdentifiersLinked():
-            kinds = [kind for kind, _ in event.identifiers]
-            return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
-    return social_views.describe(event)
 
 
 async def group(
@@ -320,32 +241,39 @@ async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any
 
 async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]:
     """A program's points, summed over its postings."""
-    sums = [
-        (
-            select(func.coalesce(func.sum(postings.c.amount), 0))
-            .where(postings.c.program == program_id, column == account)
+    by_account = {
+        account: (
+            select(
+                func.coalesce(
+                    func.sum(
+                        case((postings.c.credit == account, postings.c.amount), else_=-postings.c.amount)
+                    ),
+                    0,
+                )
+            )
+            .where(
+                postings.c.program == program_id,
+                postings.c.asset == POINTS,
+                or_(postings.c.debit == account, postings.c.credit == account),
+            )
             .scalar_subquery()
         )
-        for account, column in (
-            ("issued", postings.c.debit),
-            ("redeemed", postings.c.credit),
-            ("breakage", postings.c.credit),
-            ("clawed_back", postings.c.credit),
-            ("redeemed", postings.c.debit),
-        )
-    ]
+        for account in ("issued", "adjustment", "redeemed", "breakage", "clawed_back")
+    }
     count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
-    row = (await connection.execute(select(count, *sums))).one()
-    enrolled, issued, redeemed, expired, clawed_back, given_back = (int(value) for value in row)
-    spent = redeemed - given_back
+    row = (await connection.execute(select(count, *by_account.values()))).one()
+    enrolled, not_issued, not_adjusted, spent, expired, clawed_back = (int(value) for value in row)
+    issued, adjusted = -not_issued, -not_adjusted
     return {
         "program": program_id,
         "members": enrolled,
         "issued": issued,
+        "adjusted": adjusted,
         "spent": spent,
         "expired": expired,
         "clawed_back": clawed_back,
-        "outstanding": issued - spent - expired - clawed_back,
+        "outstanding": issued + adjusted - spent - expired - clawed_back,
+        "money": await money_views.totals(connection, program_id),
     }
 
 

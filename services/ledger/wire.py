@@ -20,7 +20,11 @@ from services.ledger.domain.commands import (
     PurchaseLine,
     RecordPurchase,
     RecordReturn,
+    RecordTopUp,
     Return,
+    ReverseTopUp,
+    TopUp,
+    TopUpReversal,
 )
 from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.tiering.v1 import events_pb2 as tiering
@@ -29,6 +33,8 @@ ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Purchase": activities.Purchase,
     "tallybook.activities.v1.Return": activities.Return,
     "tallybook.activities.v1.Enrolment": activities.Enrolment,
+    "tallybook.activities.v1.TopUp": activities.TopUp,
+    "tallybook.activities.v1.TopUpReversal": activities.TopUpReversal,
     "tallybook.activities.v1.Interaction": activities.Interaction,
     "tallybook.activities.v1.Referral": activities.Referral,
 }
@@ -125,7 +131,7 @@ def named(content: bytes, member: str) -> bytes:
 
 
 def _member_field(member: str) -> bytes:
-    """Field 3 of a Purchase and of a Return; a reference is so short that its length is one byte."""
+    """Field 3 of every activity with lines or money; a reference is so short that its length is one byte."""
     text = member.encode()
     return b"\x1a%c%b" % (len(text), text)
 
@@ -150,9 +156,27 @@ def return_of(message: Any, content: bytes) -> Return:
     return Return(required_id(message.id, "id"), time_of(message.occurred_at), of, lines, content)
 
 
+def top_up_of(message: Any, content: bytes) -> TopUp:
+    """A `TopUp` message in the core's words; `content` is what the book keeps of it. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    currency = bounded(message.currency, "currency")
+    return TopUp(
+        required_id(message.id, "id"), time_of(message.occurred_at), currency, message.amount, content
+    )
+
+
+def top_up_reversal_of(message: Any, content: bytes) -> TopUpReversal:
+    """A `TopUpReversal` message in the core's words; `content` is what the book keeps. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    of = bounded(message.of, "of")
+    return TopUpReversal(required_id(message.id, "id"), time_of(message.occurred_at), of, content)
+
+
 def rename(command: Command, member: str) -> None:
     """Give a command the member id behind the identifier that it came with, in its content too."""
-    if isinstance(command, (RecordPurchase, RecordReturn)):
+    if isinstance(command, (RecordPurchase, RecordReturn, RecordTopUp, ReverseTopUp)):
         told = command.purchase if isinstance(command, RecordPurchase) else command.activity
         told.content = named(told.content.removesuffix(_member_field(command.member)), member)
     command.member = member

@@ -14,7 +14,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.ops.api import Api, UnreachableError
 
 READS = {
-    "ledger": ("purchases.v1", "members.v1", "interactions.v1", "referrals.v1", "tiers.v1"),
+    "ledger": (
+        "purchases.v1",
+        "members.v1",
+        "interactions.v1",
+        "referrals.v1",
+        "top_ups.v1",
+        "tiers.v1",
+    ),
     "tiering": ("ledger.v1",),
     "rewards": ("ledger.v1", "tiers.v1"),
 }

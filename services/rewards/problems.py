@@ -9,6 +9,8 @@ STATUS = {
     "unknown_redemption": 404,
     "id_reused": 409,
     "insufficient_points": 409,
+    "member_suspended": 409,
+    "member_closed": 409,
     "redemption_not_reserved": 409,
     "redemption_being_captured": 409,
     "redemption_being_cancelled": 409,

@@ -30,6 +30,8 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.PointsAwarded,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
+        ledger.PointsAdjusted,
+        ledger.MemberClosed,
         ledger.PointsMatured,
         ledger.MemberLapsed,
         ledger.HoldPlaced,
@@ -59,6 +61,10 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.PointsMatured(message.points)
         case "SpendRefunded":
             return facts.PointsMoved(message.amount)
+        case "PointsAdjusted":
+            return facts.PointsMoved(message.points)
+        case "MemberClosed":
+            return facts.PointsMoved(message.debt - message.points, -message.pending)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":

@@ -17,6 +17,8 @@ from tallybook.activities.v1 import activities_pb2 as activities
 PURCHASE = "tallybook.activities.v1.Purchase"
 RETURN = "tallybook.activities.v1.Return"
 ENROLMENT = "tallybook.activities.v1.Enrolment"
+TOP_UP = "tallybook.activities.v1.TopUp"
+TOP_UP_REVERSAL = "tallybook.activities.v1.TopUpReversal"
 INTERACTION = "tallybook.activities.v1.Interaction"
 REFERRAL = "tallybook.activities.v1.Referral"
 CHAINS = 16
@@ -47,6 +49,23 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "member": "ann",
         "occurred_at": "2026-01-05T10:00:00Z",
         "identifiers": [{"kind": "card", "value": "6001"}],
+    },
+    TOP_UP: {
+        "id": "t1",
+        "program": "grocer",
+        "member": "ann",
+        "occurred_at": "2026-01-05T10:00:00-05:00",
+        "store": "s1",
+        "channel": "pos",
+        "currency": "USD",
+        "amount": 10000,
+    },
+    TOP_UP_REVERSAL: {
+        "id": "u1",
+        "program": "grocer",
+        "member": "card:6001",
+        "occurred_at": "2026-01-06T10:00:00Z",
+        "of": "t1",
     },
     INTERACTION: {
         "id": "i1",

@@ -30,8 +30,9 @@ from services.ledger.domain.commands import (
     PlaceHold,
     RefundSpend,
     ReleaseHold,
+    SendGift,
 )
-from services.ledger.handle import Outcome, handle
+from services.ledger.handle import KINDS, Outcome, handle
 from services.ledger.store import Programs
 from services.ops.install import on_server
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -52,7 +53,16 @@ DOCUMENT: dict[str, Any] = {
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
         "expiry": {"months": 12},
+        "adjustments": {"reasons": ["goodwill"], "limit": 100},
         "holds": {"max_ttl_seconds": 86_400_0},
+        "stored_value": {
+            "ladder": [
+                {"load": 5_000, "bonus_points": 50},
+                {"load": 10_000, "bonus": 1_000, "bonus_points": 20},
+            ],
+            "expiry": {"bonus_months": 6},
+            "balance": {"max": 100_000},
+        },
     },
 }
 WINDOWED: dict[str, Any] = {
@@ -166,7 +176,9 @@ class Ledger:
 
     async def balance(self, member: str = "ann") -> tuple[int, int, int]:
         """(posted, held, debt)"""
-        (row,) = await self.rows("SELECT posted, held, debt FROM accounts WHERE member = $1", member)
+        (row,) = await self.rows(
+            "SELECT posted, held, debt FROM accounts WHERE member = $1 AND asset = 'points'", member
+        )
         return tuple(row)
 
     def hold(self, amount: int, id_: str = "h1", member: str = "ann", ttl: int | None = None) -> PlaceHold:
@@ -192,6 +204,12 @@ class Ledger:
         return ReleaseHold(
             "grocer", member, self._chain(member), self._cause("release", f"r-{id_}", id_), NOON, id_
         )
+
+    def member_command(self, cls: type[Any], id_: str, member: str, *content: object) -> Command:
+        """A command in which nothing follows what all commands have but `content`."""
+        cause = self._cause(KINDS[cls.__name__], id_, *content)
+        command: Command = cls("grocer", member, self._chain(member), cause, NOON, *content)
+        return command
 
     def tier(self, name: str, since: datetime, position: int = 1, member: str = "ann") -> AssignTier:
         cause = Cause("tallybook/tiering", f"{self._chain(member)}-{position}")
@@ -241,6 +259,25 @@ class Ledger:
         message = activities.Enrolment(id=id_, program="grocer", member=member, identifiers=identifiers)
         message.occurred_at.FromDatetime(NOON)
         return self.activity(message)
+
+    def top_up(
+        self, id_: str = "t1", amount: int = 10_000, *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.TopUp(id=id_, program="grocer", member=member, currency="USD", amount=amount)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def reverse_top_up(
+        self, of: str = "t1", id_: str = "u1", *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.TopUpReversal(id=id_, program="grocer", member=member, of=of)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def gift(self, amount: int, to: str, id_: str = "g1", member: str = "ann") -> SendGift:
+        cause = self._cause("gift", id_, to, amount)
+        there = self._chain(to)
+        return SendGift("grocer", member, self._chain(member), cause, NOON, id_, to, there, "USD", amount)
 
     def activity(self, message: Any) -> Command:
         """The command in an activity."""

@@ -9,15 +9,25 @@ from typing import Any
 
 import asyncpg
 
+from services.ledger.domain.commands import (
+    Adjust,
+    ApproveAdjustment,
+    CloseMember,
+    DeclineAdjustment,
+    ReactivateMember,
+    SuspendMember,
+    UnlinkIdentifiers,
+)
 from services.ledger.referral_rewards import owed
 from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
-from services.ops.verify.findings import Findings, Report
+from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.social_tables import check_budgets
 from tests.integration.ledger_rows import (
     CHAINS,
     DOCUMENT,
+    IDENTIFIERS,
     NOON,
     SOCIAL,
     WINDOWED,
@@ -67,8 +77,20 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             member = member_on(chain)
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
+            # Money goes round all chains: paid in, given on, handed back; some of each bonus is left to run out.
+            for top_up in ("t1", "t2", "t3"):
+                await ledger.take(ledger.top_up(f"{member}-{top_up}", member=member))
+            to = member_on((chain + 1) % CHAINS)
+            await ledger.take(ledger.gift(2_700, to, f"{member}-g", member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u1", member=member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u2", member=member))
             await _recommend(ledger, member, chain)
+            await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
         await ledger.advance(NOON + 400 * DAY)
+        for chain in range(CHAINS):
+            member = member_on(chain)
+            undone = ledger.reverse_top_up(f"{member}-t3", f"{member}-u3", member=member, at=NOON + 400 * DAY)
+            await ledger.take(undone)
         await _live_in_the_club(ledger)
         await _days_after_their_last(ledger)
         async with ledger.writer.transaction() as tx:
@@ -120,6 +142,38 @@ async def _live(ledger: Ledger, member: str) -> None:
         await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
 
 
+async def _by_hand(ledger: Ledger, ann: str, bob: str) -> None:
+    """Points by hand in every state and way; one member is suspended, one closed in debt, and a card changes hands."""
+    for member in (ann, bob):
+        await ledger.take(ledger.enrol(member, f"{ann}-card" if member == ann else f"{bob}-card"))
+        await ledger.take(ledger.purchase(f"{member}-1", 20_000, member=member))
+        for number, points in enumerate((90, 120, 130, -140, -20)):
+            id_ = f"{member}-a{number}"
+            command = ledger.member_command(Adjust, id_, member, id_, points, "goodwill", "sorry", "carol")
+            await ledger.take(command)
+        for number in (1, 3):
+            await ledger.take(
+                ledger.member_command(
+                    ApproveAdjustment, f"{member}-y{number}", member, f"{member}-a{number}", "dave"
+                )
+            )
+        await ledger.take(
+            ledger.member_command(DeclineAdjustment, f"{member}-n", member, f"{member}-a2", "no", "dave")
+        )
+        await ledger.take(ledger.member_command(SuspendMember, f"{member}-s", member, "fraud?", "carol"))
+    await ledger.take(ledger.member_command(ReactivateMember, f"{bob}-o", bob, "no fraud", "carol"))
+    asked = ledger.member_command(Adjust, f"{ann}-w", ann, f"{ann}-w", 500, "goodwill", "", "carol")
+    await ledger.take(asked)
+    await ledger.take(ledger.hold(1, f"{ann}-h", ann))
+    await ledger.take(ledger.hold(240, f"{bob}-h", bob), ledger.capture(f"{bob}-h", member=bob))
+    await ledger.take(ledger.return_(f"{bob}-1", f"{bob}-r", member=bob))
+    await ledger.take(ledger.member_command(CloseMember, f"{bob}-c", bob, "as asked", "carol"))
+    await ledger.take(ledger.purchase(f"{bob}-2", member=bob))
+    card = ("card", IDENTIFIERS.digest("card", f"{bob}-card"))
+    await ledger.take(ledger.member_command(UnlinkIdentifiers, f"{bob}-u", bob, [card]))
+    await ledger.take(ledger.enrol(ann, f"{bob}-card"))
+
+
 async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
     """What one member says and whom it brings: a friend on the next chain, rewarded, and one who has yet to buy."""
     for n, content in enumerate(("c1", "c1", "c2")):
@@ -167,6 +221,7 @@ async def look(connection: asyncpg.Connection) -> Report:
     report = found.report
     for chain in range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
+    check_in_transit(report)
     whole = Findings("ledger", None)
     await check_budgets(connection, chains, report.given, whole)
     report.add(whole.report)

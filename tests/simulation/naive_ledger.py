@@ -16,6 +16,7 @@ from fractions import Fraction
 from tests.simulation import naive_earning, naive_holds, naive_lots
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
+from tests.simulation.naive_stored_value import NaiveStoredValue
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
@@ -106,6 +107,9 @@ class Account:
         self.bought: dict[str, Bought] = {}
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
+        self.status = "active"
+        self.by_hand: dict[str, tuple[int, str, str]] = {}
+        """(points, who asked, state) by adjustment."""
         self.lapses: datetime | None = None
         self.parked: dict[str, list[tuple[datetime, dict[int, int]]]] = {}
         """When, and units by line, of returns by the purchase that they wait for."""
@@ -129,17 +133,22 @@ class Account:
         return next((name for since, name in reversed(self.tiers) if since < at), "")
 
 
-class NaiveLedger:
+class NaiveLedger(NaiveStoredValue):
     """One program that runs on its events. Every method does what the command of that name does, or raises Refused."""
 
+    Refused = Refused
+
     def __init__(self, clock: datetime) -> None:
+        super().__init__()
         self.clock = clock
         self.version = "v1"
         self.members: dict[str, Account] = {}
+        self.cards: dict[str, str] = {}
         self.count = 0
 
     def enrol(self, member: str) -> None:
         if member in self.members:
+            self._account(member)
             raise Refused("already_enrolled")
         self.members[member] = Account()
 
@@ -148,7 +157,8 @@ class NaiveLedger:
     ) -> None:
         self.refuse_future(at, wall)
         self.new_day(at)
-        account = self.members.setdefault(member, Account())
+        self.members.setdefault(member, Account())
+        account = self._account(member)
         bought = Bought(at, self.version, lines)
         periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
         if self.version == "v3":
@@ -189,7 +199,7 @@ class NaiveLedger:
         account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
     def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
-        account = self._account(member)
+        account = self._spender(member)
         lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         usable = [c for c in usable if c.matures is None and not lapsed]
@@ -203,6 +213,7 @@ class NaiveLedger:
         account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
 
     def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
+        self._spender(member)
         hold = self._open(id_, member)
         amount = hold.left if amount is None else amount
         if amount > hold.left:
@@ -253,6 +264,18 @@ class NaiveLedger:
                     credit.matures = None
             self._drop(account.credits)
             self._lapse(account)
+        self.expire_money()
+
+    def open_account(self, member: str) -> None:
+        """Whoever does something is a member."""
+        self.members.setdefault(member, Account())
+
+    def give_points(self, member: str, points: int, source: str, at: datetime) -> None:
+        """Points that were paid for are not pending."""
+        self._give(self.members[member], points, source, at, self.version, None)
+
+    def take_points(self, member: str, points: int, source: str) -> None:
+        self._take(self.members[member], points, source)
 
     def new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -264,7 +287,15 @@ class NaiveLedger:
     def _account(self, member: str) -> Account:
         if member not in self.members:
             raise Refused("unknown_member")
+        if self.members[member].status == "closed":
+            raise Refused("member_closed")
         return self.members[member]
+
+    def _spender(self, member: str) -> Account:
+        account = self._account(member)
+        if account.status == "suspended":
+            raise Refused("member_suspended")
+        return account
 
     def _open(self, id_: str, member: str) -> Hold:
         hold = self._account(member).holds.get(id_)
@@ -309,17 +340,27 @@ class NaiveLedger:
         missing = bought.owed(account.tier(bought.at)) - bought.given
         bought.given += missing
         if missing > 0:
-            repaid = min(missing, account.debt)
-            account.debt -= repaid
-            self.count += 1
-            expires = naive_lots.expiry(bought.version, bought.at)
             matures = naive_lots.maturity(bought.version, bought.at, self.clock)
-            account.credits.append(Credit(self.count, missing - repaid, expires, id_, matures))
-            if account.lapses is None:
-                account.lapses = naive_lots.lapse(self.version, "points", bought.at, None)
-        first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
+            self._give(account, missing, id_, bought.at, bought.version, matures)
+        self._take(account, max(0, -missing), id_, forgives=forgives)
+
+    def _give(
+        self, account: Account, points: int, source: str, at: datetime, version: str, matures: datetime | None
+    ) -> None:
+        """Debt is repaid first."""
+        repaid = min(points, account.debt)
+        account.debt -= repaid
+        self.count += 1
+        expires = naive_lots.expiry(version, at)
+        account.credits.append(Credit(self.count, points - repaid, expires, source, matures))
+        if account.lapses is None:
+            account.lapses = naive_lots.lapse(self.version, "points", at, None)
+
+    def _take(self, account: Account, points: int, source: str, *, forgives: bool = False) -> None:
+        """What it came from first, then pending points, then anything free; the rest is debt."""
+        first: Callable[[Credit], bool] = lambda credit: credit.purchase != source  # noqa: E731
         for credit in sorted(account.credits, key=lambda c: (first(c), c.matures is None, *c.order())):
-            taken = min(credit.free, max(0, -missing))
+            taken = min(credit.free, points)
             credit.left -= taken
-            missing += taken
-        account.debt += 0 if forgives else max(0, -missing)
+            points -= taken
+        account.debt += 0 if forgives else points

@@ -71,6 +71,7 @@ class NaiveSocial:
         rule = KINDS[kind]
         if rule.get("once_per") == "content" and not content:
             raise Refused("content_missing")
+        self._not_closed(member)
         self.ledger.members.setdefault(member, Account())
         before = [award for award in self.awards if (award.member, award.what) == (member, kind)]
         once = rule.get("once_per")
@@ -87,7 +88,8 @@ class NaiveSocial:
         self.ledger.new_day(at)
         if referee == referrer:
             raise Refused("self_referral")
-        if referrer not in self.ledger.members:
+        self._not_closed(referee)
+        if referrer not in self.ledger.members or self.ledger.members[referrer].status == "closed":
             raise Refused("referrer_unknown")
         if referee in self.referred:
             raise Refused("already_referred")
@@ -111,6 +113,7 @@ class NaiveSocial:
             raise Refused("task_unknown")
         if referee not in self.ledger.members:
             raise Refused("unknown_member")
+        self._not_closed(referee)
         if referee not in self.referred:
             raise Refused("referral_unknown")
         referral = self.referred[referee]
@@ -144,9 +147,15 @@ class NaiveSocial:
         owed, referral.owed = referral.owed, []
         for side, at in owed:
             member = referee if side == "referee" else referral.by
+            if self.ledger.members[member].status == "closed":
+                continue
             before = [award for award in self.awards if (award.member, award.what) == (member, side)]
             if rules[side] and not (side == "referrer" and self._capped(before, rules["caps"], at)):
                 self._award(member, side, "", at, rules[side], True)
+
+    def _not_closed(self, member: str) -> None:
+        if member in self.ledger.members:
+            self.ledger._account(member)
 
     @staticmethod
     def _capped(before: list[Award], caps: dict[str, int], at: datetime) -> bool:

@@ -13,7 +13,7 @@ from services.common.journal import Head, Journal
 from services.common.program_document import canonical
 from services.ledger import payloads, wire
 from services.ledger.consume import command_of
-from services.ledger.domain.book import Book, Member
+from services.ledger.domain.book import POINTS, Book, Member
 from services.ledger.domain.commands import (
     ActivateProgram,
     AdvanceClock,
@@ -35,6 +35,8 @@ from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_holds import REINSTATE_DAYS
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
+from tests.simulation.naive_members import LIMIT
+from tests.simulation.naive_stored_value import STORED_VALUE
 from tests.simulation.social_book import SOCIAL
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
@@ -53,7 +55,9 @@ def document(version: str) -> dict[str, Any]:
             "exclude_categories": [EXCLUDED],
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
+        "adjustments": {"reasons": ["goodwill"], "limit": LIMIT},
         **RULES[version],
+        "stored_value": STORED_VALUE[version],
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
         **SOCIAL[version],
     }
@@ -166,19 +170,23 @@ class RealBook:
         """L1 and L2: all accounts sum to zero; a member's postings are its balance, lot by lot."""
         accounts: Counter[str] = Counter()
         lots: Counter[tuple[str, int | None]] = Counter()
-        for _, _, _, _, debit, credit, _, amount, lot in self.loaded.changes.postings:
+        in_transit = 0
+        for _, _, _, _, debit, credit, asset, amount, lot in self.loaded.changes.postings:
             assert amount > 0
             assert debit != credit
-            accounts[credit] += amount
-            accounts[debit] -= amount
             lots[credit, lot] += amount
             lots[debit, lot] -= amount
-        assert sum(accounts.values()) == 0
+            in_transit += amount * ((credit == "in_transit") - (debit == "in_transit"))
+            if asset == POINTS:
+                accounts[credit] += amount
+                accounts[debit] -= amount
+        assert sum(accounts.values()) == in_transit == 0
         for (_, name), member in self.book.members.items():
             account = f"member/{name}"
             assert accounts[account] == member.posted
             assert lots[account, None] == -member.debt
-            assert all(lots[account, lot.id] == lot.remaining for lot in member.lots.values())
+            every = (*member.lots.values(), *member.money.values())
+            assert all(lots[account, lot.id] == lot.remaining for lot in every)
 
 
 def activity_of(message: Any) -> Command:

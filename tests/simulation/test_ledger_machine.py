@@ -20,12 +20,14 @@ from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
 from tests.simulation.hold_rules import HoldRules, code_again
+from tests.simulation.members_rules import MemberRules
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_social import NaiveSocial
 from tests.simulation.social_rules import SocialRules
+from tests.simulation.stored_value_rules import StoredValueRules
 
-EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "200"))
 STEPS = 50
 
 members = st.sampled_from(["ann", "bob"])
@@ -41,7 +43,7 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(HoldRules, SocialRules, RuleBasedStateMachine):
+class LedgerMachine(HoldRules, MemberRules, SocialRules, StoredValueRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:
@@ -248,18 +250,18 @@ class LedgerMachine(HoldRules, SocialRules, RuleBasedStateMachine):
         self.number += 1
         return f"n{self.number}"
 
-    def both(self, make: Callable[[], Command], naive: Callable[[], None]) -> None:
+    def both(self, make: Callable[[], Command], naive: Callable[[], None]) -> Outcome:
         """One request with an id: an id that was used counts once."""
         command = make()
         key = (command.cause.source, command.cause.id)
         if key in self.known:
-            self.reused(command, *self.known[key])
-            return
+            return self.reused(command, *self.known[key])
         outcome = self.unkeyed(lambda: self.real.take(command), naive)
         self.known[key] = (command, outcome)
         self.sent.append((make, outcome))
+        return outcome
 
-    def reused(self, command: Command, first: Command, outcome: Outcome) -> None:
+    def reused(self, command: Command, first: Command, outcome: Outcome) -> Outcome:
         """An id that was used: the same content is a repeat, any other is refused, and neither changes a member."""
         before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
         again = self.real.take(command)
@@ -269,6 +271,7 @@ class LedgerMachine(HoldRules, SocialRules, RuleBasedStateMachine):
         assert same or (again.refusal and again.refusal[0] == code_again(command, first, outcome))
         assert len(self.real.rows) == rows + (not same)
         assert self.real.book.members == before
+        return again
 
     def unkeyed(self, take: Callable[[], Outcome], naive: Callable[[], Any]) -> Outcome:
         """One command; both refuse with the same code, or both take it."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED
 from services.ledger.domain.checks import AMOUNT_MAX, FUTURE_TOLERANCE, LINES_MAX, POINTS_MAX, QUANTITY_MAX
 from services.ledger.domain.commands import Command
 from services.ledger.domain.members import IDENTIFIERS_MAX
@@ -60,17 +61,21 @@ def _given(changes: Changes, **rules: Any) -> Given:
     given.when(g.clock(NOON))
     lines = [g.line(1, 8_000, 2), g.line(2, 2_000)]
     given.when(g.purchase(lines=lines))
+    given.member().status = changes.get("status", ACTIVE)
     return given
 
 
 def _purchase(changes: Changes) -> tuple[Given, Command]:
     rules: Changes = {}
-    if "required" in changes:
+    if changes.get("required"):
         rules["enrolment"] = "required"
     if "rate" in changes:
         rules["earning"] = {"points_per_unit": changes["rate"]}
     given = Given(rules=g.program(**rules))
     given.when(g.clock(NOON))
+    if "status" in changes:
+        given.when(g.enrol("ann"))
+        given.member().status = changes["status"]
     quantity, amount = changes.get("quantity", 1), changes.get("amount", AMOUNT_MAX)
     # The last line carries the mistakes, so that a repeated id and a wrong number can stand together.
     lines = [g.line(n, 100) for n in range(changes.get("lines", 2))]
@@ -105,6 +110,10 @@ def _enrol(changes: Changes) -> tuple[Given, Command]:
         given.when(g.enrol("bob", ("card", b"bobs")))
     if "known" in changes:
         given.when(g.enrol("ann", ("card", b"0")))
+    if "status" in changes:
+        if "known" not in changes:
+            given.when(g.enrol("ann"))
+        given.member().status = changes["status"]
     identifiers = [("card", b"bobs" if "taken" in changes else b"0")]
     identifiers += [("card", b"%d" % n) for n in range(1, changes.get("identifiers", 1))]
     return given, g.enrol(
@@ -125,12 +134,13 @@ def _place(changes: Changes) -> tuple[Given, Command]:
 
 
 def _held(changes: Changes) -> Given:
-    given = _given(changes)
+    given = _given({})
     given.when(g.hold(80 if "part" in changes else 60, ttl=60))
     if "part" in changes:
         given.when(g.capture(amount=20, final=False))
     if "over" in changes:
         given.when(changes["over"])
+    given.member().status = changes.get("status", ACTIVE)
     if "later" in changes:
         # The instant at which the hold times out; the clock of the program has not been moved there yet.
         given.book.programs[g.CHAIN, "grocer"].clock = NOON + timedelta(seconds=60)
@@ -156,12 +166,13 @@ def _release(changes: Changes) -> tuple[Given, Command]:
 
 
 def _refund(changes: Changes) -> tuple[Given, Command]:
-    given = _given(changes)
+    given = _given({})
     given.when(g.hold(60))
     given.when(g.capture(amount=50, final=False))
     given.when(g.refund(amount=20, id_="f0"))
     if "back" in changes:
         given.when(g.refund(id_="f00"))
+    given.member().status = changes.get("status", ACTIVE)
     return given, g.refund(
         changes.get("order", "order-h1"),
         changes.get("amount"),
@@ -183,6 +194,8 @@ def _clock(changes: Changes) -> tuple[Given, Command]:
 NO_PROGRAM = _m("unknown_program", program="nobodys")
 TIMES = (_m("occurred_in_future", at=FUTURE), _m("occurred_too_early", at=EARLY))
 NO_MEMBER = (_m("unknown_member", member="zoe"), _m("unknown_member", member="card:ff"))
+CLOSED_MEMBER = _m("member_closed", status=CLOSED)
+SUSPENDED_MEMBER = _m("member_suspended", status=SUSPENDED)
 NO_HOLD = (
     _m("hold_unknown", hold="h9"),
     _m("hold_already_captured", over=g.capture()),
@@ -209,6 +222,7 @@ TABLES = (
             _m("line_repeated", repeat=True),
             _m("unknown_member", required=True),
             _m("unknown_member", member="card:ff"),
+            _m("member_closed", required=False, status=CLOSED),
             _m("points_out_of_range", rate=1_000_000),
         ),
     ),
@@ -221,6 +235,7 @@ TABLES = (
             _m("lines_out_of_range", lines=0),
             _m("lines_out_of_range", times=LINES_MAX + 1),
             *NO_MEMBER,
+            CLOSED_MEMBER,
             _m("return_without_purchase", of=""),
             _m("purchase_unknown", of="p9"),
             _m("line_unknown", unknown_lines=[9]),
@@ -237,6 +252,7 @@ TABLES = (
             *TIMES,
             _m("member_id_invalid", member="card:ff"),
             _m("identifiers_out_of_range", identifiers=IDENTIFIERS_MAX + 1),
+            CLOSED_MEMBER,
             _m("identifier_taken", taken=True),
             _m("already_enrolled", known=True),
         ),
@@ -251,6 +267,8 @@ TABLES = (
             _m("ttl_out_of_range", ttl=0),
             _m("ttl_out_of_range", ttl=86_401),
             *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
             _m("insufficient_points", amount=101),
         ),
     ),
@@ -260,6 +278,8 @@ TABLES = (
         (
             NO_PROGRAM,
             *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
             *NO_HOLD,
             _m("amount_out_of_range", amount=0),
             _m("amount_exceeds_hold", amount=61),
@@ -271,6 +291,8 @@ TABLES = (
         (
             NO_PROGRAM,
             *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
             *NO_HOLD,
             _m("amount_out_of_range", amount=0),
             _m("amount_exceeds_hold", amount=61),
@@ -282,15 +304,20 @@ TABLES = (
         (
             NO_PROGRAM,
             *NO_MEMBER,
+            CLOSED_MEMBER,
             _m("order_unknown", order="o9"),
             _m("order_already_refunded", back=True),
             _m("amount_out_of_range", amount=0),
             _m("amount_exceeds_spend", amount=31),
         ),
     ),
-    Table("release", lambda changes: _release({"part": True, **changes}), (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
-    Table("release", _release, (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
-    Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER)),
+    Table(
+        "release",
+        lambda changes: _release({"part": True, **changes}),
+        (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD),
+    ),
+    Table("release", _release, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD)),
+    Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
     Table(
         "clock", _clock, (NO_PROGRAM, _m("clock_out_of_range", to=datetime(9000, 1, 1, 0, 0, 1, tzinfo=UTC)))
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.ledger.domain.book import CLOSED
 from services.ledger.domain.commands import Command
 from tests.unit import ledger_given as g
 from tests.unit import social_given as s
@@ -16,15 +17,23 @@ def _m(code: str, **changes: Any) -> Mistake:
 
 
 def _rules(changes: Changes, **ledger: Any) -> Given:
-    rules: Changes = {"enrolment": "required"} if "required" in changes else {}
+    rules: Changes = {"enrolment": "required"} if changes.get("required") else {}
     given = Given(rules=s.program(**rules, **ledger))
     given.when(g.clock(NOON))
     given.when(g.enrol("ann"))
     return given
 
 
+def _closed(given: Given, changes: Changes) -> Given:
+    if changes.get("closed"):
+        if ("grocer", "bob") not in given.book.members:
+            given.when(g.enrol("bob"))
+        given.member("bob").status = CLOSED
+    return given
+
+
 def _interaction(changes: Changes) -> tuple[Given, Command]:
-    return _rules(changes), s.interaction(
+    return _closed(_rules(changes), changes), s.interaction(
         changes.get("kind", "review"),
         changes.get("content", "c1"),
         at=changes.get("at", NOON),
@@ -47,6 +56,9 @@ def _referral(changes: Changes) -> tuple[Given, Command]:
         given.when(g.purchase(member="bob", at=NOON - DAY))
     if "none" in changes:
         given.activate(g.program("v2"))
+    _closed(given, changes)
+    if "referrer_closed" in changes:
+        given.member("ann").status = CLOSED
     referee = changes.get("referee", "bob")
     return given, s.referral(
         referee if "self" in changes else changes.get("referrer", "ann"),
@@ -64,7 +76,7 @@ def _task(changes: Changes) -> tuple[Given, Command]:
     given.when(g.enrol("bob") if state == "alone" else s.referral())
     if state == "done":
         given.when(s.task())
-    return given, s.task(
+    return _closed(given, changes), s.task(
         changes.get("task", "bind_phone"),
         changes.get("referee", "bob"),
         at=changes.get("at", NOON),
@@ -90,6 +102,7 @@ TABLES = (
             _m("content_missing", content=""),
             _m("unknown_member", required=True),
             _m("unknown_member", member="card:ff"),
+            _m("member_closed", required=False, closed=True),
         ),
     ),
     Table(
@@ -102,6 +115,8 @@ TABLES = (
             _m("step_unknown", step="paid"),
             _m("self_referral", self=True),
             _m("unknown_member", referee="card:ff"),
+            _m("member_closed", closed=True),
+            _m("referrer_unknown", referrer_closed=True),
             _m("referrer_unknown", referrer="zoe"),
             _m("referrer_unknown", referrer="card:fe"),
             _m("already_referred", referred=True),
@@ -118,6 +133,7 @@ TABLES = (
             _m("task_unknown", task="dance"),
             _m("unknown_member", referee="zoe"),
             _m("unknown_member", referee="card:ff"),
+            _m("member_closed", closed=True),
             _m("referral_unknown", state="alone"),
             _m("task_repeated", state="done"),
         ),

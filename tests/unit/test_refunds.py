@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from services.common.errors import InvariantBroken, Refusal
 from services.common.program_section import ProgramError
-from services.ledger.domain.events import Decided, LotsReinstated, PointsExpired, SpendRefunded
+from services.ledger.domain.events import (
+    Decided,
+    LotsReinstated,
+    MemberActive,
+    MemberLapsed,
+    PointsExpired,
+    SpendRefunded,
+)
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.postings import postings_of
 from tests.unit.ledger_given import (
@@ -213,6 +220,30 @@ def test_what_was_never_spent_of_a_lot_past_its_day_does_not_live_on_with_it() -
     assert given.balance() == (10, 0, 0)
     given.when(clock(now + DAY))
     assert given.balance() == (10, 0, 0)
+
+
+def test_points_that_come_back_after_a_lapse_begin_a_count_of_their_own() -> None:
+    rules = program(expiry={"inactivity_months": 1, "activities": ["purchase"]})
+    given = spent(rules=rules)
+    given.when(clock(NOON + 60 * DAY))
+    assert given.balance() == (0, 0, 0)
+    happened = given.when(refund())
+    assert [type(event) for event in happened] == [SpendRefunded, MemberActive]
+    assert given.balance() == (60, 0, 0)
+    given.when(clock(NOON + 100 * DAY))
+    assert given.balance() == (0, 0, 0)
+
+
+def test_points_that_come_back_while_only_a_hold_protects_the_rest_lapse_at_once() -> None:
+    rules = program(
+        expiry={"inactivity_months": 1, "activities": ["purchase"]}, holds={"max_ttl_seconds": 10_000_000}
+    )
+    given = Given(clock(NOON), purchase(amount=10_000), hold(60), capture(), rules=rules)
+    given.when(hold(40, "h2", ttl=9_000_000))
+    given.when(clock(NOON + 60 * DAY))
+    assert given.balance() == (40, 40, 0)
+    assert [type(event) for event in given.when(refund())] == [SpendRefunded, MemberLapsed]
+    assert given.balance() == (40, 40, 0)
 
 
 def test_a_refund_moves_points_back_from_what_was_redeemed() -> None:

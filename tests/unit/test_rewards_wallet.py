@@ -43,6 +43,12 @@ def test_points_given_taken_back_and_expired_move_the_posted_balance() -> None:
     assert (wallet.posted, wallet.held, wallet.available) == (850, 0, 850)
 
 
+def test_points_by_hand_and_a_closing_move_the_posted_balance() -> None:
+    taken = ledger.PointsAdjusted(points=-100)
+    assert after(ACCRUED, ledger.PointsAdjusted(points=30), taken).posted == 930
+    assert after(ACCRUED, taken, ledger.MemberClosed(points=940, debt=40)).posted == 0
+
+
 def test_points_that_repay_debt_count_too() -> None:
     wallet = after(
         ledger.PointsClawedBack(points=40, debt=40), ledger.PointsAccrued(points=100, debt_repaid=40)

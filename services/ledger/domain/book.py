@@ -20,7 +20,10 @@ HOLD_ENDS, LOT_EXPIRES, LOT_MATURES, MEMBER_LAPSES = range(4)
 """What falls due; at one instant in this order."""
 
 POINTS = "points"
-"""The asset of every posting so far."""
+"""The asset of points. Money is kept in two more for each currency: `money.asset`."""
+
+ACTIVE, SUSPENDED, CLOSED = "active", "suspended", "closed"
+"""What a member is: a suspended one earns and spends nothing, a closed one does neither, for ever."""
 
 
 @dataclass(slots=True)
@@ -34,8 +37,10 @@ class Lot:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    """What it came from: a purchase, of money a top-up or a gift."""
     matures_at: datetime | None = None
     """Pending until the clock has come by here: it can't be spent or held. None: it can."""
+    asset: str = POINTS
 
     @property
     def free(self) -> int:
@@ -102,6 +107,23 @@ class Settlement:
 
 
 @dataclass(slots=True)
+class TopUpFact:
+    """A top-up as the book has it, and what became of it. Amounts are minor units."""
+
+    currency: str
+    amount: int
+    points: int = 0
+    """Points given on top."""
+    bonus: int = 0
+    principal_lot: int = 0
+    bonus_lot: int = 0
+    """0: no money was given on top."""
+    bonus_expired: int = 0
+    """What of the bonus went to breakage: it was not spent."""
+    reversed: bool = False
+
+
+@dataclass(slots=True)
 class Referral:
     """How a referee came, and what it has led to. `owed` are (side, since when): who waits for a reward."""
 
@@ -112,6 +134,22 @@ class Referral:
     qualified_at: datetime | None = None
     tasks: list[str] = field(default_factory=list)
     owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Adjustment:
+    """Points given or taken by hand, or asked for."""
+
+    id: str
+    points: int
+    reason: str
+    note: str
+    state: str
+    """requested | applied | declined"""
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
+    """Who approved or declined; empty while it waits, and where the limit needs nobody."""
 
 
 @dataclass(slots=True)
@@ -144,10 +182,19 @@ class Member:
     """Purchases since the counter of visits was last written."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
+    money: dict[int, Lot] = field(default_factory=dict)
+    """Lots of stored value of every asset, apart from those of points."""
+    top_ups: dict[str, TopUpFact] = field(default_factory=dict)
     pending: int = 0
     """Points of lots that are not mature."""
     lapses_at: datetime | None = None
     """When all points that no hold protects expire, if nothing puts it off. None: they have days of their own."""
+    status: str = ACTIVE
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
+
+    def lots_of(self, asset: str) -> dict[int, Lot]:
+        """Where a lot of this asset is kept."""
+        return self.lots if asset == POINTS else self.money
 
     @property
     def available(self) -> int:
@@ -250,7 +297,7 @@ class Book:
                 if member.lapses_at == at and member.complete and (member.free > 0 or member.held == 0):
                     return kind, member, None
             else:
-                lot = member.lots.get(int(id_))
+                lot = member.lots.get(int(id_)) or member.money.get(int(id_))
                 if lot is None:
                     continue
                 if kind == LOT_EXPIRES:

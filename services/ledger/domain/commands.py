@@ -53,6 +53,27 @@ class Return:
 
 
 @dataclass(slots=True)
+class TopUp:
+    """Money paid in, as it was told. `amount` is minor units; `content` is its wire form."""
+
+    id: str
+    occurred_at: datetime
+    currency: str
+    amount: int
+    content: bytes
+
+
+@dataclass(slots=True)
+class TopUpReversal:
+    """The top-up `of` is to be undone."""
+
+    id: str
+    occurred_at: datetime
+    of: str
+    content: bytes
+
+
+@dataclass(slots=True)
 class Command:
     """What all commands have. `now` is the wall's time at the edge."""
 
@@ -79,6 +100,35 @@ class RecordReturn(Command):
     """A till or shop tells of units brought back."""
 
     activity: Return
+
+
+@dataclass(slots=True)
+class RecordTopUp(Command):
+    """A till or shop tells of money paid in."""
+
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class ReverseTopUp(Command):
+    """A till or shop hands money back for a top-up."""
+
+    activity: TopUpReversal
+
+
+@dataclass(slots=True)
+class SendGift(Command):
+    """Money of the member becomes `receiver`'s, who lives on `receiver_chain`. `amount` is minor units."""
+
+    gift: str
+    receiver: str
+    receiver_chain: int
+    currency: str
+    amount: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """Giver and receiver."""
+        return ((self.chain, self.member), (self.receiver_chain, self.receiver))
 
 
 @dataclass(slots=True)
@@ -128,6 +178,69 @@ class RewardReferral(Command):
     def places(self) -> tuple[tuple[int, str], ...]:
         """The referee's and the referrer's: both are rewarded in one transaction."""
         return ((self.chain, self.member), (self.referrer_chain, self.referrer))
+
+
+@dataclass(slots=True)
+class UnlinkIdentifiers(Command):
+    """A member is no longer known by `identifiers`, (kind, hash)."""
+
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class SuspendMember(Command):
+    """A member may not spend until reactivated. `by` is the API key that says so, here and below."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class ReactivateMember(Command):
+    """A suspended member may spend again."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class CloseMember(Command):
+    """A member leaves, and leaves what there is."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class Adjust(Command):
+    """Give points by hand, or take some (below zero)."""
+
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    by: str
+
+
+@dataclass(slots=True)
+class ApproveAdjustment(Command):
+    """The second person says yes."""
+
+    adjustment: str
+    by: str
+
+
+@dataclass(slots=True)
+class DeclineAdjustment(Command):
+    """Somebody says no."""
+
+    adjustment: str
+    note: str
+    by: str
+
+
+BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustment, DeclineAdjustment)
+"""What ops do to a member; all of them need the member with every lot."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.ledger.domain.commands import Purchase, Return
+from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
 from services.ledger.domain.counters import Contribution, Counter
 
 Allocations = list[tuple[int, int]]
@@ -192,6 +192,58 @@ class MemberLapsed:
 
 
 @dataclass(slots=True)
+class TopUpRecorded:
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class MoneyCredited:
+    top_up: str
+    asset: str
+    amount: int
+    reason: str
+    """paid_in | bonus"""
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class TopUpReversed:
+    activity: TopUpReversal
+    currency: str
+    paid_out: Allocations
+    """Principal that the member is handed."""
+    kept: Allocations
+    """Principal that stands for bonus which was spent."""
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftSent:
+    gift: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: Allocations
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftReceived:
+    gift: str
+    giver: str
+    asset: str
+    amount: int
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class MoneyExpired:
+    lot: int
+    asset: str
+    amount: int
+
+
+@dataclass(slots=True)
 class InteractionRecorded:
     interaction: str
     kind: str
@@ -256,6 +308,64 @@ class ReferralRewarded:
 
 
 @dataclass(slots=True)
+class IdentifiersUnlinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class AdjustmentRequested:
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+
+
+@dataclass(slots=True)
+class AdjustmentDeclined:
+    adjustment: str
+    note: str
+    declined_by: str
+
+
+@dataclass(slots=True)
+class PointsAdjusted:
+    adjustment: str
+    points: int
+    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: datetime | None
+    debt_repaid: int
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class MemberSuspended:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberReactivated:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    reason: str
+    by: str
+    points: int
+    allocations: Allocations
+    debt: int
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -267,7 +377,9 @@ Event = (
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
     | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
-    | ReferralQualified | ReferralRewarded
+    | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
+    | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
+    | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import awards, budgets, holds, parked_returns, referrals, refunds
+from services.ledger.domain import (
+    adjustments,
+    awards,
+    budgets,
+    holds,
+    members,
+    money,
+    parked_returns,
+    referrals,
+    refunds,
+)
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityRejected,
+    AdjustmentDeclined,
+    AdjustmentRequested,
     Allocations,
     AwardWithheld,
     ClockAdvanced,
@@ -18,13 +30,18 @@ from services.ledger.domain.events import (
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    IdentifiersUnlinked,
     InteractionRecorded,
     LotsReinstated,
     MemberActive,
+    MemberClosed,
     MemberEnrolled,
     MemberLapsed,
+    MemberReactivated,
+    MemberSuspended,
     ParkedReturnRefused,
     PointsAccrued,
+    PointsAdjusted,
     PointsAwarded,
     PointsClawedBack,
     PointsExpired,
@@ -40,6 +57,7 @@ from services.ledger.domain.events import (
     SpendRefunded,
     TierAssigned,
 )
+from services.ledger.domain.money import MoneyEvent
 
 
 def evolve(book: Book, chain: int, program: str, decided: Decided, position: int) -> None:
@@ -83,7 +101,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
+            if settles(event):
+                _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
@@ -141,6 +160,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 member.lapses_at = None
         case TierAssigned():
             member.tiers.append((event.since, event.tier))
+        case _ if isinstance(event, MoneyEvent):
+            money.evolve(book, member, event, decided.occurred_at, position)
         case IdentifiersLinked():
             for _, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
@@ -156,6 +177,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             referrals.qualified(book, member, event, decided.occurred_at)
         case ReferralRewarded():
             referrals.rewarded(book, member, event)
+        case PointsAdjusted():
+            _spend(member, event.allocations, held=False)
+            adjustments.has_adjusted(book, member, event, decided.occurred_at, position)
+        case AdjustmentRequested():
+            adjustments.has_asked(member, event, decided.occurred_at)
+        case AdjustmentDeclined():
+            adjustments.has_declined(member, event)
+        case MemberClosed():
+            _spend(member, event.allocations, held=False)
+            members.has_changed(book, member, event)
+        case IdentifiersUnlinked() | MemberSuspended() | MemberReactivated():
+            members.has_changed(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0 or member.pending < 0:
@@ -176,8 +209,10 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
             member.counters[name] = Counted(Fraction(after), position)
             if name == VISITS:
                 member.uncounted = 0
-    else:
+    elif settles(event):
         _settlement(member, event.purchase).adjusted += event.points
+    else:
+        member.top_ups[event.purchase].points = event.points
     lot = Lot(
         position,
         amount,
@@ -195,6 +230,11 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
         book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)
+
+
+def settles(event: PointsAccrued | PointsClawedBack) -> bool:
+    """True when points are given or taken after a purchase's first accrual; what a top-up gave is not a purchase's."""
+    return event.reason not in ("purchase", "top_up")
 
 
 def _settlement(member: Member, purchase: str) -> Settlement:

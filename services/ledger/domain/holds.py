@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta
 from services.common.errors import InvariantBroken, Refusal
 from services.ledger.domain import inactivity, lots
 from services.ledger.domain.book import Book, Hold, Member
-from services.ledger.domain.checks import POINTS_MAX, active_program, enrolled_member, present
+from services.ledger.domain.checks import (
+    POINTS_MAX,
+    active_program,
+    enrolled_member,
+    present,
+    spending_member,
+)
 from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, ReleaseHold
 from services.ledger.domain.events import (
     Allocations,
@@ -30,7 +36,7 @@ def place_hold(book: Book, command: PlaceHold) -> Iterator[Decided]:
         raise Refusal(
             "ttl_out_of_range", f"ttl_seconds {ttl} is not from 1 to {program.hold_ttl_max_seconds}"
         )
-    member = enrolled_member(book, command)
+    member = spending_member(book, command)
     now = present(book, command, program)
     spendable = lots.spendable(member, now)
     if command.amount > spendable:
@@ -46,7 +52,7 @@ def place_hold(book: Book, command: PlaceHold) -> Iterator[Decided]:
 def capture_hold(book: Book, command: CaptureHold) -> Iterator[Decided]:
     """The held points, or the first of them, are spent; the rest is free again, or stays held for another capture."""
     program = active_program(book, command)
-    member = enrolled_member(book, command)
+    member = spending_member(book, command)
     now = present(book, command, program)
     hold = _open_hold(member, command.hold, now)
     amount = hold.left if command.amount is None else command.amount

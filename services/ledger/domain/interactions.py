@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from services.common.errors import Refusal
 from services.ledger.domain.awards import Due, give, withheld
 from services.ledger.domain.book import Book
-from services.ledger.domain.checks import active_program, check_can_enrol, check_time
+from services.ledger.domain.checks import active_program, check_can_enrol, check_not_closed, check_time
 from services.ledger.domain.commands import RecordInteraction
 from services.ledger.domain.events import Decided, InteractionRecorded, MemberEnrolled
 from services.ledger.domain.program import Program
@@ -29,6 +29,8 @@ def record_interaction(book: Book, command: RecordInteraction) -> Iterator[Decid
     member = book.members.get((command.program, command.member))
     if member is None:
         check_can_enrol(program, command)
+    else:
+        check_not_closed(member)
 
     if member is None:
         yield Decided(MemberEnrolled("first_activity"), command.member, at)

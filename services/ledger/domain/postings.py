@@ -5,16 +5,27 @@ from __future__ import annotations
 from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
+    GiftReceived,
+    GiftSent,
     HoldCaptured,
+    MemberClosed,
     MemberLapsed,
+    MoneyCredited,
+    MoneyExpired,
     PointsAccrued,
+    PointsAdjusted,
     PointsAwarded,
     PointsClawedBack,
     PointsExpired,
     SpendRefunded,
+    TopUpReversed,
 )
+from services.ledger.domain.money import BONUS, PRINCIPAL, asset
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
+ADJUSTMENT = "adjustment"
+PAID_IN, GIVEN, PAID_OUT, IN_TRANSIT = "paid_in", "given", "paid_out", "in_transit"
+"""Stored value: paid by members, given on top, handed back to members; and gifts, from one chain to another."""
 
 Posting = tuple[str, str, str, int, int | None]
 """(debit account, credit account, asset, amount > 0, lot or None for debt)"""
@@ -55,4 +66,42 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
+        case PointsAdjusted():
+            account = member_account(member)
+            if event.points < 0:
+                return [(account, ADJUSTMENT, POINTS, amount, lot) for lot, amount in event.allocations]
+            parts = [(event.points - event.debt_repaid, position), (event.debt_repaid, None)]
+            return [(ADJUSTMENT, account, POINTS, amount, lot) for amount, lot in parts if amount]
+        case MemberClosed():
+            account = member_account(member)
+            left: list[Posting] = [
+                (account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
+            return [*left, (BREAKAGE, account, POINTS, event.debt, None)] if event.debt else left
+        case MoneyCredited():
+            given_by = PAID_IN if event.reason == "paid_in" else GIVEN
+            return [(given_by, member_account(member), event.asset, event.amount, position)]
+        case TopUpReversed():
+            paid, bonus = asset(event.currency, PRINCIPAL), asset(event.currency, BONUS)
+            moved = (
+                (PAID_OUT, paid, event.paid_out),
+                (CLAWED_BACK, paid, event.kept),
+                (CLAWED_BACK, bonus, event.bonus),
+            )
+            return [
+                (member_account(member), to, of, amount, lot)
+                for to, of, allocations in moved
+                for lot, amount in allocations
+            ]
+        case GiftSent():
+            sent = ((PRINCIPAL, event.principal), (BONUS, event.bonus))
+            return [
+                (member_account(member), IN_TRANSIT, asset(event.currency, bucket), amount, lot)
+                for bucket, allocations in sent
+                for lot, amount in allocations
+            ]
+        case GiftReceived():
+            return [(IN_TRANSIT, member_account(member), event.asset, event.amount, position)]
+        case MoneyExpired():
+            return [(member_account(member), BREAKAGE, event.asset, event.amount, event.lot)]
     return []

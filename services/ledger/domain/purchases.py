@@ -16,6 +16,7 @@ from services.ledger.domain.checks import (
     QUANTITY_MAX,
     active_program,
     check_can_enrol,
+    check_not_closed,
     check_time,
 )
 from services.ledger.domain.commands import RecordPurchase
@@ -57,6 +58,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     member = book.members.get((command.program, command.member))
     if member is None:
         check_can_enrol(program, command)
+    else:
+        check_not_closed(member)
     tier = "" if member is None else member.tier_at(purchase.occurred_at)
     earned = earning.earn(program, purchase, tier, _counted(program, member, purchase.occurred_at))
     if earned.points > POINTS_MAX:

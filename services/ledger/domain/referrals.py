@@ -12,8 +12,14 @@ from datetime import datetime
 from services.common.errors import Refusal
 from services.ledger.domain import earning
 from services.ledger.domain.awards import Due, give, withheld
-from services.ledger.domain.book import Book, Member, Referral
-from services.ledger.domain.checks import active_program, check_can_enrol, check_time, enrolled_member
+from services.ledger.domain.book import CLOSED, Book, Member, Referral
+from services.ledger.domain.checks import (
+    active_program,
+    check_can_enrol,
+    check_not_closed,
+    check_time,
+    enrolled_member,
+)
 from services.ledger.domain.commands import Purchase, RecordReferral, RewardReferral
 from services.ledger.domain.events import (
     Decided,
@@ -56,7 +62,10 @@ def _register(
     member = book.members.get(key)
     if member is None:
         check_can_enrol(program, command)
-    if (command.program, command.referrer) not in book.members:
+    else:
+        check_not_closed(member)
+    referrer = book.members.get((command.program, command.referrer))
+    if referrer is None or referrer.status == CLOSED:
         raise Refusal("referrer_unknown", "the referrer is not enrolled in the program: enrol them first")
     if key in book.referrals:
         raise Refusal(
@@ -100,7 +109,10 @@ def _do_task(book: Book, command: RecordReferral, rules: ReferralRules) -> Itera
 def _referee(book: Book, command: RecordReferral) -> Member:
     """Whoever a task is told of must be a member. Raises Refusal("unknown_member")."""
     member = book.members.get((command.program, command.member))
-    return enrolled_member(book, command) if member is None else member
+    if member is None:
+        return enrolled_member(book, command)
+    check_not_closed(member)
+    return member
 
 
 def qualify_by_purchase(
@@ -146,6 +158,8 @@ def reward_referral(book: Book, command: RewardReferral) -> Iterator[Decided]:
         due = _due(rules, referral, side)
         if member is None:
             yield withheld(referee, due, at, "referrer_gone")
+        elif member.status == CLOSED:
+            yield withheld(member, due, at, "member_closed")
         elif rules is None or not due.points:
             yield withheld(member, due, at, "not_running")
         else:

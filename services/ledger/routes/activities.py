@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from services.ledger import schemas, views
+from services.ledger import answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.routes.asking import (
     PREFIX,
@@ -24,7 +24,7 @@ from tallybook.activities.v1 import activities_pb2 as activities
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/purchases", response_model=schemas.PurchaseAnswer, status_code=201, tags=["activities"])
+@router.post("/purchases", response_model=answers.PurchaseAnswer, status_code=201, tags=["activities"])
 async def record_purchase(
     program: ProgramPath,
     body: schemas.PurchaseBody,
@@ -35,18 +35,7 @@ async def record_purchase(
     """Record a purchase; the answer is what a till prints. The body's `id` makes it count once, on any road."""
     key.allow(("pos",), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.Purchase(
-        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, currency=body.currency,
-        payment_method=body.payment_method,
-        lines=[
-            activities.PurchaseLine(
-                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
-            )
-            for x in body.lines
-        ],
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, purchase_message(program, body))
     events, balance = await told(ledger, outcome)
     accrued = next((event for event in events if isinstance(event, e.PointsAccrued)), None)
     answer = {
@@ -62,7 +51,7 @@ async def record_purchase(
     return answer_of(outcome, answer)
 
 
-@router.post("/returns", response_model=schemas.ReturnAnswer, status_code=201, tags=["activities"])
+@router.post("/returns", response_model=answers.ReturnAnswer, status_code=201, tags=["activities"])
 async def record_return(
     program: ProgramPath,
     body: schemas.ReturnBody,
@@ -73,12 +62,7 @@ async def record_return(
     """Record units brought back; the answer says how many points went back."""
     key.allow(("pos",), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.Return(
-        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of,
-        lines=[activities.ReturnLine(line=x.line, quantity=x.quantity) for x in body.lines],
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, return_message(program, body))
     events, balance = await told(ledger, outcome)
     taken = [event for event in events if isinstance(event, e.PointsClawedBack)]
     answer = {
@@ -92,3 +76,29 @@ async def record_return(
         "balance": balance,
     }
     return answer_of(outcome, answer)
+
+
+def purchase_message(program: str, body: schemas.PurchaseBody) -> activities.Purchase:
+    """A purchase as Kafka would bring it."""
+    message = activities.Purchase(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, currency=body.currency,
+        payment_method=body.payment_method,
+        lines=[
+            activities.PurchaseLine(
+                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
+            )
+            for x in body.lines
+        ],
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message
+
+
+def return_message(program: str, body: schemas.ReturnBody) -> activities.Return:
+    """A return as Kafka would bring it."""
+    message = activities.Return(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of,
+        lines=[activities.ReturnLine(line=x.line, quantity=x.quantity) for x in body.lines],
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message

@@ -13,15 +13,25 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.common.chain import chain_of
 from services.common.codec import activity_headers
-from tallybook.activities.v1.activities_pb2 import Enrolment, Interaction, Purchase, Referral, Return
+from tallybook.activities.v1.activities_pb2 import (
+    Enrolment,
+    Interaction,
+    Purchase,
+    Referral,
+    Return,
+    TopUp,
+    TopUpReversal,
+)
 
-Activity = Purchase | Return | Enrolment | Interaction | Referral
+Activity = Purchase | Return | Enrolment | Interaction | Referral | TopUp | TopUpReversal
 
 PURCHASES_TOPIC = "purchases.v1"
 TOPICS: dict[type[Activity], str] = {
     Enrolment: "members.v1",
     Interaction: "interactions.v1",
     Referral: "referrals.v1",
+    TopUp: "top_ups.v1",
+    TopUpReversal: "top_ups.v1",
 }
 """Of what does not go to `PURCHASES_TOPIC`."""
 

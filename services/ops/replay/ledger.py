@@ -6,9 +6,22 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from services.ledger import payloads, project, project_holds, social_store
+from services.ledger import (
+    adjustments,
+    identifiers,
+    money_rows,
+    payloads,
+    project,
+    project_holds,
+    social_store,
+)
 from services.ledger.domain.book import Book, Hold, Lot, Member
-from services.ledger.domain.events import Decided, IdentifiersLinked, ProgramActivated
+from services.ledger.domain.events import (
+    Decided,
+    IdentifiersLinked,
+    IdentifiersUnlinked,
+    ProgramActivated,
+)
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ledger.tables import PROJECTIONS, metadata
@@ -59,7 +72,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
             if isinstance(decided.event, ProgramActivated):
                 programs.parsed(decided.event.version, decided.event.document)
             evolve(book, chain, program, decided, position)
-            if isinstance(decided.event, ProgramActivated | IdentifiersLinked):
+            if isinstance(decided.event, ProgramActivated | IdentifiersLinked | IdentifiersUnlinked):
                 # What the book does not keep in the form of the tables, the live code's own list does.
                 changes.note(chain, program, decided.member, decided.event, position)
     await _write(build, book, changes, chains)
@@ -68,13 +81,21 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
 async def _write(build: Connection, book: Book, changes: project.Changes, chains: int) -> None:
     """Every row that the book stands for, by the functions that write the live tables."""
     members = book.members
-    lots = ((*key, lot) for key, member in members.items() for lot in member.lots)
+    lots = ((*key, lot) for key, member in members.items() for lot in (*member.lots, *member.money))
     holds = ((*key, hold) for key, member in members.items() for hold in member.holds)
     settled = ((*key, purchase) for key, member in members.items() for purchase in member.settlements)
     await build.copy_records_to_table(
         "members", records=project.member_rows(book, members), columns=project.MEMBER_COLUMNS
     )
+    money = {(*key, lot.asset): None for key, member in members.items() for lot in member.money.values()}
+    top_ups = ((*key, top_up) for key, member in members.items() for top_up in member.top_ups)
     await build.copy_records_to_table("accounts", records=project.account_rows(book, members))
+    await build.copy_records_to_table("accounts", records=money_rows.account_rows(book, money))
+    await build.copy_records_to_table(
+        "top_ups",
+        records=_rows(top_ups, lambda keys: money_rows.top_up_rows(book, keys)),
+        columns=money_rows.TOP_UP_COLUMNS,
+    )
     await build.copy_records_to_table(
         "lots", records=_rows(lots, lambda keys: project.lot_rows(book, keys)), columns=project.LOT_COLUMNS
     )
@@ -87,6 +108,10 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
         "settlements",
         records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
         columns=project.SETTLEMENT_COLUMNS,
+    )
+    adjusted = ((*key, id_) for key, member in members.items() for id_ in member.adjustments)
+    await build.copy_records_to_table(
+        "adjustments", records=_rows(adjusted, lambda keys: adjustments.rows(book, keys))
     )
     parked = (
         (*key, purchase, waits.activity.id)
@@ -101,9 +126,7 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "counters", records=_rows(counted, lambda keys: project.counter_rows(book, keys))
     )
-    await build.copy_records_to_table(
-        "identifiers", records=project.identifier_rows(changes.identifiers, chains)
-    )
+    await build.copy_records_to_table("identifiers", records=identifiers.rows(changes.identifiers, chains))
     counted = ((*key, slot) for key, member in members.items() for slot in member.awards)
     await build.copy_records_to_table(
         "award_counts", records=_rows(counted, lambda keys: social_store.award_count_rows(book, keys))

@@ -11,7 +11,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.codec import JSON
 from services.ops.importing.publish import Activity
 from services.ops.scenario import model
-from tallybook.activities.v1.activities_pb2 import Enrolment, Interaction, Purchase, Referral, Return
+from tallybook.activities.v1.activities_pb2 import (
+    Enrolment,
+    Interaction,
+    Purchase,
+    Referral,
+    Return,
+    TopUp,
+    TopUpReversal,
+)
 
 
 def enrolment(step: model.Enroll, program: str, at: datetime, number: int) -> Enrolment:
@@ -58,6 +66,33 @@ def return_(step: model.Return, program: str, at: datetime, member: str) -> Retu
     for line in step.lines:
         message.lines.add(line=line.line, quantity=line.quantity)
     return message
+
+
+def top_up(step: model.TopUp, program: str, at: datetime, currency: str) -> TopUp:
+    """`currency` is the program's, for a step that names none."""
+    return TopUp(
+        id=step.id,
+        program=program,
+        member=step.member,
+        occurred_at=_timestamp(at),
+        store=step.store,
+        channel=step.channel,
+        currency=step.currency or currency,
+        amount=step.amount,
+    )
+
+
+def top_up_reversal(step: model.TopUpReversal, program: str, at: datetime, member: str) -> TopUpReversal:
+    """`member` is who is handed the money."""
+    return TopUpReversal(
+        id=step.id,
+        program=program,
+        member=member,
+        occurred_at=_timestamp(at),
+        of=step.of,
+        store=step.store,
+        channel=step.channel,
+    )
 
 
 def interaction(step: model.Interaction, program: str, at: datetime) -> Interaction:
@@ -110,6 +145,10 @@ def http_request(activity: Activity) -> tuple[str, dict[str, Any]]:
         "store": activity.store,
         "channel": activity.channel,
     }
+    if isinstance(activity, TopUp):
+        return f"{program}/top_ups", {**common, "currency": activity.currency, "amount": activity.amount}
+    if isinstance(activity, TopUpReversal):
+        return f"{program}/top_ups/reversals", {**common, "of": activity.of}
     if isinstance(activity, Interaction):
         return f"{program}/interactions", {**common, "kind": activity.kind, "content": activity.content}
     if isinstance(activity, Return):

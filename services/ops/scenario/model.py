@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-LATER_KINDS = frozenset({"top_up", "quote"})
+LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"money", "segments", "quote"})
+LATER_EXPECTATIONS = frozenset({"segments", "quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -128,6 +128,37 @@ class Hold(_Words):
         return self
 
 
+class TopUp(_Words):
+    """Money paid in; the currency is the program's own when none is named."""
+
+    id: str
+    member: str
+    amount: StrictInt
+    currency: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+
+
+class TopUpReversal(_Words):
+    """A top-up undone; the member is the one of top-up `of` when none is named."""
+
+    id: str
+    of: str
+    member: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+
+
+class Gift(_Words):
+    """Money of `member` given to another."""
+
+    id: str
+    member: str
+    to: str
+    amount: StrictInt
+    currency: str | None = None
+
+
 class Redeem(_Words):
     """A redemption. `capture` of one that was never reserved reserves it first."""
 
@@ -173,6 +204,15 @@ class Points(_Words):
     expired: StrictInt | None = None
 
 
+class Money(_Words):
+    """Money of one currency, in minor units."""
+
+    principal: StrictInt | None = None
+    bonus: StrictInt | None = None
+    held: StrictInt | None = None
+    available: StrictInt | None = None
+
+
 class WalletPoints(_Words):
     """Points as the rewards service knows them."""
 
@@ -216,6 +256,7 @@ class Expect(_Words):
 
     member: str | None = None
     points: Points | None = None
+    money: dict[str, Money] | None = None
     tier: str | None = None
     error: str | None = None
     wallet: Wallet | None = None
@@ -245,6 +286,9 @@ class Step(_Words):
     hold: Hold | None = None
     redeem: Redeem | None = None
     voucher: VoucherStep | None = None
+    top_up: TopUp | None = None
+    top_up_reversal: TopUpReversal | None = None
+    gift: Gift | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -271,16 +315,9 @@ class Step(_Words):
 
 
 KINDS = (
-    "enroll",
-    "purchase",
-    "return_",
-    "interaction",
-    "referral",
-    "hold",
-    "redeem",
-    "voucher",
-    "advance_to",
-)
+    "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
+    "voucher", "advance_to",
+)  # fmt: skip
 
 
 class Scenario(_Words):

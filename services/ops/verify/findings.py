@@ -47,6 +47,8 @@ class Report:
     """Findings by check, all of them."""
     findings: list[Finding] = field(default_factory=list)
     """At most KEPT_MAX a part."""
+    in_transit: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was sent to members of other chains, less what came from there, by (program, asset)."""
     given: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Points given by (program, campaign): a budget's row is a sum over all chains, so it is checked at the end."""
 
@@ -55,11 +57,21 @@ class Report:
         self.looked.update(other.looked)
         self.counts.update(other.counts)
         self.findings.extend(other.findings)
+        self.in_transit.update(other.in_transit)
         self.given.update(other.given)
 
     @property
     def clean(self) -> bool:
         return not self.counts
+
+
+def check_in_transit(report: Report) -> None:
+    """L1 over all chains, once `report` has those of all: what was sent has arrived."""
+    found = Findings("ledger", None)
+    for (program, asset), rest in report.in_transit.items():
+        if rest:
+            found.add("L1", f"in_transit {program} {asset}", f"{rest} more were sent than arrived")
+    report.add(found.report)
 
 
 class Findings:

@@ -15,24 +15,23 @@ from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
+from services.ops.verify.ledger_members import MemberRows
+from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
 from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    Posting,
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
 
-POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back")
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
 
-
-class LedgerJournal:
+class LedgerJournal(MemberRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -46,7 +45,6 @@ class LedgerJournal:
             "ClockAdvanced": self._clock,
             "ActivityRejected": self._nothing,
             "MemberEnrolled": self._enrolled,
-            "IdentifiersLinked": self._identifiers,
             "PurchaseRecorded": self._purchased,
             "ReturnRecorded": self._returned,
             "TierAssigned": self._tier,
@@ -56,6 +54,7 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            **MoneyRows(self.state, self._member, self._wrong).readers,
             "PointsMatured": self._matured,
             "MemberActive": self._active,
             "MemberLapsed": self._lapsed,
@@ -64,6 +63,7 @@ class LedgerJournal:
             "SpendRefunded": self._refunded,
             "LotsReinstated": self._reinstated,
             **social_journal.readers(self.state, self._member, self._wrong),
+            **self.member_readers(),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -114,17 +114,12 @@ class LedgerJournal:
         self.state.members.setdefault(key, MemberRead(row["occurred_at"]))
         return ()
 
-    def _identifiers(self, row: Any, message: Any) -> Sequence[Posting]:
+    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         if member is not None:
-            for identifier in message.identifiers:
-                self.state.identifiers[key[0], identifier.hash] = (identifier.kind, key[1])
-        return ()
-
-    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
-        _, member = self._member(row)
-        if member is not None:
             member.uncounted += 1
+            if member.status == "closed":
+                self._wrong("tables", row, f"{key[1]} was closed before")
         self._purchase = (row["program"], row["member"], message.activity.id)
         return ()
 
@@ -168,6 +163,8 @@ class LedgerJournal:
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
             count(self.state, row, message, self._wrong)
+        elif message.reason == "top_up":
+            points_of_a_top_up(self.state, key, row, message, self._wrong)
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:
@@ -178,9 +175,10 @@ class LedgerJournal:
             if message.HasField("matures_at"):
                 self.state.lots[row["position"]].matures_at = _time(message.matures_at)
                 member.pending += opened
-        account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
-        return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
+        return [
+            (key[0], "issued", f"member/{key[1]}", POINTS, amount, lot) for amount, lot in parts if amount
+        ]
 
     def _clawed_back(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
@@ -197,7 +195,8 @@ class LedgerJournal:
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
-        self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
+        if message.reason != "top_up":
+            self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts
@@ -269,6 +268,8 @@ class LedgerJournal:
         available = member.posted - member.held - member.pending
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
+        if member.status != "active":
+            self._wrong("L3", row, f"holds points of a member who is {member.status}")
         if message.amount < 1 or _sum(parts) != message.amount:
             self._wrong("L3", row, f"holds {message.amount} points and takes {_sum(parts)} from lots")
         for lot_id, amount in parts:

@@ -10,7 +10,6 @@ from typing import Any
 
 from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import POINTS
 from services.ops.verify.ledger_state import LedgerState
 from services.ops.verify.snapshot import Connection, batches
 
@@ -44,6 +43,9 @@ async def check_tables(
     for projection in PROJECTIONS:
         await _compare(connection, chain, projection, state, found)
     _check_zero(chain, state, found)
+    for (program, asset, account), balance in state.balances.items():
+        if account == "in_transit":
+            found.report.in_transit[program, asset] += balance
     await _check_identifiers(connection, chain, chains, state, found)
     found.report.given.update(state.budgets)
 
@@ -74,7 +76,7 @@ async def _compare(
 
 def _members(state: LedgerState) -> Told:
     return {
-        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers])
+        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers], m.status)
         for key, m in state.members.items()
     }
 
@@ -89,9 +91,10 @@ def _lots(state: LedgerState) -> Told:
             lot.expires_at,
             lot.purchase,
             lot.matures_at,
+            lot.asset,
         )
         for id_, lot in state.lots.items()
-    }
+    }  # fmt: skip
 
 
 def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None:
@@ -101,11 +104,12 @@ def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None
         found.add("L2", where, f"remaining is {row['remaining']}, its postings add up to {by_postings}")
     if not 0 <= row["held"] <= row["remaining"] <= row["amount"]:
         found.add("L3", where, f"held {row['held']} of {row['remaining']} of {row['amount']}")
-    if member is not None:
-        member.lots_remaining += row["remaining"]
-        member.lots_held += row["held"]
+    sums = None if member is None else member.account(row["asset"])
+    if sums is not None:
+        sums.lots_remaining += row["remaining"]
+        sums.lots_held += row["held"]
         if row["matures_at"] is not None:
-            member.lots_pending += row["remaining"]
+            sums.lots_pending += row["remaining"]
 
 
 def _holds(state: LedgerState) -> Told:
@@ -134,14 +138,17 @@ def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> Non
 
 def _accounts(state: LedgerState) -> Told:
     return {
-        (*key, POINTS): (m.posted, m.held, m.debt, m.pending, m.lapses_at) for key, m in state.members.items()
+        (*key, asset): (sums.posted, sums.held, sums.debt, sums.pending, sums.lapses_at)
+        for key, member in state.members.items()
+        for asset, sums in member.accounts()
     }
 
 
 def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     total = (row["program"], row["asset"])
     state.accounts_total[total] = state.accounts_total.get(total, 0) + row["posted"]
-    member = state.members.get((row["program"], row["member"]))
+    known = state.members.get((row["program"], row["member"]))
+    member = None if known is None else known.account(row["asset"])
     if member is None:
         return
     posted, held, debt = row["posted"], row["held"], row["debt"]
@@ -168,6 +175,29 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _adjustments(state: LedgerState) -> Told:
+    return {
+        key: (a.points, a.reason, a.note, a.state, a.requested_by, a.requested_at, a.decided_by)
+        for key, a in state.adjustments.items()
+    }
+
+
+def _top_ups(state: LedgerState) -> Told:
+    return {
+        key: (
+            t.currency,
+            t.amount,
+            t.points,
+            t.bonus,
+            t.principal_lot,
+            t.bonus_lot,
+            t.bonus_expired,
+            t.reversed,
+        )
+        for key, t in state.top_ups.items()
+    }
+
+
 def _counters(state: LedgerState) -> Told:
     return state.counters
 
@@ -177,10 +207,13 @@ def _programs(state: LedgerState) -> Told:
 
 
 PROJECTIONS = (
-    Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
+    Projection(
+        "members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names", "status"), _members
+    ),
     Projection(
         "lots", ("program", "member", "lot"),
-        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at"), _lots, _each_lot, ("L2",),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at", "asset"),
+        _lots, _each_lot, ("L2",),
     ),
     Projection(
         "holds", ("program", "member", "hold"),
@@ -196,6 +229,15 @@ PROJECTIONS = (
     Projection(
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
+    ),
+    Projection(
+        "adjustments", ("program", "member", "adjustment"),
+        ("points", "reason", "note", "state", "requested_by", "requested_at", "decided_by"), _adjustments,
+    ),
+    Projection(
+        "top_ups", ("program", "member", "top_up"),
+        ("currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed"),
+        _top_ups,
     ),
     Projection(
         "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),

@@ -13,7 +13,7 @@ import uvloop
 from services.ops.chain_pool import default_processes, each
 from services.ops.verify import broker as kafka
 from services.ops.verify.chain import LEDGER, verify_chain
-from services.ops.verify.findings import Findings, Report
+from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
 from services.ops.verify.social_tables import check_budgets
@@ -87,6 +87,7 @@ def verify_book(
                 verified.report.add(report)
                 verified.rows += piece.rows
                 on_rows(verified.rows, total)
+            check_in_transit(verified.report)
             runner.run(_check_budgets(pieces, verified.report))
         finally:
             runner.run(stack.aclose())

@@ -19,7 +19,7 @@ CREATE TABLE postings (
 );
 CREATE TABLE members (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, enrolled_at timestamptz NOT NULL,
-    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL,
+    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL, status text NOT NULL,
     PRIMARY KEY (chain, program, member)
 );
 CREATE TABLE accounts (
@@ -37,6 +37,7 @@ CREATE TABLE lots (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, lot bigint NOT NULL,
     amount bigint NOT NULL, remaining bigint NOT NULL, held bigint NOT NULL,
     earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL, matures_at timestamptz,
+    asset text NOT NULL,
     PRIMARY KEY (chain, program, member, lot),
     CONSTRAINT lot_adds_up CHECK (0 <= held AND held <= remaining AND remaining <= amount),
     CONSTRAINT lot_holds_mature_points CHECK (matures_at IS NULL OR held = 0)
@@ -59,11 +60,25 @@ CREATE TABLE settlements (
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
+CREATE TABLE top_ups (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, top_up text NOT NULL,
+    currency text NOT NULL, amount bigint NOT NULL, points bigint NOT NULL, bonus bigint NOT NULL,
+    principal_lot bigint NOT NULL, bonus_lot bigint NOT NULL, bonus_expired bigint NOT NULL, reversed boolean NOT NULL,
+    PRIMARY KEY (chain, program, member, top_up),
+    CONSTRAINT top_up_adds_up CHECK (amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus)
+);
 CREATE TABLE parked_returns (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
     return_id text NOT NULL, position bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase, return_id)
 );
+CREATE TABLE adjustments (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, adjustment text NOT NULL,
+    points bigint NOT NULL, reason text NOT NULL, note text NOT NULL, state text NOT NULL,
+    requested_by text NOT NULL, requested_at timestamptz NOT NULL, decided_by text NOT NULL,
+    PRIMARY KEY (chain, program, member, adjustment)
+);
+CREATE INDEX adjustments_waiting ON adjustments (chain, program, requested_at) WHERE state = 'requested';
 CREATE TABLE counters (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
     value numeric NOT NULL CONSTRAINT counter_is_not_negative CHECK (value >= 0), position bigint NOT NULL,
@@ -102,8 +117,8 @@ CREATE INDEX referrals_owed ON referrals (chain, program, member) WHERE owed_sid
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "counters",
-    "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "top_ups",
+    "counters", "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals", "adjustments",
 )  # fmt: skip
 
 

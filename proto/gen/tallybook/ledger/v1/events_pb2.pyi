@@ -298,6 +298,80 @@ class MemberLapsed(_message.Message):
     pending: int
     def __init__(self, points: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., pending: _Optional[int] = ...) -> None: ...
 
+class TopUpRecorded(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.TopUp
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.TopUp, _Mapping]] = ...) -> None: ...
+
+class MoneyCredited(_message.Message):
+    __slots__ = ("top_up", "asset", "amount", "reason", "expires_at")
+    TOP_UP_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    top_up: str
+    asset: str
+    amount: int
+    reason: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, top_up: _Optional[str] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TopUpReversed(_message.Message):
+    __slots__ = ("activity", "currency", "paid_out", "kept", "bonus")
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    PAID_OUT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.TopUpReversal
+    currency: str
+    paid_out: _containers.RepeatedCompositeFieldContainer[Allocation]
+    kept: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.TopUpReversal, _Mapping]] = ..., currency: _Optional[str] = ..., paid_out: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., kept: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class GiftSent(_message.Message):
+    __slots__ = ("gift", "receiver", "currency", "amount", "principal", "bonus")
+    GIFT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    gift: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, gift: _Optional[str] = ..., receiver: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[int] = ..., principal: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class GiftReceived(_message.Message):
+    __slots__ = ("gift", "giver", "asset", "amount", "expires_at")
+    GIFT_FIELD_NUMBER: _ClassVar[int]
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    gift: str
+    giver: str
+    asset: str
+    amount: int
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, gift: _Optional[str] = ..., giver: _Optional[str] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MoneyExpired(_message.Message):
+    __slots__ = ("lot", "asset", "amount")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    asset: str
+    amount: int
+    def __init__(self, lot: _Optional[int] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ...) -> None: ...
+
 class InteractionRecorded(_message.Message):
     __slots__ = ("interaction", "kind", "content", "channel", "store")
     INTERACTION_FIELD_NUMBER: _ClassVar[int]
@@ -391,6 +465,90 @@ class ReferralRewarded(_message.Message):
     referrer: str
     sides: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., sides: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class IdentifiersUnlinked(_message.Message):
+    __slots__ = ("identifiers",)
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
+class AdjustmentRequested(_message.Message):
+    __slots__ = ("adjustment", "points", "reason", "note", "requested_by")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+    def __init__(self, adjustment: _Optional[str] = ..., points: _Optional[int] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class AdjustmentDeclined(_message.Message):
+    __slots__ = ("adjustment", "note", "declined_by")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    DECLINED_BY_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    note: str
+    declined_by: str
+    def __init__(self, adjustment: _Optional[str] = ..., note: _Optional[str] = ..., declined_by: _Optional[str] = ...) -> None: ...
+
+class PointsAdjusted(_message.Message):
+    __slots__ = ("adjustment", "points", "reason", "note", "requested_by", "approved_by", "expires_at", "debt_repaid", "allocations")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: _timestamp_pb2.Timestamp
+    debt_repaid: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, adjustment: _Optional[str] = ..., points: _Optional[int] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ..., requested_by: _Optional[str] = ..., approved_by: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class MemberSuspended(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class MemberReactivated(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class MemberClosed(_message.Message):
+    __slots__ = ("reason", "by", "points", "allocations", "debt", "pending")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    points: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt: int
+    pending: int
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ..., points: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
 
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")
