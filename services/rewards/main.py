@@ -47,7 +47,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
             NAME,
             settings.kafka_bootstrap_servers,
             {
-                settings.topic(topic): StreamHandler(topic, relay.wake)
+                settings.topic(topic): StreamHandler(topic, settings.chains, relay.wake)
                 for topic in (LEDGER_TOPIC, TIERS_TOPIC)
             },
             writer,

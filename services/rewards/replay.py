@@ -7,6 +7,7 @@ vouchers). The journal is an input and not decided again: half of it is what the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.rewards.consume import TYPES
 from services.rewards.domain.events import Event, RedemptionEvent
+from services.rewards.domain.grant_events import GrantEvent, GrantGiven
 from services.rewards.domain.voucher_events import VoucherGifted, VoucherStep
+from services.rewards.granting import Slot, after, find_slots, save_slots, spend_budgets
 from services.rewards.project import apply_told, project
 from services.rewards.store import find_redemptions, save_redemptions
 from services.rewards.store_vouchers import find_vouchers, project_voucher, save_codes, save_vouchers
@@ -30,9 +33,11 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "redemptions": ("chain", "program", "member", "redemption"),
     "vouchers": ("chain", "program", "member", "voucher"),
     "voucher_codes": ("chain", "program", "code_sha256"),
+    "member_grants": ("chain", "program", "member", "grant_id", "slot"),
+    "grant_budgets": ("chain", "program", "grant_id"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
-SPREAD = ("voucher_codes",)
+SPREAD = ("voucher_codes", "grant_budgets")
 """Tables whose rows stand on other chains than the journal rows that made them."""
 
 _Row = tuple[Mapping[str, Any], Event]
@@ -74,11 +79,15 @@ async def rebuild_own(
 ) -> int:
     """Apply our own journal's chain from its first row on; `batches` have the journal's columns. Returns the rows."""
     count = 0
+    spent: dict[tuple[str, str], int] = defaultdict(int)
     async for batch in batches:
         events = [(row, event_of(row["type"], row["payload"])) for row in batch]
         await _rebuild_redemptions(tx, chain, events)
         await _rebuild_vouchers(tx, chain, chains, events)
+        await _rebuild_grants(tx, chain, events, spent)
         count += len(batch)
+    # Every chain has given some of it. Last and in one order, so that chains rebuilt at once don't wait in a ring.
+    await spend_budgets(tx, spent, chains)
     return count
 
 
@@ -92,6 +101,22 @@ async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Ro
     for row, event, key in steps:
         project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
     await save_redemptions(tx, chain, redemptions.values())
+
+
+async def _rebuild_grants(
+    tx: Transaction, chain: int, events: Sequence[_Row], spent: dict[tuple[str, str], int]
+) -> None:
+    steps = [
+        (event, (row["program"], row["member"], event.grant, event.slot))
+        for row, event in events
+        if isinstance(event, GrantEvent)
+    ]
+    slots = await find_slots(tx, chain, [key for _, key in steps])
+    for event, key in steps:
+        slots[key] = after(slots.get(key, Slot()), event)
+        if isinstance(event, GrantGiven) and event.budgeted:
+            spent[key[0], event.grant] += event.vouchers
+    await save_slots(tx, chain, slots)
 
 
 async def _rebuild_vouchers(tx: Transaction, chain: int, chains: int, events: Sequence[_Row]) -> None:

@@ -11,6 +11,7 @@ from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
+from services.rewards.domain.grant_events import GrantEvent
 from services.rewards.domain.voucher_events import (
     VoucherClaimed,
     VoucherClaimRefused,
@@ -98,13 +99,25 @@ class Vouchers:
         cause: tuple[str, str, bytes | None],
     ) -> int:
         """Put an event behind the chain's head and bring its voucher up to it. Returns its position."""
-        position = self._journal.append(
-            chain, program, member, event, occurred_at, recorded_at, cause, version
-        )  # fmt: skip
+        position = self.note(chain, program, member, version, event, occurred_at, recorded_at, cause)
         if not isinstance(event, VoucherClaimRefused):
             key = (program, member, event.voucher)
             self._changed[chain][key] = project_voucher(self.found, key, event, occurred_at, position)
         return position
+
+    def note(
+        self,
+        chain: int,
+        program: str,
+        member: str,
+        version: str,
+        event: VoucherEvent | GrantEvent,
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: tuple[str, str, bytes | None],
+    ) -> int:
+        """Put an event behind the chain's head that changes no voucher. Returns its position."""
+        return self._journal.append(chain, program, member, event, occurred_at, recorded_at, cause, version)
 
     async def lapse(self, tx: Transaction, chain: int, programs: Iterable[str], now: datetime) -> int:
         """Let what is due on a chain go back or expire, by its program's present. Returns how many were due."""

@@ -158,6 +158,31 @@ voucher_codes = Table(
     Column("voucher", Text, nullable=False),
 )
 
+# What a member has had of a grant, or has reached of it, by what it is given once for.
+member_grants = Table(
+    "member_grants",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("grant_id", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    # Given or withheld: nothing more comes of it.
+    Column("settled", Boolean, nullable=False),
+    Column("purchases", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# How many vouchers a grant has given to all members, on the chain of its name.
+grant_budgets = Table(
+    "grant_budgets",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("grant_id", Text, primary_key=True),
+    Column("given", BigInteger, nullable=False),
+)
+
 # Work, not projection: how often an API key has lately brought a code that is no good, on the chain of the key's id.
 code_guesses = Table(
     "code_guesses",

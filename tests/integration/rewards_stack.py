@@ -169,7 +169,7 @@ class RewardsStack:
     async def apply(self, topic: str, chain: int, rows: Sequence[StreamRow]) -> Any:
         """One batch of the consumer."""
         async with self.writer.transaction() as tx:
-            return await StreamHandler(topic, nothing).apply(tx, chain, rows)
+            return await StreamHandler(topic, CHAINS, nothing).apply(tx, chain, rows)
 
     async def tell_tier(self, row: StreamRow) -> None:
         """One row of tiers.v1."""

@@ -207,7 +207,7 @@ async def test_a_batch_is_applied_by_a_fixed_number_of_queries(stack: RewardsSta
     (place,) = await stack.fetch(
         "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2", chain, LEDGER_TOPIC
     )
-    handler = StreamHandler(LEDGER_TOPIC, lambda: None)
+    handler = StreamHandler(LEDGER_TOPIC, CHAINS, lambda: None)
     counts = []
     for size in (4, 400):
         rows = [

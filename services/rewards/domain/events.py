@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.rewards.domain.grant_events import GrantEvent
 from services.rewards.domain.voucher_events import VoucherEvent
 from services.rewards.domain.voucher_terms import Pack
 
@@ -75,4 +76,4 @@ RedemptionEvent = (
     RedemptionRequested | RedemptionReserved | RedemptionRefused | CaptureRequested | RedemptionCaptured
     | CancellationRequested | RedemptionCancelled
 )  # fmt: skip
-Event = RedemptionEvent | ProgramRefused | VoucherEvent
+Event = RedemptionEvent | ProgramRefused | VoucherEvent | GrantEvent

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
-from services.rewards.domain.voucher_terms import Pack, Terms, read_vouchers
+from services.rewards.domain.grants import Grant, read_grants
+from services.rewards.domain.voucher_terms import Pack, Terms, read_pack, read_vouchers
 
 REWARD_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 KINDS = ("discount", "product", "experience", "voucher_pack")
 CATALOGUE_MAX = 10_000
-PACK_MAX = 100
 NAME_MAX = 200
 POINTS_MAX = 10**15
 VALUE_MAX = 10**15
@@ -46,6 +47,8 @@ class Program:
     catalogue: Mapping[str, Reward]
     ttl_seconds: int
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -57,7 +60,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     rewards = top.section("rewards", optional=True)
-    rewards.only("catalogue", "redemption", "vouchers")
+    rewards.only("catalogue", "redemption", "vouchers", "grants")
     vouchers = read_vouchers(rewards)
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
@@ -68,6 +71,8 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         catalogue=_catalogue(rewards, vouchers),
         ttl_seconds=redemption.whole("ttl_seconds", 1, TTL_MAX_SECONDS, TTL_DEFAULT_SECONDS),
         vouchers=vouchers,
+        grants=read_grants(rewards, vouchers),
+        zone=head.time_zone,
     )
 
 
@@ -104,11 +109,3 @@ def _reward(section: Section, vouchers: Mapping[str, Terms]) -> Reward:
         value=section.whole("value", least, VALUE_MAX, default),
         pack=pack,
     )
-
-
-def read_pack(section: Section, vouchers: Mapping[str, Terms]) -> Pack:
-    """`voucher` and `count` (one by default). Raises ProgramError."""
-    name = section.text("voucher")
-    if name not in vouchers:
-        raise section.wrong("voucher", f"{name!r} is not among `rewards.vouchers`")
-    return Pack(vouchers[name], section.whole("count", 1, PACK_MAX, 1))

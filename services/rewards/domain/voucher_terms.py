@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +11,7 @@ from services.common.program_section import Section
 
 VOUCHER_KINDS = ("percent", "amount", "product", "bogo")
 VOUCHERS_MAX = 1_000
+PACK_MAX = 100
 NAME_MAX = 200
 AMOUNT_MAX = 10**15
 DAYS_MAX = 36_600
@@ -171,3 +172,11 @@ def _moment(section: Section) -> datetime:
     if moment.tzinfo is None:
         raise section.wrong("until", f"{text!r} has no zone: write {text}Z")
     return moment.astimezone(UTC)
+
+
+def read_pack(section: Section, vouchers: Mapping[str, Terms]) -> Pack:
+    """`voucher` and `count` (one by default). Raises ProgramError."""
+    name = section.text("voucher")
+    if name not in vouchers:
+        raise section.wrong("voucher", f"{name!r} is not among `rewards.vouchers`")
+    return Pack(vouchers[name], section.whole("count", 1, PACK_MAX, 1))

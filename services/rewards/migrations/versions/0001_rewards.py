@@ -19,6 +19,8 @@ down_revision = None
 MUTABLE = (
     "programs", "program_clocks", "wallets", "redemptions", "redemption_steps", "vouchers", "voucher_codes",
     "code_guesses",
+    "member_grants",
+    "grant_budgets",
 )  # fmt: skip
 
 TABLES = """
@@ -77,6 +79,15 @@ CREATE TABLE voucher_codes (
     member text NOT NULL, voucher text NOT NULL,
     PRIMARY KEY (chain, program, code_sha256)
 );
+CREATE TABLE member_grants (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, grant_id text NOT NULL, slot text NOT NULL,
+    settled boolean NOT NULL, purchases bigint NOT NULL, amount bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, grant_id, slot)
+);
+CREATE TABLE grant_budgets (
+    chain smallint NOT NULL, program text NOT NULL, grant_id text NOT NULL, given bigint NOT NULL,
+    PRIMARY KEY (chain, program, grant_id)
+) WITH (fillfactor = 50);
 CREATE TABLE code_guesses (
     chain smallint NOT NULL, api_key text NOT NULL, since timestamptz NOT NULL, wrong integer NOT NULL,
     PRIMARY KEY (chain, api_key)

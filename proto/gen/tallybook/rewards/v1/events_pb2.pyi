@@ -210,3 +210,43 @@ class VoucherClaimRefused(_message.Message):
     api_key: str
     code: str
     def __init__(self, api_key: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
+class GrantProgressed(_message.Message):
+    __slots__ = ("grant", "slot", "occasion", "purchases", "amount")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    OCCASION_FIELD_NUMBER: _ClassVar[int]
+    PURCHASES_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    occasion: str
+    purchases: int
+    amount: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class GrantGiven(_message.Message):
+    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    OCCASION_FIELD_NUMBER: _ClassVar[int]
+    VOUCHERS_FIELD_NUMBER: _ClassVar[int]
+    BUDGETED_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    occasion: str
+    vouchers: int
+    budgeted: bool
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ...) -> None: ...
+
+class GrantWithheld(_message.Message):
+    __slots__ = ("grant", "slot", "occasion", "reason")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    OCCASION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    occasion: str
+    reason: str
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
