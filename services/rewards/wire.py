@@ -91,7 +91,7 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
 
 
 def occasion_of(row: StreamRow) -> Occasion | None:
-    """What a row tells a grant; None when nothing. A referral's sides come with the ledger's awards, each on its chain."""
+    """What a row tells a grant; None when nothing. A referral's sides come with the ledger's awards."""
     message: Any = row.message
     match row.type:
         case _ if message is None:
