@@ -19,6 +19,7 @@ MODULES = (
     "ledger.store", "ledger.inbox", "ledger.project_holds", "ledger.store_holds", "ledger.store_parked",
     "ledger.social_store", "ledger.counting", "ledger.adjustments", "ledger.identifiers", "ledger.money_rows",
     "ledger.project", "tiering.store", "rewards.store", "rewards.project",
+    "rewards.store_vouchers", "rewards.handle_vouchers", "rewards.lapse", "rewards.granting",
 )  # fmt: skip
 SMALL = {
     "chain_heads", "relay_positions", "programs", "program_versions", "stream_positions", "redemption_steps",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, m
 LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"vouchers", "quote"})
+LATER_EXPECTATIONS = frozenset({"quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -194,6 +194,22 @@ class SegmentRun(_Words):
     id: str
 
 
+class VoucherStep(_Words):
+    """Something done with the member's oldest voucher of the program's entry `reward` that can still be used.
+
+    `gift` keeps its code under the member's name; `claim` takes the last gift of member `from`. `issue` is ops'.
+    """
+
+    member: str
+    reward: str
+    step: Literal["issue", "use", "unuse", "gift", "withdraw", "claim", "void"]
+    order: str = "o1"
+    store: str = "s1"
+    lines: list[PurchaseLine] = Field(default_factory=list)
+    count: StrictInt = 1
+    from_: str | None = Field(default=None, alias="from")
+
+
 class Points(_Words):
     """Points of the member: its balance, and what it has lost to expiry so far."""
 
@@ -231,6 +247,16 @@ class Redemption(_Words):
     state: str | None = None
 
 
+class Voucher(_Words):
+    """A voucher in the wallet; `reward` is the program's entry in `rewards.vouchers`."""
+
+    reward: str | None = None
+    state: str | None = None
+    expires_at: Moment | None = None
+    order: str | None = None
+    discount: StrictInt | None = None
+
+
 class Wallet(_Words):
     """The member as the rewards service knows it."""
 
@@ -262,6 +288,7 @@ class Expect(_Words):
     segments: Segments | None = None
     wallet: Wallet | None = None
     redemptions: list[Redemption] | None = None
+    vouchers: list[Voucher] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -285,6 +312,7 @@ class Step(_Words):
     referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
+    voucher: VoucherStep | None = None
     top_up: TopUp | None = None
     top_up_reversal: TopUpReversal | None = None
     gift: Gift | None = None
@@ -317,7 +345,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "tag", "segment_run", "advance_to",
+    "tag", "segment_run", "voucher", "advance_to",
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from services.ops.scenario.actual import look
 from services.ops.scenario.compare import Difference, differences
 from services.ops.scenario.load import LoadedScenario
 from services.ops.scenario.refusals import Refusals, Refused
+from services.ops.scenario.voucher_steps import VoucherSteps
 from services.ops.yaml_document import DocumentError
 
 LEVEL_SECONDS = 30.0
@@ -76,6 +77,7 @@ class ScenarioRun:
         self._document = _program_document(loaded)
         self._program = str(self._document["program"])
         self._zone = _zone(self._document)
+        self._vouchers = VoucherSteps(api, self._program)
         self._currency = str(self._document.get("ledger", {}).get("currency", ""))
 
     async def run(self, on_step: Callable[[int], None] = lambda _: None) -> list[StepResult]:
@@ -152,6 +154,9 @@ class ScenarioRun:
         if step.hold is not None:
             self._now.member = step.hold.member
             await self._hold(step.hold, request)
+        elif step.voucher is not None:
+            self._now.member = step.voucher.member
+            await self._vouchers.take(step.voucher, request)
         elif step.redeem is not None:
             self._now.member = step.redeem.member
             await self._redeem(step.redeem, request)

@@ -16,7 +16,10 @@ CHAINED = {
         ("programs", "chain"), ("program_versions", "chain"),
     ),
     "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
-    "rewards": MECHANISM,
+    "rewards": (
+        *MECHANISM, ("redemptions", "chain"), ("vouchers", "chain"), ("voucher_codes", "chain"),
+        ("member_grants", "chain"), ("grant_budgets", "chain"),
+    ),
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""
 
