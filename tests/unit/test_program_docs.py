@@ -36,7 +36,7 @@ def examples() -> Iterator[Any]:
                 yield pytest.param(block, id=f"{page.stem}-{number}")
 
 
-@pytest.mark.parametrize("block", examples())
+@pytest.mark.parametrize("block", list(examples()))
 def test_an_example_in_the_docs_can_be_activated(block: str, tmp_path: Path) -> None:
     file = tmp_path / "club.yaml"
     file.write_text(block)
