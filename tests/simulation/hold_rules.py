@@ -116,7 +116,7 @@ class HoldRules:
         changes: dict[str, Any] = {part: _another(part, getattr(command, part)) for part in changed}
         if "money" in changed and getattr(command, "amount", 0) is None and "amount" not in changed:
             # Who names money names no points, unless they are named too.
-            changes["amount"] = first.events[0][1].event.amount if first.events else None  # type: ignore[union-attr]
+            changes["amount"] = 0 if first.refusal else first.events[0][1].event.amount  # type: ignore[union-attr]
         cause = Cause(command.cause.source, command.cause.id, repr(sorted(changes.items())).encode())
         before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
         outcome = self.real.take(replace(command, cause=cause, **changes))
