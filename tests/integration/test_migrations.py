@@ -137,7 +137,6 @@ async def test_an_installation_keeps_its_number_of_chains(database: str) -> None
                 pass
 
 
-NO_MONEY = "'', 0, 0, '{}', '{}', '{}', '{}', 0)"
 WRONG = (
     "INSERT INTO journal VALUES (0, 0, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', sha256(''))",
     "INSERT INTO journal VALUES (0, 1, 'g', NULL, 't', now(), now(), 's', 'i', NULL, 'v', '', 'short')",
@@ -153,11 +152,11 @@ WRONG = (
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p', NULL, 'points')",
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 1, now(), NULL, 'p', now(), 'points')",
     "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}', '{}', '{}', 0, "
-    + NO_MONEY,
+    "'', 0, 0, '{}', '{}', '{}', '{}', 0)",
     "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}', '{}', '{}', 0, "
-    + NO_MONEY,
+    "'', 0, 0, '{}', '{}', '{}', '{}', 0)",
     "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 6, "
-    + NO_MONEY,
+    "'', 0, 0, '{}', '{}', '{}', '{}', 0)",
     "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 0, "
     "'USD', 5, 6, '{}', '{}', '{}', '{}', 0)",
     "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 0, "

@@ -179,7 +179,9 @@ class NaiveLedger(NaiveStoredValue):
         self.refuse_future(at, wall)
         self.new_day(at)
         kept = self.version in KEEPS_RETURNS
-        account = self.members.setdefault(member, Account()) if kept else self._account(member)
+        if kept:
+            self.open_account(member)
+        account = self._account(member)
         if of in account.bought:
             self._back(account, of, units, at)
         elif not kept:

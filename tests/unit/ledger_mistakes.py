@@ -12,7 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED
-from services.ledger.domain.checks import AMOUNT_MAX, FUTURE_TOLERANCE, LINES_MAX, POINTS_MAX, QUANTITY_MAX
+from services.ledger.domain.checks import (
+    AMOUNT_MAX,
+    BALANCE_MAX,
+    FUTURE_TOLERANCE,
+    LINES_MAX,
+    POINTS_MAX,
+    QUANTITY_MAX,
+)
 from services.ledger.domain.commands import Command, Money
 from services.ledger.domain.members import IDENTIFIERS_MAX
 from tests.unit import ledger_given as g
@@ -93,6 +100,8 @@ def _purchase(changes: Changes) -> tuple[Given, Command]:
     if "status" in changes:
         given.when(g.enrol("ann"))
         given.member().status = changes["status"]
+    if "rich" in changes:
+        given.member().posted = BALANCE_MAX
     quantity, amount = changes.get("quantity", 1), changes.get("amount", AMOUNT_MAX)
     # The last line carries the mistakes, so that a repeated id and a wrong number can stand together.
     lines = [g.line(n, 100) for n in range(changes.get("lines", 2))]
@@ -252,6 +261,7 @@ TABLES = (
             _m("unknown_member", member="card:ff"),
             _m("member_closed", required=False, status=CLOSED),
             _m("points_out_of_range", rate=1_000_000),
+            _m("balance_out_of_range", rich=True, required=False, status=ACTIVE),
         ),
     ),
     Table(
