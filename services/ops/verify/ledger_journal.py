@@ -267,7 +267,7 @@ class LedgerJournal(MemberRows):
             return ()
         parts = _parts(message.allocations)
         available = member.posted - member.held - member.pending
-        if message.amount > available:
+        if message.amount > max(0, available):
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
         if member.status != "active":
             self._wrong("L3", row, f"holds points of a member who is {member.status}")
