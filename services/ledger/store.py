@@ -232,7 +232,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
-        if row["lot"] not in member.lots and row["lot"] not in member.money:
+        if member.lot(row["lot"]) is None:
             _add_lot(book, member, row)
     named = [
         (c.program, digest)
@@ -296,7 +296,7 @@ async def _load_spenders(
     if refunds:
         for row in await store_holds.load_spent(tx, book, refunds):
             member = book.members[row["program"], row["member"]]
-            if row["lot"] not in member.lots:
+            if member.lot(row["lot"]) is None:
                 _add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from services.common.db import Transaction
-from services.ledger.domain.book import Book, Hold
+from services.ledger.domain.book import Book, HeldMoney, Hold
 from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, RefundSpend, ReleaseHold
 
 FIND_HOLDS = """
@@ -57,7 +57,9 @@ async def load_spent(tx: Transaction, book: Book, commands: Sequence[RefundSpend
     for row in holds:
         _add_hold(book, row)
     lots = dict.fromkeys(
-        (row["chain"], row["program"], row["member"], lot) for row in holds for lot in row["spent_lots"]
+        (row["chain"], row["program"], row["member"], lot)
+        for row in holds
+        for lot in (*row["spent_lots"], *row["money_spent_lots"])
     )
     rows: list[asyncpg.Record] = await tx.fetch(
         FIND_SPENT_LOTS, *([key[i] for key in lots] for i in range(4))
@@ -69,10 +71,15 @@ def _add_hold(book: Book, row: asyncpg.Record) -> None:
     member = book.members[row["program"], row["member"]]
     if row["hold"] in member.holds:
         return
+    money = HeldMoney(
+        row["money_currency"], row["money_amount"], row["money_captured"],
+        list(zip(row["money_allocation_lots"], row["money_allocation_amounts"], strict=True)),
+        list(zip(row["money_spent_lots"], row["money_spent_amounts"], strict=True)), row["money_refunded"],
+    )  # fmt: skip
     hold = Hold(
         row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
         list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
-        list(zip(row["spent_lots"], row["spent_points"], strict=True)), row["refunded"],
+        list(zip(row["spent_lots"], row["spent_points"], strict=True)), row["refunded"], money,
     )  # fmt: skip
     member.holds[hold.id] = hold
     if hold.state == "open":

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from tests.simulation import naive_earning, naive_holds, naive_lots
+from tests.simulation import naive_earning, naive_holds, naive_lots, naive_money_holds
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 from tests.simulation.naive_stored_value import NaiveStoredValue
@@ -200,51 +200,76 @@ class NaiveLedger(NaiveStoredValue):
         self._settle(account, of, forgives=bought.version in FORGIVES)
         account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
-    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
+    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int, coins: int = 0) -> None:
+        if not amount and not coins:
+            raise Refused("amount_out_of_range")
         account = self._spender(member)
         lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         usable = [c for c in usable if c.matures is None and not lapsed]
-        if amount > sum(credit.free for credit in usable) - account.debt:
+        if amount > max(0, sum(credit.free for credit in usable) - account.debt):
             raise Refused("insufficient_points")
+        paying = self._paying(member, coins)
         parts: list[tuple[naive_holds.Credit, int]] = []
         for credit in sorted(usable, key=Credit.order):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
-            parts.append((credit, part))
-        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
+            if part:
+                parts.append((credit, part))
+        hold = account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
+        naive_money_holds.set_aside(hold.coins, paying)
 
-    def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
-        self._spender(member)
+    def capture(
+        self, id_: str, member: str, amount: int | None, final: bool = True, coins: int | None = None
+    ) -> None:
+        account = self._spender(member)
         hold = self._open(id_, member)
-        amount = hold.left if amount is None else amount
+        if amount is None and coins is None:
+            amount, coins = hold.left, hold.coins.left
+        amount, coins = amount or 0, coins or 0
+        if not amount and not coins:
+            raise Refused("amount_out_of_range")
         if amount > hold.left:
             raise Refused("amount_exceeds_hold")
+        if coins > hold.coins.left:
+            raise Refused("value_exceeds_hold")
         naive_holds.capture(hold, amount)
-        account = self._account(member)
-        account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
-        if final or not hold.parts:
-            self._end(account, hold, "captured")
+        naive_money_holds.capture(hold.coins, coins, self.pays_first())
+        if amount:
+            account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
+        if final or not hold.left + hold.coins.left:
+            self._end(member, hold, "captured", lapses=amount > 0)
+        elif amount and not account.held:
+            self._lapse(account)
 
-    def refund(self, order: str, member: str, amount: int | None) -> None:
+    def refund(self, order: str, member: str, amount: int | None, coins: int | None = None) -> None:
         account = self._account(member)
-        holds = [hold for hold in account.holds.values() if hold.order == order and hold.captured]
-        spent = sum(len(hold.spent) for hold in holds)
-        if not holds:
+        holds = [hold for hold in account.holds.values() if hold.order == order]
+        spent, paid = sum(len(hold.spent) for hold in holds), sum(hold.coins.stays for hold in holds)
+        if not any(hold.captured or hold.coins.captured for hold in holds):
             raise Refused("order_unknown")
-        if not spent:
+        if not spent and not paid:
             raise Refused("order_already_refunded")
-        if amount is not None and amount > spent:
+        if amount is None and coins is None:
+            amount, coins = spent, paid
+        amount, coins = amount or 0, coins or 0
+        if not amount and not coins:
+            raise Refused("amount_out_of_range")
+        if amount > spent:
             raise Refused("amount_exceeds_spend")
-        given_back, days = spent if amount is None else amount, REINSTATE_DAYS.get(self.version)
-        debt = account.debt
-        account.debt = naive_holds.refund(holds, given_back, debt, self.clock, days)
-        self._lapse(account)
-        if given_back > debt and account.lapses is None:
+        if coins > paid:
+            raise Refused("value_exceeds_spend")
+        debt, days = account.debt, REINSTATE_DAYS.get(self.version)
+        account.debt = naive_holds.refund(holds, amount, debt, self.clock, days)
+        self.refund_money(member, [hold.coins for hold in holds], coins, days)
+        if amount:
+            self._lapse(account)
+        if amount > debt and account.lapses is None:
             account.lapses = naive_lots.lapse(self.version, "points", self.clock, None)
 
     def release(self, id_: str, member: str) -> None:
-        self._end(self._account(member), self._open(id_, member), "released")
+        self._account(member)
+        self._end(member, self._open(id_, member), "released")
 
     def assign(self, member: str, tier: str, since: datetime) -> None:
         account = self._account(member)
@@ -257,10 +282,10 @@ class NaiveLedger(NaiveStoredValue):
         if to <= self.clock:
             return
         self.clock = to
-        for account in self.members.values():
+        for name, account in self.members.items():
             for hold in account.holds.values():
                 if hold.state == "open" and hold.ends <= to:
-                    self._end(account, hold, "expired")
+                    self._end(name, hold, "expired")
             for credit in account.credits:
                 if credit.matures is not None and credit.matures <= to:
                     credit.matures = None
@@ -314,13 +339,16 @@ class NaiveLedger(NaiveStoredValue):
             raise Refused("hold_expired")
         return hold
 
-    def _end(self, account: Account, hold: Hold, state: str) -> None:
+    def _end(self, member: str, hold: Hold, state: str, *, lapses: bool = False) -> None:
+        account, lapses = self.members[member], lapses or hold.left > 0
         hold.state = state
+        self.drop_money(member, naive_money_holds.free(hold.coins))
         for credit, points in hold.parts:
             credit.held -= points
         self._drop([credit for credit, _ in hold.parts])
         hold.parts = []
-        self._lapse(account)
+        if lapses:
+            self._lapse(account)
 
     def _lapse(self, account: Account) -> None:
         """Once the member's day has come, nothing is left but what is held; and the day with that."""

@@ -21,6 +21,7 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    Money,
     PlaceHold,
     RefundSpend,
     ReleaseHold,
@@ -227,20 +228,26 @@ def order_of(hold: str) -> str:
     return f"o{int(hold[1:]) % 8}"
 
 
-def hold_of(id_: str, member: str, amount: int, seconds: int) -> Command:
-    cause = _cause("hold", id_, amount, seconds)
-    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, order_of(id_), amount, seconds)
+def _money(coins: int | None) -> Money | None:
+    return Money("JPY", coins) if coins else None
 
 
-def capture_of(id_: str, hold: str, member: str, amount: int | None, final: bool = True) -> Command:
-    cause = _cause("capture", id_, hold, amount, final)
-    return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final)
+def hold_of(id_: str, member: str, amount: int, seconds: int, coins: int = 0) -> Command:
+    cause = _cause("hold", id_, amount, seconds, coins)
+    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, order_of(id_), amount, seconds, _money(coins))
+
+
+def capture_of(
+    id_: str, hold: str, member: str, amount: int | None, final: bool = True, coins: int | None = None
+) -> Command:
+    cause = _cause("capture", id_, hold, amount, final, coins)
+    return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final, _money(coins))
 
 
 def release_of(id_: str, hold: str, member: str) -> Command:
     return ReleaseHold(PROGRAM, member, 0, _cause("release", id_, hold), WALL, hold)
 
 
-def refund_of(id_: str, order: str, member: str, amount: int | None) -> Command:
-    cause = _cause("refund", id_, order, amount)
-    return RefundSpend(PROGRAM, member, 0, cause, WALL, id_, order, amount)
+def refund_of(id_: str, order: str, member: str, amount: int | None, coins: int | None = None) -> Command:
+    cause = _cause("refund", id_, order, amount, coins)
+    return RefundSpend(PROGRAM, member, 0, cause, WALL, id_, order, amount, _money(coins))

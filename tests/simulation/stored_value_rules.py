@@ -94,6 +94,8 @@ class StoredValueRules:
                 assert 0 <= lot.held <= lot.remaining <= lot.amount
                 found[lot.asset.removeprefix("JPY."), lot.expires_at, lot.purchase] += lot.remaining
             assert {key: left for key, left in found.items() if left} == self.naive.money_of(name)
+            held = sum(lot.held for lot in self.real.member(name).money.values())
+            assert held == self.naive.held_of(name)
 
 
 def top_up_of(id_: str, member: str, at: Any, amount: int) -> Command:

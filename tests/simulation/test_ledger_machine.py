@@ -148,7 +148,7 @@ class LedgerMachine(HoldRules, MemberRules, SocialRules, StoredValueRules, RuleB
         if end == "release":
             self.release(id_, member)
         else:
-            self.capture(id_, member, None if end == "capture" else data.draw(st.integers(1, amount)))
+            self.capture(id_, member, None if end == "capture" else data.draw(st.integers(1, max(1, amount))))
 
     @rule(member=members, tier=tiers, hours_ago=st.integers(0, 24 * 40))
     def assign(self, member: str, tier: str, hours_ago: int) -> None:
@@ -223,8 +223,12 @@ class LedgerMachine(HoldRules, MemberRules, SocialRules, StoredValueRules, RuleB
             ]
             naive = [(c.left, c.held, c.expires, c.purchase, c.matures) for c in account.credits]
             assert [lot for lot in found if lot[0]] == [credit for credit in naive if credit[0]]
-            assert {id_: (h.state, h.left, h.captured) for id_, h in member.holds.items()} == {
-                id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
+            assert {
+                id_: (h.state, h.left, h.captured, h.money.left, h.money.captured)
+                for id_, h in member.holds.items()
+            } == {
+                id_: (h.state, h.left, h.captured, h.coins.left, h.coins.captured)
+                for id_, h in account.holds.items()
             }
             self.spends_agree(name)
             assert {of: len(waiting) for of, waiting in member.parked.items()} == {

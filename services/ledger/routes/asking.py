@@ -14,7 +14,7 @@ from services.common.chain import chain_of, micros
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal, Undecodable
-from services.ledger import consume, schemas, views, wire
+from services.ledger import consume, money_views, schemas, views, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Command
@@ -117,6 +117,14 @@ def _refuse_if_refused(outcome: Outcome, events: list[e.Event]) -> None:
         (event.detail for event in events if isinstance(event, e.ActivityRejected)), outcome.refusal[1]
     )
     raise Refusal(outcome.refusal[0], detail)
+
+
+async def balances(ledger: Ledger, outcome: Outcome, points: dict[str, int]) -> dict[str, Any]:
+    """The member's points, as `told` has them, and money."""
+    command = outcome.command
+    async with ledger.reader.snapshot() as connection:
+        money = await money_views.money(connection, command.chain, command.program, command.member)
+    return {"balance": points, "money": money}
 
 
 def answer_of(outcome: Outcome, answer: dict[str, Any]) -> JSONResponse:

@@ -109,7 +109,8 @@ class Referral(_Words):
 
 
 class Hold(_Words):
-    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it.
+    """A hold in the ledger: `amount` (points) or `money` (minor units) is needed to place it, and may be less than
+    the hold to capture it.
 
     `refund` gives back what was spent on the hold's order; `final: false` leaves the rest of a capture held.
     """
@@ -119,13 +120,14 @@ class Hold(_Words):
     step: Literal["place", "capture", "release", "refund"]
     order: str | None = None
     amount: StrictInt | None = None
+    money: StrictInt | None = None
     ttl_seconds: StrictInt | None = None
     final: bool | None = None
 
     @model_validator(mode="after")
     def _placing_needs_an_amount(self) -> Hold:
-        if self.step == "place" and self.amount is None:
-            raise ValueError("amount is needed to place a hold")
+        if self.step == "place" and self.amount is None and self.money is None:
+            raise ValueError("amount is needed to place a hold, or money")
         return self
 
 

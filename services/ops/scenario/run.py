@@ -234,12 +234,17 @@ class ScenarioRun:
 
     async def _hold(self, hold: model.Hold, request: str) -> None:
         holds = f"/v1/programs/{self._program}/members/{hold.member}/holds"
+        money = None if hold.money is None else {"currency": self._currency, "amount": hold.money}
         if hold.step == "place":
-            body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
+            body = _given(
+                order=hold.order or hold.id, amount=hold.amount, money=money, ttl_seconds=hold.ttl_seconds
+            )
             await self._api.post("ledger", holds, body, idempotency_key=hold.id)
         else:
+            if hold.step == "release":
+                money = None
             amount = None if hold.step == "release" else hold.amount
-            body = _given(amount=amount, final=hold.final)
+            body = _given(amount=amount, money=money, final=hold.final)
             path = f"{holds}/{hold.id}/{hold.step}"
             if hold.step == "refund":
                 path = f"/v1/programs/{self._program}/members/{hold.member}/orders/{hold.order or hold.id}/refunds"
