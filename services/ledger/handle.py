@@ -19,6 +19,7 @@ from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordReferral
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityRejected, Decided
+from services.ledger.identifiers import find_identifiers
 from services.ledger.inbox import Seen, inbox_chain
 
 KINDS = {
@@ -114,7 +115,7 @@ async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) ->
         return
     wanted = [_identifier(c.program, c.member) for c in named]
     wanted_too = [_identifier(c.program, c.referrer) for c in referring]
-    found = await store.find_identifiers(tx, wanted + wanted_too, chains)
+    found = await find_identifiers(tx, wanted + wanted_too, chains)
     for command, key in zip(named, wanted, strict=True):
         if key in found:
             wire.rename(command, found[key])

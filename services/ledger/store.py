@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
@@ -44,6 +43,7 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
+from services.ledger.identifiers import find_identifiers
 from services.ledger.inbox import Seen, inbox_chain, load_inbox
 
 Key = tuple[int, str, str]
@@ -130,10 +130,6 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[]) AS k (cha
 JOIN journal AS j USING (chain, program, member)
 WHERE j.type IN ('PurchaseRecorded', 'PointsAccrued') AND j.occurred_at > k.since
 """
-FIND_IDENTIFIERS = """
-SELECT i.program, i.hash, i.member FROM unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
-JOIN identifiers AS i USING (chain, program, hash)
-"""
 INBOX_COLUMNS = ("chain", "source", "event_id", "digest", "journal_chain", "position", "member", "rejection")
 
 
@@ -161,18 +157,6 @@ class Programs:
         if program is None:
             program = self.versions[version] = parse_program(load_json(document), version)
         return program
-
-
-async def find_identifiers(
-    tx: Transaction, wanted: Iterable[tuple[str, bytes]], chains: int
-) -> dict[tuple[str, bytes], str]:
-    """Member ids by (program, hash)."""
-    keys = sorted(set(wanted))
-    if not keys:
-        return {}
-    places = [spread(digest, chains) for _, digest in keys]
-    rows = await tx.fetch(FIND_IDENTIFIERS, places, [k[0] for k in keys], [k[1] for k in keys])
-    return {(row["program"], row["hash"]): row["member"] for row in rows}
 
 
 async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:

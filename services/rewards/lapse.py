@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 
 from services.common.clock import utc_now
-from services.common.db import PASSING_FAULTS, Writer
+from services.common.db import Writer
 from services.common.journal import Journal
+from services.common.service import look_until_stopped
 from services.rewards.store_vouchers import Vouchers
 from services.rewards.wire import payload_of
 
 log = structlog.get_logger("lapse")
 
 PAUSE_SECONDS = 1.0
-FAULTS_MAX = 120
 PLACES_MAX = 64
 """Chains of programs looked after in one round."""
 
@@ -42,19 +41,8 @@ class Lapsing:
         self._wake_relay = wake_relay
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look until `stop` is set. Passing faults are tried again up to a limit, then raised."""
-        faults = 0
-        while not stop.is_set():
-            try:
-                await self.round(utc_now())
-                faults = 0
-            except PASSING_FAULTS as error:
-                faults += 1
-                log.warning("passing fault", attempt=faults, error=repr(error))
-                if faults >= FAULTS_MAX:
-                    raise
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), PAUSE_SECONDS)
+        """Look until `stop` is set; faults that last are raised."""
+        await look_until_stopped(lambda: self.round(utc_now()), stop, PAUSE_SECONDS)
 
     async def round(self, now: datetime) -> int:
         """Let lapse what is due, a transaction a place. Returns how many vouchers were due."""

@@ -158,8 +158,8 @@ def _grant(section: Section, vouchers: Mapping[str, Terms]) -> Grant:
         minimum_spend=when.whole("minimum_spend", 0, AMOUNT_MAX, 0),
         purchases=when.whole("purchases", 1, COUNT_MAX, 1),
         spend=when.whole("spend", 0, AMOUNT_MAX, 0),
-        first_day=_day(dates, "from"),
-        last_day=_day(dates, "to"),
+        first_day=dates.day("from"),
+        last_day=dates.day("to"),
     )
     if grant.counts and grant.once == "always":
         raise section.wrong("once", "of what several purchases reach is `ever` or `year`")
@@ -171,12 +171,3 @@ WHEN_ONLY = {
     "spend": "purchase",
 }  # fmt: skip
 """Conditions that one kind of occasion has."""
-
-
-def _day(section: Section, key: str) -> date | None:
-    if key not in section.values:
-        return None
-    try:
-        return date.fromisoformat(section.text(key))
-    except ValueError as error:
-        raise section.wrong(key, "must be a day such as 2026-11-11") from error
