@@ -11,8 +11,10 @@ from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
 from services.common.program_section import ProgramError
-from services.rewards import wire_vouchers
+from services.rewards import wire_draws, wire_vouchers
 from services.rewards.domain import events, facts, grant_events
+from services.rewards.domain.award_events import AwardEvent
+from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grants import Occasion
 from services.rewards.domain.program import Program, parse_program
 from tallybook.ledger.v1 import events_pb2 as ledger
@@ -157,12 +159,14 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
         case grant_events.GrantGiven():
             message = rewards.GrantGiven(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, vouchers=event.vouchers,
-                budgeted=event.budgeted,
+                budgeted=event.budgeted, points=event.points, tickets=event.tickets,
             )  # fmt: skip
         case grant_events.GrantWithheld():
             message = rewards.GrantWithheld(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, reason=event.reason
             )
+        case _ if isinstance(event, AwardEvent | DrawEvent):
+            message = wire_draws.message_of(event)
         case _:
             message = wire_vouchers.message_of(event)
     return type(event).__name__, message.SerializeToString(deterministic=True)
@@ -205,11 +209,12 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             )
         case "GrantGiven":
             return grant_events.GrantGiven(
-                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted
-            )
+                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted, message.points,
+                message.tickets,
+            )  # fmt: skip
         case "GrantWithheld":
             return grant_events.GrantWithheld(message.grant, message.slot, message.occasion, message.reason)
-    event = wire_vouchers.event_of(type_, message)
+    event: events.Event | None = wire_draws.event_of(type_, message) or wire_vouchers.event_of(type_, message)
     if event is None:
         raise InvariantBroken(f"no event for {type_}")
     return event

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section
+from services.rewards.domain.gifts import Gift, PointsGift, RewardGift, Shelf, TicketsGift, read_gifts
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed, GrantWithheld
-from services.rewards.domain.voucher_terms import Pack, Terms, read_pack
+from services.rewards.domain.voucher_terms import Pack
 
 ON = ("enrolled", "tier_reached", "purchase", "referral_qualified")
 ONCE = ("ever", "year", "always")
@@ -29,10 +29,10 @@ class Grant:
 
     id: str
     on: str
-    give: tuple[Pack, ...]
+    give: tuple[Gift, ...]
     once: str
     budget: int | None = None
-    """So many vouchers over all members, and no more."""
+    """So many of what it gives (`size`) over all members, and no more."""
     tiers: tuple[str, ...] = ()
     side: str = ""
     minimum_spend: int = 0
@@ -51,7 +51,22 @@ class Grant:
     @property
     def vouchers(self) -> int:
         """How many vouchers it gives at once."""
-        return sum(pack.count for pack in self.give)
+        return sum(gift.count for gift in self.give if isinstance(gift, Pack))
+
+    @property
+    def points(self) -> int:
+        """How many points."""
+        return sum(gift.points for gift in self.give if isinstance(gift, PointsGift))
+
+    @property
+    def tickets(self) -> int:
+        """How many tickets for draws."""
+        return sum(gift.tickets for gift in self.give if isinstance(gift, TicketsGift))
+
+    @property
+    def size(self) -> int:
+        """What it counts against its budget: one with a budget gives vouchers, points or tickets."""
+        return self.vouchers + self.points + self.tickets
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,7 +117,7 @@ def decide_grant(
 ) -> list[GrantEvent]:
     """What an occasion that fits comes to.
 
-    `settled`: the member had this slot before. `given`: how many vouchers the grant has given to all members.
+    `settled`: the member had this slot before. `given`: how much the grant has given to all members.
     """
     if settled:
         return []
@@ -112,23 +127,25 @@ def decide_grant(
         events.append(GrantProgressed(grant.id, slot, occasion.id, progress.purchases, progress.amount))
         if progress.purchases < grant.purchases or progress.amount < grant.spend:
             return events
-    if grant.budget is not None and given + grant.vouchers > grant.budget:
+    if grant.budget is not None and given + grant.size > grant.budget:
         return [*events, GrantWithheld(grant.id, slot, occasion.id, "budget_exhausted")]
-    return [*events, GrantGiven(grant.id, slot, occasion.id, grant.vouchers, grant.budget is not None)]
+    budgeted = grant.budget is not None
+    counts = (grant.vouchers, budgeted, grant.points, grant.tickets)
+    return [*events, GrantGiven(grant.id, slot, occasion.id, *counts)]
 
 
-def read_grants(rewards: Section, vouchers: Mapping[str, Terms]) -> tuple[Grant, ...]:
+def read_grants(rewards: Section, shelf: Shelf) -> tuple[Grant, ...]:
     """`rewards.grants`, in the document's order. Raises ProgramError."""
     grants: dict[str, Grant] = {}
     for section in rewards.sections("grants", GRANTS_MAX):
-        grant = _grant(section, vouchers)
+        grant = _grant(section, shelf)
         if grant.id in grants:
             raise section.wrong("id", f"{grant.id!r} is there twice")
         grants[grant.id] = grant
     return tuple(grants.values())
 
 
-def _grant(section: Section, vouchers: Mapping[str, Terms]) -> Grant:
+def _grant(section: Section, shelf: Shelf) -> Grant:
     section.only("id", "occasion", "when", "give", "once", "budget")
     grant_id = section.text("id")
     if len(grant_id) > 64 or not all(c.isascii() and (c.isalnum() or c in "_.-") for c in grant_id):
@@ -139,18 +156,19 @@ def _grant(section: Section, vouchers: Mapping[str, Terms]) -> Grant:
     for key, only_on in WHEN_ONLY.items():
         if key in when.values and on != only_on:
             raise when.wrong(key, f"is for `occasion: {only_on}`")
-    give = []
-    for entry in section.sections("give", GIVES_MAX):
-        entry.only("voucher", "count")
-        give.append(read_pack(entry, vouchers))
+    give = read_gifts(section, GIVES_MAX, shelf)
     if not give:
         raise section.wrong("give", "names nothing to give")
+    if any(isinstance(gift, RewardGift) for gift in give):
+        raise section.wrong("give", "a reward is for the prizes of a draw: give a voucher for it")
+    if "budget" in section.values and len({type(gift) for gift in give}) > 1:
+        raise section.wrong("budget", "counts vouchers, points or tickets: give one of them, or make two grants")
     dates = when.section("dates", optional=True)
     dates.only("from", "to")
     grant = Grant(
         id=grant_id,
         on=on,
-        give=tuple(give),
+        give=give,
         once=section.choice("once", ONCE, "ever"),
         budget=section.whole("budget", 0, AMOUNT_MAX) if "budget" in section.values else None,
         tiers=tuple(when.texts("tiers")),

@@ -9,6 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
+from services.rewards.domain.awards import REASON
+from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
+from services.rewards.domain.gifts import Shelf
 from services.rewards.domain.grants import Grant, read_grants
 from services.rewards.domain.voucher_terms import Pack, Terms, read_pack, read_vouchers
 
@@ -49,6 +52,7 @@ class Program:
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    draws: Mapping[str, Draw] = field(default_factory=dict)
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -60,20 +64,33 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     rewards = top.section("rewards", optional=True)
-    rewards.only("catalogue", "redemption", "vouchers", "grants")
+    rewards.only("catalogue", "redemption", "vouchers", "grants", "draws")
     vouchers = read_vouchers(rewards)
+    catalogue = _catalogue(rewards, vouchers)
+    shelf = Shelf(vouchers, draw_ids(rewards), catalogue, _points_max(top))
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(
         id=head.program,
         version=version,
         runs_on_events=head.runs_on_events,
-        catalogue=_catalogue(rewards, vouchers),
+        catalogue=catalogue,
         ttl_seconds=redemption.whole("ttl_seconds", 1, TTL_MAX_SECONDS, TTL_DEFAULT_SECONDS),
         vouchers=vouchers,
-        grants=read_grants(rewards, vouchers),
+        grants=read_grants(rewards, shelf),
         zone=head.time_zone,
+        draws=read_draws(rewards, shelf),
     )
+
+
+def _points_max(top: Section) -> int:
+    """So many points the ledger gives for us at once: its own section, looked at and not checked here."""
+    ledger = top.values.get("ledger")
+    adjustments = ledger.get("adjustments") if isinstance(ledger, Mapping) else None
+    if not isinstance(adjustments, Mapping) or REASON not in (adjustments.get("reasons") or ()):
+        return 0
+    limit = adjustments.get("limit")
+    return limit if isinstance(limit, int) else 0
 
 
 def _catalogue(rewards: Section, vouchers: Mapping[str, Terms]) -> dict[str, Reward]:
