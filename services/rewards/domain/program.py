@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
 from services.rewards.domain.grants import Grant, read_grants
+from services.rewards.domain.standing import read_tiers
 from services.rewards.domain.voucher_terms import Pack, Terms, read_pack, read_vouchers
 
 REWARD_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -49,6 +50,13 @@ class Program:
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    tiers: tuple[str, ...] = ()
+    """Their names, lowest first."""
+
+    @property
+    def lowest_tier(self) -> str:
+        """The tier of a member of whom tiering has said nothing; "" where the program has no tiers."""
+        return self.tiers[0] if self.tiers else ""
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -73,6 +81,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         vouchers=vouchers,
         grants=read_grants(rewards, vouchers),
         zone=head.time_zone,
+        tiers=read_tiers(top),
     )
 
 
