@@ -1,4 +1,4 @@
-"""Takes ledger.v1 and tiers.v1: wallets, tiers, programs, and the holds that finish or end redemptions."""
+"""Takes ledger.v1 and tiers.v1: wallets, tiers, segments, programs, and the holds that finish or end redemptions."""
 
 from __future__ import annotations
 

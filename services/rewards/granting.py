@@ -14,7 +14,7 @@ from services.common.chain import spread
 from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.program_section import ProgramError
-from services.rewards.domain.facts import ClockAdvanced, ProgramActivated, TierChanged
+from services.rewards.domain.facts import ClockAdvanced, ProgramActivated, TiersFact
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed
 from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, slot_of
 from services.rewards.domain.program import Program
@@ -128,7 +128,7 @@ class Granting:
                     continue  # It is refused, and the version before stays.
             elif isinstance(fact, ClockAdvanced):
                 clock = max(clock or fact.to, fact.to)
-            elif row.member is not None and not isinstance(fact, TierChanged):
+            elif row.member is not None and not isinstance(fact, TiersFact):
                 clock = max(clock or row.occurred_at, row.occurred_at)
             if program is None:
                 continue

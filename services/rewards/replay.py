@@ -1,8 +1,8 @@
 """Rebuilds the projections of rewards in whatever schema the search_path names (L7).
 
-There are three inputs: ledger.v1 (points, programs, clocks), tiers.v1 (tiers), and our own journal (redemptions,
-vouchers). The journal is an input and not decided again: half of it is what the ledger answered. `redemption_steps` and
-`code_guesses` are work and no projections, so they are not rebuilt.
+There are three inputs: ledger.v1 (points, programs, clocks), tiers.v1 (tiers, segments), and our own journal
+(redemptions, vouchers). The journal is an input and not decided again: half of it is what the ledger answered.
+`redemption_steps` and `code_guesses` are work and no projections, so they are not rebuilt.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "programs": ("chain", "program"),
     "program_clocks": ("chain", "program"),
     "wallets": ("chain", "program", "member"),
+    "member_segments": ("chain", "program", "member"),
     "redemptions": ("chain", "program", "member", "redemption"),
     "vouchers": ("chain", "program", "member", "voucher"),
     "voucher_codes": ("chain", "program", "code_sha256"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -63,6 +64,19 @@ wallets = Table(
     Column("pending", BigInteger, nullable=False),
     CheckConstraint("held >= 0", name="wallets_held_is_not_negative"),
     CheckConstraint("pending >= 0", name="wallets_pending_is_not_negative"),
+)
+
+# Where members are in tiering's families of segments, and their tags in order, as tiers.v1 last said. No row: as
+# everybody is to begin with.
+member_segments = Table(
+    "member_segments",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("lifecycle", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
 )
 
 redemptions = Table(

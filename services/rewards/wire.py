@@ -46,7 +46,9 @@ LEDGER_TYPES: dict[str, type[Message]] = {
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
 OCCASION_TYPES: dict[str, type[Message]] = {"PurchaseRecorded": ledger.PurchaseRecorded}
 """What is read beside them for grants only."""
-TIERS_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
+TIERS_TYPES: dict[str, type[Message]] = {
+    cls.DESCRIPTOR.name: cls for cls in (tiering.TierChanged, tiering.SegmentChanged)
+}
 
 
 def fact_of(row: StreamRow) -> facts.Fact | None:
@@ -85,6 +87,8 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             )
         case "TierChanged":
             return facts.TierChanged(message.to_tier, time_of(message.since))
+        case "SegmentChanged":
+            return facts.SegmentChanged(message.family, message.from_segment, message.to_segment)
         case "ProgramActivated":
             return facts.ProgramActivated(message.version, message.document)
         case "ClockAdvanced":

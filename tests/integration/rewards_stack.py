@@ -17,10 +17,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
+from google.protobuf.message import Message
 from pydantic import SecretStr
 
 from services.common.auth import Keys, new_key
-from services.common.chain import chain_of
 from services.common.codec import StreamRow
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.migrate import upgrade
@@ -171,9 +171,13 @@ class RewardsStack:
         async with self.writer.transaction() as tx:
             return await StreamHandler(topic, CHAINS, nothing).apply(tx, chain, rows)
 
-    async def tell_tier(self, row: StreamRow) -> None:
-        """One row of tiers.v1."""
-        await self.apply(TIERS_TOPIC, chain_of(row.member or "", CHAINS), [row])
+    async def tell(self, chain: int, member: str, message: Message) -> None:
+        """The next row of tiers.v1 on a chain."""
+        async with self.writer.session() as session:
+            position = await session.fetchval(POSITION, chain, TIERS_TOPIC)
+        at = utc("2026-01-01")
+        row = StreamRow(chain, position + 1, self.program, member, message.DESCRIPTOR.name, at, at, message)
+        await self.apply(TIERS_TOPIC, chain, [row])
 
     async def state(self, member: str, redemption: str) -> State:
         """Where a redemption stands."""

@@ -17,8 +17,8 @@ CHAINED = {
     ),
     "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
     "rewards": (
-        *MECHANISM, ("redemptions", "chain"), ("vouchers", "chain"), ("voucher_codes", "chain"),
-        ("member_grants", "chain"), ("grant_budgets", "chain"),
+        *MECHANISM, ("member_segments", "chain"), ("redemptions", "chain"), ("vouchers", "chain"),
+        ("voucher_codes", "chain"), ("member_grants", "chain"), ("grant_budgets", "chain"),
     ),
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""

@@ -63,6 +63,15 @@ class TierChanged:
 
 
 @dataclass(slots=True, frozen=True)
+class SegmentChanged:
+    """The member is in another segment of `family` (lifecycle | class | tag); a tag comes from "" or goes to ""."""
+
+    family: str
+    from_segment: str
+    to_segment: str
+
+
+@dataclass(slots=True, frozen=True)
 class ProgramActivated:
     """From here on the chain decides under this version; `document` is the whole document, canonical JSON."""
 
@@ -76,6 +85,6 @@ class ClockAdvanced:
 
 
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
-Fact = (
-    MemberEnrolled | PointsMoved | PointsMatured | HoldFact | TierChanged | ProgramActivated | ClockAdvanced
-)
+TiersFact = TierChanged | SegmentChanged
+"""What tiering tells: its times are not the ledger's, so they move no clock."""
+Fact = MemberEnrolled | PointsMoved | PointsMatured | HoldFact | TiersFact | ProgramActivated | ClockAdvanced

@@ -13,6 +13,7 @@ from services.rewards.domain.awards import REASON
 from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
 from services.rewards.domain.gifts import Shelf
 from services.rewards.domain.grants import Grant, read_grants
+from services.rewards.domain.standing import read_tiers
 from services.rewards.domain.voucher_terms import Pack, Terms, read_pack, read_vouchers
 
 REWARD_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -52,7 +53,17 @@ class Program:
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+<<<<<<< HEAD
     draws: Mapping[str, Draw] = field(default_factory=dict)
+=======
+    tiers: tuple[str, ...] = ()
+    """Their names, lowest first."""
+
+    @property
+    def lowest_tier(self) -> str:
+        """The tier of a member of whom tiering has said nothing; "" where the program has no tiers."""
+        return self.tiers[0] if self.tiers else ""
+>>>>>>> catalogue
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -79,7 +90,11 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         vouchers=vouchers,
         grants=read_grants(rewards, shelf),
         zone=head.time_zone,
+<<<<<<< HEAD
         draws=read_draws(rewards, shelf),
+=======
+        tiers=read_tiers(top),
+>>>>>>> catalogue
     )
 
 

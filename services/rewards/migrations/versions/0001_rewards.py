@@ -21,6 +21,7 @@ MUTABLE = (
     "code_guesses",
     "member_grants",
     "grant_budgets",
+    "member_segments",
     "point_awards",
     "draw_players",
     "draw_turns",
@@ -46,6 +47,11 @@ CREATE TABLE wallets (
     pending bigint NOT NULL CONSTRAINT wallets_pending_is_not_negative CHECK (pending >= 0),
     PRIMARY KEY (chain, program, member)
 ) WITH (fillfactor = 80);
+CREATE TABLE member_segments (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL,
+    lifecycle text NOT NULL, class text NOT NULL, tags text[] NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
 CREATE TABLE redemptions (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, redemption text NOT NULL,
     reward text NOT NULL, name text NOT NULL, kind text NOT NULL, value bigint NOT NULL, order_id text NOT NULL,
