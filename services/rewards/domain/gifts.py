@@ -119,3 +119,13 @@ def _named(entry: Section, key: str, known: Collection[str], where: str) -> str:
     if name not in known:
         raise entry.wrong(key, f"{name!r} is not among `rewards.{where}`")
     return name
+
+
+def points_max(top: Section) -> int:
+    """So many points the ledger gives for us at once: its own section, looked at and not checked here."""
+    ledger = top.values.get("ledger")
+    adjustments = ledger.get("adjustments") if isinstance(ledger, Mapping) else None
+    if not isinstance(adjustments, Mapping) or REASON not in (adjustments.get("reasons") or ()):
+        return 0
+    limit = adjustments.get("limit")
+    return limit if isinstance(limit, int) else 0

@@ -9,9 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
-from services.rewards.domain.awards import REASON
 from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
-from services.rewards.domain.gifts import Shelf
+from services.rewards.domain.gifts import Shelf, points_max
 from services.rewards.domain.grants import Grant, read_grants
 from services.rewards.domain.standing import read_tiers
 from services.rewards.domain.voucher_terms import Pack, Terms, read_pack, read_vouchers
@@ -53,9 +52,7 @@ class Program:
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-<<<<<<< HEAD
     draws: Mapping[str, Draw] = field(default_factory=dict)
-=======
     tiers: tuple[str, ...] = ()
     """Their names, lowest first."""
 
@@ -63,7 +60,6 @@ class Program:
     def lowest_tier(self) -> str:
         """The tier of a member of whom tiering has said nothing; "" where the program has no tiers."""
         return self.tiers[0] if self.tiers else ""
->>>>>>> catalogue
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -78,7 +74,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     rewards.only("catalogue", "redemption", "vouchers", "grants", "draws")
     vouchers = read_vouchers(rewards)
     catalogue = _catalogue(rewards, vouchers)
-    shelf = Shelf(vouchers, draw_ids(rewards), catalogue, _points_max(top))
+    shelf = Shelf(vouchers, draw_ids(rewards), catalogue, points_max(top))
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(
@@ -90,22 +86,9 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         vouchers=vouchers,
         grants=read_grants(rewards, shelf),
         zone=head.time_zone,
-<<<<<<< HEAD
         draws=read_draws(rewards, shelf),
-=======
         tiers=read_tiers(top),
->>>>>>> catalogue
     )
-
-
-def _points_max(top: Section) -> int:
-    """So many points the ledger gives for us at once: its own section, looked at and not checked here."""
-    ledger = top.values.get("ledger")
-    adjustments = ledger.get("adjustments") if isinstance(ledger, Mapping) else None
-    if not isinstance(adjustments, Mapping) or REASON not in (adjustments.get("reasons") or ()):
-        return 0
-    limit = adjustments.get("limit")
-    return limit if isinstance(limit, int) else 0
 
 
 def _catalogue(rewards: Section, vouchers: Mapping[str, Terms]) -> dict[str, Reward]:
