@@ -12,8 +12,10 @@ from services.common.problem import PROBLEM_RESPONSES, install_problems
 from services.common.service import health_router
 from services.rewards.domain.decide import Reserve, Step
 from services.rewards.handle import Answer, Redeemer
+from services.rewards.handle_draws import DrawDesk
 from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.problems import STATUS
+from services.rewards.routes.draws import draw_router
 from services.rewards.routes.vouchers import voucher_router
 from services.rewards.schemas import (
     KEY,
@@ -49,6 +51,7 @@ def create_app(
     keys: Keys,
     redeemer: Redeemer,
     desk: VoucherDesk,
+    draws: DrawDesk,
     views: Views,
     ready: Callable[[], Awaitable[dict[str, Any]]],
 ) -> FastAPI:
@@ -65,6 +68,7 @@ def create_app(
     app.include_router(_reads(views))
     app.include_router(_writes(redeemer))
     app.include_router(voucher_router(desk, views))
+    app.include_router(draw_router(draws, views))
     return app
 
 

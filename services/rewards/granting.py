@@ -15,11 +15,12 @@ from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.program_section import ProgramError
 from services.rewards.domain.facts import ClockAdvanced, ProgramActivated, TiersFact
+from services.rewards.domain.gifts import TicketsGift
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed
-from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, slot_of
+from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, is_for, slot_of
 from services.rewards.domain.program import Program
-from services.rewards.domain.vouchers import issued
 from services.rewards.project import Told
+from services.rewards.standings import find_standings
 from services.rewards.store import Book
 from services.rewards.wire import occasion_of, program_of
 
@@ -80,6 +81,12 @@ class _Candidate:
     key: SlotKey
     present: datetime
 
+    @property
+    def players(self) -> set[tuple[str, str, str]]:
+        """Whom it may give tickets: (program, member, draw)."""
+        program, member, _, _ = self.key
+        return {(program, member, gift.draw) for gift in self.grant.give if isinstance(gift, TicketsGift)}
+
 
 class Granting:
     """One batch's grants: `begin` before the batch changes programs and clocks, `give` after."""
@@ -97,9 +104,10 @@ class Granting:
         self, tx: Transaction, book: Book, chains: int, told: Sequence[Told], source: str, now: datetime
     ) -> None:
         """Decide what the batch's rows come to, record it in `book`, and write the slots and budgets."""
-        candidates = list(self._candidates(told, now))
+        candidates = await _aimed_at(tx, book.chain, list(self._candidates(told, now)))
         if not candidates:
             return
+        await book.draws.state.load(tx, book.chain, players={k for c in candidates for k in c.players})
         slots = await find_slots(tx, book.chain, {c.key for c in candidates})
         drawn = {(c.row.program, c.grant.id) for c in candidates if c.grant.budget is not None}
         given = await _lock_budgets(tx, drawn, chains)
@@ -114,7 +122,7 @@ class Granting:
                 self._record(book, c, event, source, now)
                 slots[c.key] = changed[c.key] = after(slots.get(c.key, Slot()), event)
                 if isinstance(event, GrantGiven) and event.budgeted:
-                    spent[budget] = spent.get(budget, 0) + event.vouchers
+                    spent[budget] = spent.get(budget, 0) + event.size
         await save_slots(tx, book.chain, changed)
         await spend_budgets(tx, spent, chains)
 
@@ -144,17 +152,25 @@ class Granting:
                     yield _Candidate(row, program, grant, occasion, key, present)
 
     def _record(self, book: Book, c: _Candidate, event: GrantEvent, source: str, now: datetime) -> None:
-        """A grant's event, and the vouchers that it gives behind it."""
+        """A grant's event, and what it gives behind it."""
         program, member, grant, slot = c.key
         cause = (source, f"{c.row.chain}-{c.row.position}", None)
-        steps = [
-            step
-            for pack in (c.grant.give if isinstance(event, GrantGiven) else ())
-            for step in issued(pack, program, member, "grant", f"{grant}/{slot}", c.present)
-        ]
-        book.vouchers.note(book.chain, program, member, c.program.version, event, c.present, now, cause)
-        for step in steps:
-            book.vouchers.record(book.chain, program, member, c.program.version, step, c.present, now, cause)
+        version = c.program.version
+        book.vouchers.note(book.chain, program, member, version, event, c.present, now, cause)
+        if isinstance(event, GrantGiven):
+            why = ("grant", f"{grant}/{slot}")
+            book.deliver(c.grant.give, program, member, version, why, c.present, now, cause)
+
+
+async def _aimed_at(tx: Transaction, chain: int, candidates: list[_Candidate]) -> list[_Candidate]:
+    """Those whose member the grant is for, as far as tiering has told."""
+    asked = {c.key[:2] for c in candidates if c.grant.is_aimed}
+    standings = await find_standings(tx, chain, asked)
+    return [
+        c
+        for c in candidates
+        if not c.grant.is_aimed or is_for(c.grant, standings[c.key[:2]], c.program.lowest_tier)
+    ]
 
 
 def after(slot: Slot, event: GrantEvent) -> Slot:

@@ -34,6 +34,12 @@ STATUS = {
     "gift_over": 409,
     "own_gift": 409,
     "too_many_guesses": 429,
+    "unknown_draw": 404,
+    "unknown_turn": 404,
+    "draw_not_open": 409,
+    "draw_limit_reached": 409,
+    "free_turn_taken": 409,
+    "no_ticket": 409,
     # The ledger's, where the redemption's hold is not what it should be.
     "hold_unknown": 409,
     "amount_exceeds_hold": 409,

@@ -6,17 +6,20 @@ chain and none of them decides on what another is changing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.rewards.domain.events import ProgramRefused, RedemptionCaptured, RedemptionEvent
+from services.rewards.domain.gifts import Gift, deliver
 from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import WAITING, Redemption, State
+from services.rewards.domain.voucher_events import VoucherStep
 from services.rewards.domain.vouchers import issued
 from services.rewards.project import project
+from services.rewards.store_draws import Draws
 from services.rewards.store_vouchers import Vouchers
 from services.rewards.wire import payload_of, program_of
 from services.rewards.wire_vouchers import pack_bytes, pack_of_bytes
@@ -80,6 +83,7 @@ class Book:
         self._journal = journal
         self._changed: dict[Key, Redemption] = {}
         self.vouchers = Vouchers(journal)
+        self.draws = Draws(chain, journal)
 
     @classmethod
     async def load(cls, tx: Transaction, chain: int, keys: Iterable[Key] = ()) -> Book:
@@ -121,10 +125,34 @@ class Book:
                     )
         return position
 
+    def deliver(
+        self,
+        gifts: Sequence[Gift],
+        program: str,
+        member: str,
+        version: str,
+        source: tuple[str, str],
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: Cause,
+    ) -> None:
+        """Give a member gifts; `source` is (what kind of thing, which).
+
+        The players of the draws that it gives tickets for must be loaded.
+        """
+        for event in deliver(gifts, program, member, *source, occurred_at):
+            if isinstance(event, VoucherStep):
+                self.vouchers.record(
+                    self.chain, program, member, version, event, occurred_at, recorded_at, cause
+                )
+            else:
+                self.draws.record(program, member, version, event, occurred_at, recorded_at, cause)
+
     async def write(self, tx: Transaction, now: datetime, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Write rows, redemptions and steps; True when there was anything. `now` is when the leases begin."""
         await self._journal.write(tx)
         await self.vouchers.write(tx)
+        await self.draws.write(tx, now, now + timedelta(seconds=lease_seconds))
         if not self._changed:
             return bool(self._journal.entries)
         await save_redemptions(tx, self.chain, self._changed.values())

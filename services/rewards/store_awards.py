@@ -19,7 +19,8 @@ SELECT a.award AS id, a.program, a.member, a.points, a.source, a.source_id, a.st
        a.first_position AS position, a.code, a.detail
 FROM unnest($2::text[], $3::text[], $4::text[]) AS k (program, member, award)
 CROSS JOIN LATERAL (
-    SELECT * FROM point_awards WHERE chain = $1 AND program = k.program AND member = k.member AND award = k.award LIMIT 1
+    SELECT * FROM point_awards
+    WHERE chain = $1 AND program = k.program AND member = k.member AND award = k.award LIMIT 1
 ) AS a
 """
 SAVE_AWARDS = """

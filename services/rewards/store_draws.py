@@ -172,7 +172,8 @@ class Draws:
         """Write rows and steps. Points are due at once; a turn is first for whoever began it."""
         state = self.state
         await state.save(tx, self._chain)
-        promised, settled = [], []
+        promised: list[StepKey] = []
+        settled: list[StepKey] = []
         for key in sorted(state.changed["awards"]):
             award = state.awards[key]
             (promised if award.state is AwardState.PROMISED else settled).append(

@@ -19,6 +19,7 @@ from services.rewards.schemas import (
 )
 from services.rewards.schemas_vouchers import voucher_view
 from services.rewards.tables import programs, redemptions, wallets
+from services.rewards.views_draws import DrawViews
 from services.rewards.views_vouchers import newest_vouchers
 from services.rewards.wire import program_of
 from services.rewards.wire_vouchers import pack_of_bytes
@@ -54,6 +55,7 @@ class Views:
     def __init__(self, reader: Reader, chains: int) -> None:
         self._reader = reader
         self._chains = chains
+        self.draws = DrawViews(reader, chains)
 
     async def catalogue(self, program: str) -> CatalogueView:
         """The version in force. Raises Refusal("unknown_program")."""

@@ -111,6 +111,11 @@ def occasion_of(row: StreamRow) -> Occasion | None:
             return Occasion(
                 "tier_reached", f"{row.chain}-{row.position}", row.occurred_at, tier=message.to_tier
             )
+        case "SegmentChanged" if message.to_segment:
+            where = f"{row.chain}-{row.position}"
+            return Occasion(
+                "segment_entered", where, row.occurred_at, family=message.family, segment=message.to_segment
+            )
         case "PointsAwarded" if message.source in ("referrer", "referee"):
             return Occasion("referral_qualified", message.source_id, row.occurred_at, side=message.source)
     return None

@@ -1,4 +1,4 @@
-"""What the rewards journal says of points that it gives. The same words as `proto/tallybook/rewards/v1/events.proto`."""
+"""What the rewards journal says of points given. The same words as `proto/tallybook/rewards/v1/events.proto`."""
 
 from __future__ import annotations
 

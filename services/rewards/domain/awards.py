@@ -1,6 +1,6 @@
 """Points that rewards gives: promised in its own journal first, then given by the ledger, once.
 
-    promised -> given | refused
+promised -> given | refused
 """
 
 from __future__ import annotations

@@ -78,7 +78,10 @@ def rewards_of(gifts: Sequence[Gift]) -> tuple[str, ...]:
 
 
 def read_gifts(section: Section, most: int, shelf: Shelf) -> tuple[Gift, ...]:
-    """The list `give`. Two entries of one voucher would have the same ids, so each is named once. Raises ProgramError."""
+    """The list `give`. Raises ProgramError.
+
+    Two entries of one voucher would give vouchers of the same ids, so each is named once.
+    """
     gifts: list[Gift] = []
     vouchers: set[str] = set()
     for entry in section.sections("give", most):

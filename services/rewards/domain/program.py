@@ -75,6 +75,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     vouchers = read_vouchers(rewards)
     catalogue = _catalogue(rewards, vouchers)
     shelf = Shelf(vouchers, draw_ids(rewards), catalogue, points_max(top))
+    tiers = read_tiers(top)
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(
@@ -84,10 +85,10 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         catalogue=catalogue,
         ttl_seconds=redemption.whole("ttl_seconds", 1, TTL_MAX_SECONDS, TTL_DEFAULT_SECONDS),
         vouchers=vouchers,
-        grants=read_grants(rewards, shelf),
+        grants=read_grants(rewards, shelf, tiers),
         zone=head.time_zone,
         draws=read_draws(rewards, shelf),
-        tiers=read_tiers(top),
+        tiers=tiers,
     )
 
 
