@@ -60,6 +60,10 @@ INSERT INTO grant_budgets (chain, program, grant_id, given)
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[])
 ON CONFLICT (chain, program, grant_id) DO UPDATE SET given = grant_budgets.given + EXCLUDED.given
 """
+DROP_BUDGETS = """
+DELETE FROM grant_budgets AS b USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, grant_id)
+WHERE b.chain = k.chain AND b.program = k.program AND b.grant_id = k.grant_id AND b.given = 0
+"""
 
 
 @dataclass(slots=True, frozen=True)
@@ -125,6 +129,8 @@ class Granting:
                     spent[budget] = spent.get(budget, 0) + event.size
         await save_slots(tx, book.chain, changed)
         await spend_budgets(tx, spent, chains)
+        untouched = {budget for budget, count in given.items() if count == 0} - spent.keys()
+        await _drop_budgets(tx, untouched, chains)
 
     def _candidates(self, told: Sequence[Told], now: datetime) -> Iterable[_Candidate]:
         for row, fact in told:
@@ -214,6 +220,13 @@ async def spend_budgets(tx: Transaction, spent: Mapping[tuple[str, str], int], c
         await tx.execute(
             SPEND_BUDGETS, *columns, [spent[key] for key in zip(columns[1], columns[2], strict=True)]
         )
+
+
+async def _drop_budgets(tx: Transaction, budgets: Iterable[tuple[str, str]], chains: int) -> None:
+    """Rows that were made to be locked and count nothing: a rebuild would not have them."""
+    columns = _budget_columns(budgets, chains)
+    if columns[0]:
+        await tx.execute(DROP_BUDGETS, *columns)
 
 
 async def _lock_budgets(

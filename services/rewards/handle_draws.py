@@ -21,7 +21,7 @@ from services.common.errors import Refusal
 from services.rewards.domain.awards import LedgerDenied, LedgerGave
 from services.rewards.domain.draw_events import TurnBegun, TurnRefused
 from services.rewards.domain.draw_terms import DrawTerms
-from services.rewards.domain.draws import Turn, TurnState, counters_of, draw, may_turn, spent_by
+from services.rewards.domain.draws import Turn, TurnState, counters_of, draw, may_turn
 from services.rewards.domain.gifts import TicketsGift
 from services.rewards.handle import digest_of, present_of, was_taken
 from services.rewards.handle_vouchers import KNOWN_MEMBER, Patiently
@@ -194,7 +194,7 @@ class DrawDesk:
         if won is not None:
             why = ("draw", turn_id)
             book.deliver(won.give, program, member, paid.version, why, paid.present, now, cause)
-        spent = {(program, terms.id, name): count for name, count in spent_by(made).items()}
+        spent = {(program, terms.id, count.counter): count.added for count in made.counts if count.added}
         await spend_counters(tx, spent, self._chains)
         return position
 

@@ -20,7 +20,7 @@ from services.common.errors import InvariantBroken
 from services.rewards.consume import TYPES
 from services.rewards.domain.award_events import AwardEvent
 from services.rewards.domain.draw_events import DrawEvent, DrawMade, TurnEvent
-from services.rewards.domain.draws import draw_of, drawn_again, spent_by
+from services.rewards.domain.draws import draw_of, drawn_again
 from services.rewards.domain.events import Event, RedemptionEvent
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven
 from services.rewards.domain.voucher_events import VoucherGifted, VoucherStep
@@ -164,7 +164,7 @@ async def _rebuild_draws(
         if isinstance(event, DrawMade):
             if not drawn_again(event):
                 raise InvariantBroken(f"turn {event.turn} says another prize when it is drawn again")
-            for name, count in spent_by(event).items():
-                counted[row["program"], event.draw, name] += count
+            for count in event.counts:
+                counted[row["program"], event.draw, count.counter] += count.added
         state.apply(row["program"], row["member"], event, row["occurred_at"], row["position"])
     await state.save(tx, chain)

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from services.rewards.domain import award_events, draw_events
 from services.rewards.domain.award_events import AwardEvent
-from services.rewards.domain.draw_events import Chance, DrawEvent, DrawMade, TurnBegun
+from services.rewards.domain.draw_events import Chance, Count, DrawEvent, DrawMade, TurnBegun
 from services.rewards.domain.draw_terms import DrawTerms, Prize
 from services.rewards.domain.gifts import Gift, PointsGift, RewardGift, TicketsGift
 from services.rewards.domain.voucher_terms import Pack
@@ -26,7 +26,7 @@ PLAIN: dict[str, type[Any]] = {
     )
 }
 """Events whose fields are texts and numbers, named as their message's."""
-MADE = tuple(name for name in DrawMade.__dataclass_fields__ if name not in ("chances", "rewards"))
+MADE = tuple(name for name in DrawMade.__dataclass_fields__ if name not in ("chances", "counts", "rewards"))
 CHANCE = tuple(Chance.__dataclass_fields__)
 
 
@@ -42,7 +42,8 @@ def message_of(event: AwardEvent | DrawEvent) -> Message:
                 rewards.Chance(**{name: getattr(chance, name) for name in CHANCE}) for chance in event.chances
             ]
             plain = {name: getattr(event, name) for name in MADE}
-            return rewards.DrawMade(**plain, chances=chances, rewards=event.rewards)
+            counts = [rewards.Count(counter=count.counter, added=count.added) for count in event.counts]
+            return rewards.DrawMade(**plain, chances=chances, counts=counts, rewards=event.rewards)
     message: Message = getattr(rewards, type(event).__name__)(
         **{name: getattr(event, name) for name in type(event).__dataclass_fields__}
     )
@@ -61,7 +62,8 @@ def event_of(type_: str, message: Any) -> AwardEvent | DrawEvent | None:
             chances = tuple(
                 Chance(chance.prize, chance.weight, chance.out, chance.loss) for chance in message.chances
             )
-            return DrawMade(**plain, chances=chances, rewards=tuple(message.rewards))
+            counts = tuple(Count(count.counter, count.added) for count in message.counts)
+            return DrawMade(**plain, chances=chances, counts=counts, rewards=tuple(message.rewards))
     cls = PLAIN.get(type_)
     if cls is None:
         return None

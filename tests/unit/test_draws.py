@@ -26,7 +26,6 @@ from services.rewards.domain.draws import (
     number_of,
     play,
     prize_of,
-    spent_by,
     turn_after,
 )
 from services.rewards.domain.gifts import PointsGift, RewardGift, TicketsGift
@@ -57,6 +56,10 @@ def seed_of(number: int, total: int) -> bytes:
     )  # fmt: skip
 
 
+def counted(event: DrawMade) -> dict[str, int]:
+    return {count.counter: count.added for count in event.counts}
+
+
 def made(number: int, terms: DrawTerms = WHEEL, losses: int = 0, **used: int) -> DrawMade:
     counts = {name.replace("__", "/"): count for name, count in used.items()}
     return draw(terms, "t1", DAY, ("free", 0, 0), seed_of(number, 10), losses, counts)
@@ -67,7 +70,9 @@ def test_over_all_numbers_each_prize_has_exactly_its_weight() -> None:
     assert Counter(prize_of(number, chances, "")[1] for number in range(10)) == {
         "car": 1, "coffee": 3, "again": 2, "nothing": 4,
     }  # fmt: skip
-    assert [landed(number, [0, 2, 0, 1]) for number in range(3)] == [1, 1, 3], "a weight of 0 is never landed on"
+    assert [landed(number, [0, 2, 0, 1]) for number in range(3)] == [1, 1, 3], (
+        "a weight of 0 is never landed on"
+    )
 
 
 def test_a_number_is_below_the_sum_of_the_weights() -> None:
@@ -91,7 +96,7 @@ def test_a_known_seed_says_a_known_number_for_ever() -> None:
 def test_what_cannot_be_had_falls_to_the_next_in_the_program_s_order() -> None:
     assert (made(0).prize, made(0, prize__car=1).prize) == ("car", "coffee")
     event = made(0, prize__car=1)
-    assert (event.fell_on, event.won, event.stocked, spent_by(event)) == ("car", True, False, {})
+    assert (event.fell_on, event.won, counted(event)) == ("car", True, {"prize/car": 0})
     assert [(chance.prize, chance.out) for chance in event.chances][:2] == [("car", True), ("coffee", False)]
     assert made(9, prize__car=1).prize == "nothing", "nothing moves up"
 
@@ -106,9 +111,11 @@ def test_a_budget_passes_over_what_costs_more_than_is_left_of_it() -> None:
     tight = replace(WHEEL, budget_day=104, budget_ever=1_000)
     assert counters_of(tight, DAY) == ["prize/car", "budget", f"budget/{DAY}"]
     assert made(0, tight).prize == "car"
-    assert spent_by(made(0, tight)) == {"prize/car": 1, "budget": 100, f"budget/{DAY}": 100}
+    assert counted(made(0, tight)) == {"prize/car": 1, "budget": 100, f"budget/{DAY}": 100}
     day = {f"budget/{DAY}": 100}
-    assert draw(tight, "t", DAY, ("free", 0, 0), seed_of(0, 10), 0, day).prize == "again", "that costs nothing"
+    assert draw(tight, "t", DAY, ("free", 0, 0), seed_of(0, 10), 0, day).prize == "again", (
+        "that costs nothing"
+    )
     assert made(0, tight, budget=901).prize == "coffee"
     assert made(0, tight, budget=996).prize == "again"
     other_day = draw(tight, "t", "2026-11-12", ("free", 0, 0), seed_of(0, 10), 0, day)
@@ -146,7 +153,7 @@ def test_a_draw_is_drawn_again_by_its_own_event() -> None:
         (replace(LOTTERY, last_day=date(2026, 11, 10)), "credit", Player(), 11, "draw_not_open"),
         (replace(LOTTERY, limit_ever=0), "credit", Player(), 11, "pay_not_offered"),
         (replace(LOTTERY, limit_ever=3, limit_day=1), "free", Player(turns=3), 11, "draw_limit_reached"),
-        (replace(LOTTERY, limit_day=1), "free", Player(turns=1, day=DAY, today=1, free_today=1), 11, "draw_limit_reached"),
+        (replace(LOTTERY, limit_day=1), "free", Player(1, 0, 1, DAY, 1, 1), 11, "draw_limit_reached"),
         (LOTTERY, "free", Player(turns=1, day=DAY, today=1, free_today=1), 11, "free_turn_taken"),
         (LOTTERY, "free", Player(turns=1, day=DAY, today=1, free_today=1), 12, None),
         (LOTTERY, "ticket", Player(tickets=1), 11, "no_ticket"),
@@ -173,7 +180,9 @@ def test_a_turn_that_waits_for_the_ledger_counts_until_it_is_refused() -> None:
     assert waiting == Player(turns=1, day=DAY, today=1)
     assert play(waiting, TurnRefused("t1", "wheel", DAY, "insufficient_points", "")) == Player(day=DAY)
     next_day = play(waiting, replace(begun, day="2026-11-12"))
-    assert play(next_day, TurnRefused("t1", "wheel", DAY, "x", "")) == Player(turns=1, day="2026-11-12", today=1)
+    assert play(next_day, TurnRefused("t1", "wheel", DAY, "x", "")) == Player(
+        turns=1, day="2026-11-12", today=1
+    )
     paid = draw(WHEEL, "t1", DAY, ("points", 50, 0), seed_of(9, 10), 0, {})
     assert play(waiting, paid) == replace(waiting, losses=1), "it is not counted twice"
 
@@ -192,12 +201,23 @@ def test_a_turn_s_life() -> None:
     assert (waiting.state, waiting.terms, waiting.points) == (TurnState.PAYING, WHEEL, 50)
     paid = draw(WHEEL, "t1", DAY, ("points", 50, 0), begun.seed, 0, {})
     over = turn_after(waiting, "cafe", "ann", paid, NOON, 8)
-    assert (over.state, over.prize, over.won, over.terms, over.position) == (TurnState.MADE, "car", True, None, 7)
+    assert (over.state, over.prize, over.won, over.terms, over.position) == (
+        TurnState.MADE,
+        "car",
+        True,
+        None,
+        7,
+    )
     refused = turn_after(waiting, "cafe", "ann", TurnRefused("t1", "wheel", DAY, "no", "why"), NOON, 8)
     assert (refused.state, refused.code) == (TurnState.REFUSED, "no")
     free = turn_after(None, "cafe", "ann", made(0), NOON, 9)
     assert (free.state, free.pay) == (TurnState.MADE, "free")
-    for turn, event in ((None, paid), (waiting, begun), (over, paid), (None, TurnRefused("t", "w", DAY, "", ""))):
+    for turn, event in (
+        (None, paid),
+        (waiting, begun),
+        (over, paid),
+        (None, TurnRefused("t", "w", DAY, "", "")),
+    ):
         with pytest.raises(InvariantBroken):
             turn_after(turn, "cafe", "ann", event, NOON, 9)
 
@@ -220,7 +240,9 @@ def test_an_event_is_the_same_after_the_journal(event: Any) -> None:
 def test_terms_are_the_same_after_the_column() -> None:
     drink = Terms("drink", "drink", "bogo", valid_days=7)
     gifts = (Pack(drink, 2), PointsGift(5), TicketsGift("wheel", 1), RewardGift("mug"))
-    terms = replace(WHEEL, budget_day=0, pity_after=2, pity_prize="car", prizes=(Prize("all", "All", 1, gifts, 0, 3),))
+    terms = replace(
+        WHEEL, budget_day=0, pity_after=2, pity_prize="car", prizes=(Prize("all", "All", 1, gifts, 0, 3),)
+    )
     assert terms_of_bytes(terms_bytes(terms)) == terms
     assert terms_of_bytes(terms_bytes(None)) is None
 
@@ -259,7 +281,12 @@ def test_a_program_says_how_it_draws() -> None:
         (PointsGift(10), TicketsGift("egg", 1)),
         (),
     ]
-    assert (egg.name, egg.ways, egg.limit_day, egg.limit_ever) == ("egg", ("free", "ticket", "points"), 3, 100)
+    assert (egg.name, egg.ways, egg.limit_day, egg.limit_ever) == (
+        "egg",
+        ("free", "ticket", "points"),
+        3,
+        100,
+    )
     assert (egg.terms.budget_day, egg.terms.pity_after, egg.terms.pity_prize) == (1800, 9, "drink")
     assert egg.terms.prizes[0].stock == 5 and egg.terms.prizes[1].stock is None
 

@@ -52,6 +52,14 @@ class Chance:
 
 
 @dataclass(slots=True, frozen=True)
+class Count:
+    """What a draw adds to a count that all members share; 0 where it was only looked at."""
+
+    counter: str
+    added: int
+
+
+@dataclass(slots=True, frozen=True)
 class DrawMade:
     """A number was drawn, and this is what came of it; what it gives stands behind this row."""
 
@@ -68,10 +76,7 @@ class DrawMade:
     fell_on: str
     prize: str
     won: bool
-    stocked: bool
-    cost: int
-    budget_day: bool
-    budget_ever: bool
+    counts: tuple[Count, ...]
     rewards: tuple[str, ...]
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from services.common.errors import InvariantBroken, Refusal
 from services.rewards.domain.draw_events import (
     Chance,
+    Count,
     DrawEvent,
     DrawMade,
     TicketsGiven,
@@ -31,6 +32,7 @@ HASHES_MAX = 100
 """A hash is passed over once in more than 2^200: nobody sees the second."""
 
 BUDGET_EVER = "budget"
+STOCK = "prize/"
 
 
 class TurnState(StrEnum):
@@ -126,24 +128,12 @@ def drawn_again(event: DrawMade) -> bool:
 
 def counters_of(terms: DrawTerms, day: str) -> list[str]:
     """The counts that all members share and that decide: of prizes with a stock, and of the budgets."""
-    names = [f"prize/{prize.id}" for prize in terms.prizes if prize.stock is not None]
+    names = [f"{STOCK}{prize.id}" for prize in terms.prizes if prize.stock is not None]
     if terms.budget_ever is not None:
         names.append(BUDGET_EVER)
     if terms.budget_day is not None:
         names.append(f"{BUDGET_EVER}/{day}")
     return names
-
-
-def spent_by(event: DrawMade) -> dict[str, int]:
-    """What a draw adds to the counts of its draw, by their names."""
-    spent: dict[str, int] = {}
-    if event.stocked:
-        spent[f"prize/{event.prize}"] = 1
-    if event.budget_ever:
-        spent[BUDGET_EVER] = event.cost
-    if event.budget_day:
-        spent[f"{BUDGET_EVER}/{event.day}"] = event.cost
-    return spent
 
 
 def draw(
@@ -162,17 +152,20 @@ def draw(
     return DrawMade(
         turn, terms.id, day, way, points, tickets, seed, number, chances, pity, fell_on, name,
         won=bool(prize.give),
-        stocked=prize.stock is not None,
-        cost=prize.cost,
-        budget_day=terms.budget_day is not None and prize.cost > 0,
-        budget_ever=terms.budget_ever is not None and prize.cost > 0,
+        counts=tuple(Count(name, _added(name, prize)) for name in counters_of(terms, day)),
         rewards=rewards_of(prize.give),
     )  # fmt: skip
 
 
+def _added(counter: str, prize: Prize) -> int:
+    if counter.startswith(STOCK):
+        return int(counter == f"{STOCK}{prize.id}")
+    return prize.cost
+
+
 def _is_out(prize: Prize, terms: DrawTerms, used: Mapping[str, int], day: str) -> bool:
     """What costs nothing is not kept back by a budget."""
-    if prize.stock is not None and used.get(f"prize/{prize.id}", 0) >= prize.stock:
+    if prize.stock is not None and used.get(f"{STOCK}{prize.id}", 0) >= prize.stock:
         return True
     budgets = ((terms.budget_ever, BUDGET_EVER), (terms.budget_day, f"{BUDGET_EVER}/{day}"))
     return prize.cost > 0 and any(

@@ -381,8 +381,16 @@ class Chance(_message.Message):
     loss: bool
     def __init__(self, prize: _Optional[str] = ..., weight: _Optional[int] = ..., out: _Optional[bool] = ..., loss: _Optional[bool] = ...) -> None: ...
 
+class Count(_message.Message):
+    __slots__ = ("counter", "added")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    counter: str
+    added: int
+    def __init__(self, counter: _Optional[str] = ..., added: _Optional[int] = ...) -> None: ...
+
 class DrawMade(_message.Message):
-    __slots__ = ("turn", "draw", "day", "pay", "points", "seed", "number", "chances", "pity", "fell_on", "prize", "won", "stocked", "cost", "budget_day", "budget_ever", "rewards", "tickets")
+    __slots__ = ("turn", "draw", "day", "pay", "points", "seed", "number", "chances", "pity", "fell_on", "prize", "won", "counts", "rewards", "tickets")
     TURN_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
     DAY_FIELD_NUMBER: _ClassVar[int]
@@ -395,10 +403,7 @@ class DrawMade(_message.Message):
     FELL_ON_FIELD_NUMBER: _ClassVar[int]
     PRIZE_FIELD_NUMBER: _ClassVar[int]
     WON_FIELD_NUMBER: _ClassVar[int]
-    STOCKED_FIELD_NUMBER: _ClassVar[int]
-    COST_FIELD_NUMBER: _ClassVar[int]
-    BUDGET_DAY_FIELD_NUMBER: _ClassVar[int]
-    BUDGET_EVER_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
     REWARDS_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
     turn: str
@@ -413,10 +418,7 @@ class DrawMade(_message.Message):
     fell_on: str
     prize: str
     won: bool
-    stocked: bool
-    cost: int
-    budget_day: bool
-    budget_ever: bool
+    counts: _containers.RepeatedCompositeFieldContainer[Count]
     rewards: _containers.RepeatedScalarFieldContainer[str]
     tickets: int
-    def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., pay: _Optional[str] = ..., points: _Optional[int] = ..., seed: _Optional[bytes] = ..., number: _Optional[int] = ..., chances: _Optional[_Iterable[_Union[Chance, _Mapping]]] = ..., pity: _Optional[str] = ..., fell_on: _Optional[str] = ..., prize: _Optional[str] = ..., won: _Optional[bool] = ..., stocked: _Optional[bool] = ..., cost: _Optional[int] = ..., budget_day: _Optional[bool] = ..., budget_ever: _Optional[bool] = ..., rewards: _Optional[_Iterable[str]] = ..., tickets: _Optional[int] = ...) -> None: ...
+    def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., pay: _Optional[str] = ..., points: _Optional[int] = ..., seed: _Optional[bytes] = ..., number: _Optional[int] = ..., chances: _Optional[_Iterable[_Union[Chance, _Mapping]]] = ..., pity: _Optional[str] = ..., fell_on: _Optional[str] = ..., prize: _Optional[str] = ..., won: _Optional[bool] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., rewards: _Optional[_Iterable[str]] = ..., tickets: _Optional[int] = ...) -> None: ...
