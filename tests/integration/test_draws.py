@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -17,6 +18,9 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.errors import InvariantBroken, Refusal
 from services.ops.local.postgres import LocalPostgres
+from services.ops.verify.chain import verify_chain
+from services.ops.verify.draws import check_counters
+from services.ops.verify.findings import Findings, Report
 from services.rewards.domain.draw_events import DrawMade
 from services.rewards.domain.draws import SEED_BYTES, TurnState, number_of
 from services.rewards.handle_draws import DrawDesk
@@ -337,3 +341,43 @@ class LosesCapture(AnswerLost):
         if request.url.path.endswith("/capture"):
             return await super().handle_async_request(request)
         return await self._inner.handle_async_request(request)
+
+
+async def verified(stack: RewardsStack) -> list[str]:
+    """What the verifier finds of draws in the test's own program."""
+    report = Report()
+    owner = await asyncpg.connect(stack.owner_url)
+    try:
+        async with owner.transaction():
+            for chain in range(CHAINS):
+                report.add(await verify_chain(owner, "rewards", chain, CHAINS))
+            found = Findings("rewards", None)
+            await check_counters(owner, report.counted, found)
+            report.add(found.report)
+    finally:
+        await owner.close()
+    assert report.looked["draws"] > 0
+    return [text for text in map(str, report.findings) if text.startswith("draws") and stack.program in text]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE draw_turns SET prize = 'drink' WHERE turn = 't1'",
+        "UPDATE draw_players SET tickets = tickets + 1 WHERE member = 'ann'",
+        "UPDATE draw_counters SET used = used + 1",
+        "UPDATE point_awards SET points = points + 1",
+        "DELETE FROM point_awards",
+        "DELETE FROM draw_counters",
+    ],
+)
+async def test_the_verifier_finds_what_no_draw_has_made(stack: RewardsStack, change: str) -> None:
+    await stack.buy("ann", 100)
+    await stack.carry()
+    await turn(stack, "t1", CAR)
+    await turn(stack, "t2", CAR, "ticket")
+    await settle(stack)
+    assert await verified(stack) == []
+    async with stack.writer.transaction() as tx:
+        await tx.execute(f"{change}{' AND' if 'WHERE' in change else ' WHERE'} program = '{stack.program}'")
+    assert await verified(stack) != []
