@@ -14,12 +14,12 @@ from services.common.chain import spread
 from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.program_section import ProgramError
-from services.rewards.domain.facts import ClockAdvanced, ProgramActivated, TiersFact
+from services.rewards.domain.facts import ProgramActivated
 from services.rewards.domain.gifts import TicketsGift
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed
 from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, is_for, slot_of
 from services.rewards.domain.program import Program
-from services.rewards.project import Told
+from services.rewards.project import Told, time_told
 from services.rewards.standings import find_standings
 from services.rewards.store import Book
 from services.rewards.wire import occasion_of, program_of
@@ -140,10 +140,8 @@ class Granting:
                     program = program_of(fact.document.decode(), fact.version)
                 except ProgramError:
                     continue  # It is refused, and the version before stays.
-            elif isinstance(fact, ClockAdvanced):
-                clock = max(clock or fact.to, fact.to)
-            elif row.member is not None and not isinstance(fact, TiersFact):
-                clock = max(clock or row.occurred_at, row.occurred_at)
+            elif (time := time_told(row, fact)) is not None:
+                clock = max(clock or time, time)
             if program is None:
                 continue
             self._programs[row.program] = (program, clock)

@@ -296,6 +296,15 @@ async def test_a_turn_that_could_not_be_paid_counts_for_nothing(stack: RewardsSt
     await same_again(stack)
 
 
+async def test_a_refusal_of_the_ledger_moves_no_clock(stack: RewardsStack) -> None:
+    await stack.buy("ann", 1)
+    await stack.carry()
+    with pytest.raises(Refusal):
+        await turn(stack, "t1", CAR, "points")
+    await stack.carry()
+    assert (await turn(stack, "t2", CAR)).day == "2026-01-05"
+
+
 async def test_a_turn_whose_hold_ran_out_meanwhile_is_refused_and_holds_nothing(stack: RewardsStack) -> None:
     await stack.buy("ann", 100)
     await stack.carry()

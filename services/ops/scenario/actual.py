@@ -30,6 +30,11 @@ async def look(api: Api, program: str, member: str, expected: Mapping[str, Any])
     if "segments" in expected:
         segments = await _known(api, "tiering", f"{here}/segments")
         actual["segments"] = {**segments, "class_": segments.get("class")}
+    if "turns" in expected:
+        actual["turns"] = (await api.get("rewards", f"{here}/draws/turns"))["turns"]
+    if "draws" in expected:
+        offers = (await api.get("rewards", f"{here}/draws"))["draws"]
+        actual["draws"] = {offer["draw"]: offer for offer in offers}
     if {"wallet", "redemptions", "vouchers"}.intersection(expected):
         wallet = await _known(api, "rewards", f"{here}/wallet")
         actual["wallet"] = wallet
