@@ -1,7 +1,7 @@
 """Rebuilds the projections of rewards in whatever schema the search_path names (L7).
 
-There are three inputs: ledger.v1 (points, programs, clocks), tiers.v1 (tiers, segments), and our own journal
-(redemptions, vouchers). The journal is an input and not decided again: half of it is what the ledger answered.
+There are three inputs: ledger.v1 (points, money, programs, clocks), tiers.v1 (tiers, segments), and our own journal
+(redemptions, stock, vouchers). The journal is an input and not decided again: half of it is what the ledger answered.
 `redemption_steps` and `code_guesses` are work and no projections, so they are not rebuilt.
 """
 
@@ -22,7 +22,8 @@ from services.rewards.domain.grant_events import GrantEvent, GrantGiven
 from services.rewards.domain.voucher_events import VoucherGifted, VoucherStep
 from services.rewards.granting import Slot, after, find_slots, save_slots, spend_budgets
 from services.rewards.project import apply_told, project
-from services.rewards.store import find_redemptions, save_redemptions
+from services.rewards.shelf import StockKey, count_stock, move_taken
+from services.rewards.store_redemptions import find_redemptions, save_redemptions
 from services.rewards.store_vouchers import find_vouchers, project_voucher, save_codes, save_vouchers
 from services.rewards.wire import event_of, fact_of
 
@@ -36,9 +37,11 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "voucher_codes": ("chain", "program", "code_sha256"),
     "member_grants": ("chain", "program", "member", "grant_id", "slot"),
     "grant_budgets": ("chain", "program", "grant_id"),
+    "reward_stock": ("chain", "program", "reward"),
+    "member_money": ("chain", "program", "member", "currency"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
-SPREAD = ("voucher_codes", "grant_budgets")
+SPREAD = ("voucher_codes", "grant_budgets", "reward_stock")
 """Tables whose rows stand on other chains than the journal rows that made them."""
 
 _Row = tuple[Mapping[str, Any], Event]
@@ -81,18 +84,22 @@ async def rebuild_own(
     """Apply our own journal's chain from its first row on; `batches` have the journal's columns. Returns the rows."""
     count = 0
     spent: dict[tuple[str, str], int] = defaultdict(int)
+    taken: dict[StockKey, int] = {}
     async for batch in batches:
         events = [(row, event_of(row["type"], row["payload"])) for row in batch]
-        await _rebuild_redemptions(tx, chain, events)
+        await _rebuild_redemptions(tx, chain, events, taken)
         await _rebuild_vouchers(tx, chain, chains, events)
         await _rebuild_grants(tx, chain, events, spent)
         count += len(batch)
-    # Every chain has given some of it. Last and in one order, so that chains rebuilt at once don't wait in a ring.
+    # Every chain has a part in these. Last and in one order, so that chains rebuilt at once don't wait in a ring.
     await spend_budgets(tx, spent, chains)
+    await move_taken(tx, taken, chains)
     return count
 
 
-async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Row]) -> None:
+async def _rebuild_redemptions(
+    tx: Transaction, chain: int, events: Sequence[_Row], taken: dict[StockKey, int]
+) -> None:
     steps = [
         (row, event, (row["program"], row["member"], event.redemption))
         for row, event in events
@@ -100,7 +107,9 @@ async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Ro
     ]
     redemptions = await find_redemptions(tx, chain, [key for _, _, key in steps])
     for row, event, key in steps:
-        project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        before = redemptions.get(key)
+        step = project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        count_stock(taken, before, step)
     await save_redemptions(tx, chain, redemptions.values())
 
 
