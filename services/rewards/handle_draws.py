@@ -149,7 +149,7 @@ class DrawDesk:
                 paid = _Paid(key, version, terms, day.isoformat(), price, seed, present)
                 position = await self._draw(tx, book, paid, now, cause)
             await remember(tx, cause, self._chains, member, chain, position)
-            await book.write(tx, now, self._lease_seconds)
+            await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return state.turns[key], False
 
@@ -175,7 +175,7 @@ class DrawDesk:
                 price = ("points", turn.points, 0)
                 paid = _Paid(key, version, turn.terms, turn.day, price, turn.seed, present)
                 await self._draw(tx, book, paid, now, cause)
-            await book.write(tx, now, self._lease_seconds)
+            await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return state.turns[key]
 

@@ -1,19 +1,21 @@
-"""Asks the ledger over HTTP to place, capture and release holds. Every request may be sent again: it counts once."""
+"""Asks the ledger over HTTP: holds, captures, releases, refunds. Every request may be sent again: it counts once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import structlog
 from pydantic import SecretStr
 
 from services.rewards.domain.awards import REASON, Award, LedgerDenied, LedgerGave
-from services.rewards.domain.decide import HoldStands, HoldState, LedgerAnswer, LedgerRefused
+from services.rewards.domain.decide import HoldStands, HoldState, LedgerAnswer, LedgerRefused, RefundStands
 from services.rewards.domain.draws import Turn
 from services.rewards.domain.redemption import Redemption, State
+from services.rewards.domain.refunds import ledger_key
 
 log = structlog.get_logger("ledger_client")
 
@@ -57,24 +59,29 @@ class LedgerClient:
         await self._http.aclose()
 
     async def ask(self, redemption: Redemption) -> LedgerAnswer:
-        """Ask for what the redemption waits for: the hold, its capture or its release.
+        """Ask for what the redemption waits for: the hold, its capture or release, or a refund.
 
         Raises:
             LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
         """
-        path = f"/v1/programs/{redemption.program}/members/{redemption.member}/holds"
+        here = f"/v1/programs/{redemption.program}/members/{redemption.member}"
+        path, key = f"{here}/holds", redemption.id
         match redemption.state:
             case State.RESERVING:
-                body = {
+                body: dict[str, object] = {
                     "order": redemption.order,
                     "amount": redemption.points,
                     "ttl_seconds": redemption.ttl_seconds,
                 }
-                return await self._post(path, redemption.id, body)
+                if redemption.money:
+                    body["money"] = {"currency": redemption.currency, "amount": redemption.money}
+                return await self._post(path, key, body, _stands)
             case State.CAPTURING:
-                return await self._post(f"{path}/{redemption.id}/capture", f"{redemption.id}:capture", {})
+                return await self._post(f"{path}/{key}/capture", f"{key}:capture", {}, _stands)
             case State.CANCELLING:
-                return await self._post(f"{path}/{redemption.id}/release", f"{redemption.id}:release", {})
+                return await self._post(f"{path}/{key}/release", f"{key}:release", {}, _stands)
+            case State.REFUNDING:
+                return await self._refund(here, redemption)
         raise ValueError(f"a redemption that is {redemption.state} waits for nothing")
 
     async def give(self, award: Award) -> LedgerGave | LedgerDenied:
@@ -109,18 +116,32 @@ class LedgerClient:
             LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
         """
         path = f"/v1/programs/{turn.program}/members/{turn.member}/holds"
-        placed = await self._post(path, hold, {"order": hold, "amount": turn.points})
+        placed = await self._post(path, hold, {"order": hold, "amount": turn.points}, _stands)
         if isinstance(placed, LedgerRefused):
             return LedgerDenied(placed.code, placed.detail)
-        captured = await self._post(f"{path}/{hold}/capture", f"{hold}:capture", {})
+        captured = await self._post(f"{path}/{hold}/capture", f"{hold}:capture", {}, _stands)
         if isinstance(captured, LedgerRefused) and captured.code != "hold_already_captured":
             return LedgerDenied(captured.code, captured.detail)
         return LedgerGave()
 
-    async def _post(self, path: str, key: str, body: Mapping[str, object]) -> LedgerAnswer:
+    async def _refund(self, here: str, redemption: Redemption) -> LedgerAnswer:
+        refund = redemption.refunding
+        body: dict[str, object] = {"amount": refund.points}
+        if refund.money:
+            body["money"] = {"currency": redemption.currency, "amount": refund.money}
+        # Dots too, or an order named `..` would be taken for a step up the path.
+        order = quote(redemption.order, safe="").replace(".", "%2E")
+        key = ledger_key(redemption.id, refund.number)
+        return await self._post(
+            f"{here}/orders/{order}/refunds", key, body, lambda _: RefundStands(refund.number)
+        )
+
+    async def _post(
+        self, path: str, key: str, body: Mapping[str, object], read: Callable[[Any], LedgerAnswer]
+    ) -> LedgerAnswer:
         status, answer = await self._send("POST", path, key, body)
         try:
-            return _stands(answer) if status < 300 else _refused(answer)
+            return read(answer) if status < 300 else _refused(answer)
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerUnavailable(f"the answer {status} can't be read: {error!r}") from error
 

@@ -127,7 +127,7 @@ class LedgerWork:
             events = settle(award, answer)
             for event in events:
                 book.draws.record(key[0], key[1], "", event, at, now, cause)
-            await book.write(tx, now)
+            await book.write(tx, now, self._chains)
         if isinstance(answer, LedgerDenied):
             log.warning("the ledger gives no points", award=award.id, code=answer.code)
         return bool(events)

@@ -26,6 +26,7 @@ from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import Redemption, begin
 from services.rewards.domain.redemption import evolve as evolve_redemption
 from services.rewards.domain.wallet import Wallet, evolve
+from services.rewards.money import apply_money
 from services.rewards.standings import apply_segments
 from services.rewards.wire import program_of
 
@@ -70,6 +71,7 @@ async def apply_told(
     """Bring wallets, programs and clocks up to a batch of rows. Returns the program versions that can't be used."""
     await _apply_wallets(tx, chain, told)
     await apply_segments(tx, chain, told)
+    await apply_money(tx, chain, [row for row, _ in told])
     await _apply_clocks(tx, chain, told)
     refused: list[tuple[StreamRow, ProgramError]] = []
     for row, fact in told:

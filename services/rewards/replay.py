@@ -1,9 +1,9 @@
 """Rebuilds the projections of rewards in whatever schema the search_path names (L7).
 
-There are three inputs: ledger.v1 (points, programs, clocks), tiers.v1 (tiers, segments), and our own journal
-(redemptions, vouchers, draws). The journal is an input and not decided again: half of it is what the ledger answered.
-But what a seed says is said again. `redemption_steps`, `ledger_steps` and `code_guesses` are work and no projections,
-so they are not rebuilt.
+There are three inputs: ledger.v1 (points, money, programs, clocks), tiers.v1 (tiers, segments), and our own journal
+(redemptions, stock, vouchers, draws). The journal is an input and not decided again: half of it is what the ledger
+answered. But what a seed says is said again. `redemption_steps`, `ledger_steps` and `code_guesses` are work and no
+projections, so they are not rebuilt.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from services.rewards.domain.grant_events import GrantEvent, GrantGiven
 from services.rewards.domain.voucher_events import VoucherGifted, VoucherStep
 from services.rewards.granting import Slot, after, find_slots, save_slots, spend_budgets
 from services.rewards.project import apply_told, project
-from services.rewards.store import find_redemptions, save_redemptions
+from services.rewards.shelf import StockKey, count_stock, move_taken
 from services.rewards.store_draws import CounterKey, DrawState, spend_counters
+from services.rewards.store_redemptions import find_redemptions, save_redemptions
 from services.rewards.store_vouchers import find_vouchers, project_voucher, save_codes, save_vouchers
 from services.rewards.wire import event_of, fact_of
 
@@ -41,13 +42,15 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "voucher_codes": ("chain", "program", "code_sha256"),
     "member_grants": ("chain", "program", "member", "grant_id", "slot"),
     "grant_budgets": ("chain", "program", "grant_id"),
+    "reward_stock": ("chain", "program", "reward"),
+    "member_money": ("chain", "program", "member", "currency"),
     "point_awards": ("chain", "program", "member", "award"),
     "draw_players": ("chain", "program", "member", "draw_id"),
     "draw_turns": ("chain", "program", "member", "turn"),
     "draw_counters": ("chain", "program", "draw_id", "counter"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
-SPREAD = ("voucher_codes", "grant_budgets", "draw_counters")
+SPREAD = ("voucher_codes", "grant_budgets", "reward_stock", "draw_counters")
 """Tables whose rows stand on other chains than the journal rows that made them."""
 
 _Row = tuple[Mapping[str, Any], Event]
@@ -91,20 +94,24 @@ async def rebuild_own(
     count = 0
     spent: dict[tuple[str, str], int] = defaultdict(int)
     counted: dict[CounterKey, int] = defaultdict(int)
+    taken: dict[StockKey, int] = {}
     async for batch in batches:
         events = [(row, event_of(row["type"], row["payload"])) for row in batch]
-        await _rebuild_redemptions(tx, chain, events)
+        await _rebuild_redemptions(tx, chain, events, taken)
         await _rebuild_vouchers(tx, chain, chains, events)
         await _rebuild_grants(tx, chain, events, spent)
         await _rebuild_draws(tx, chain, events, counted)
         count += len(batch)
-    # Every chain has given some of it. Last and in one order, so that chains rebuilt at once don't wait in a ring.
+    # Every chain has a part in these. Last and in one order, so that chains rebuilt at once don't wait in a ring.
     await spend_budgets(tx, spent, chains)
     await spend_counters(tx, counted, chains)
+    await move_taken(tx, taken, chains)
     return count
 
 
-async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Row]) -> None:
+async def _rebuild_redemptions(
+    tx: Transaction, chain: int, events: Sequence[_Row], taken: dict[StockKey, int]
+) -> None:
     steps = [
         (row, event, (row["program"], row["member"], event.redemption))
         for row, event in events
@@ -112,7 +119,9 @@ async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Ro
     ]
     redemptions = await find_redemptions(tx, chain, [key for _, _, key in steps])
     for row, event, key in steps:
-        project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        before = redemptions.get(key)
+        step = project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        count_stock(taken, before, step)
     await save_redemptions(tx, chain, redemptions.values())
 
 

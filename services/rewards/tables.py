@@ -103,12 +103,28 @@ redemptions = Table(
     Column("first_position", BigInteger, nullable=False),
     # The vouchers that it gives when it is captured: a VoucherPack.
     Column("pack", LargeBinary),
+    Column("currency", Text, nullable=False),
+    Column("money", BigInteger, nullable=False),
+    Column("store", Text, nullable=False),
+    Column("voucher", Text, nullable=False),
+    Column("discount", BigInteger, nullable=False),
+    Column("outside", BigInteger, nullable=False),
+    Column("stocked", Boolean, nullable=False),
+    # One of the reward's stock is this redemption's by now.
+    Column("takes_stock", Boolean, nullable=False),
+    Column("draw", Text, nullable=False),
+    Column("tickets", Integer, nullable=False),
+    Column("days", Integer, nullable=False),
+    # A Basket, and Refunds.
+    Column("basket", LargeBinary, nullable=False),
+    Column("refunds", LargeBinary, nullable=False),
     CheckConstraint(
         "state IN ('reserving', 'reserved', 'capturing', 'captured', "
-        "'cancelling', 'cancelled', 'timed_out', 'refused')",
+        "'cancelling', 'cancelled', 'timed_out', 'refused', 'refunding', 'refunded')",
         name="redemptions_state_is_known",
     ),
-    CheckConstraint("points > 0", name="redemptions_points_are_positive"),
+    CheckConstraint("points >= 0 AND money >= 0 AND points + money > 0", name="redemptions_hold_something"),
+    CheckConstraint("stocked OR NOT takes_stock", name="redemptions_take_what_is_stocked"),
     CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="redemptions_refused_says_why"),
     Index("redemptions_newest_first", "chain", "program", "member", "first_position"),
 )
@@ -153,10 +169,12 @@ vouchers = Table(
     # When the clock alone changes it.
     Column("due_at", DateTime(timezone=True)),
     CheckConstraint(
-        "state IN ('issued', 'gifted', 'given', 'claimed', 'used', 'expired', 'voided')",
+        "state IN ('issued', 'gifted', 'given', 'claimed', 'held', 'used', 'expired', 'voided')",
         name="vouchers_state_is_known",
     ),
-    CheckConstraint("(state = 'used') = (order_id IS NOT NULL)", name="vouchers_used_for_an_order"),
+    CheckConstraint(
+        "(state IN ('held', 'used')) = (order_id IS NOT NULL)", name="vouchers_used_for_an_order"
+    ),
     Index("vouchers_newest_first", "chain", "program", "member", "first_position"),
     Index("vouchers_due", "chain", "program", "due_at", postgresql_where=text("due_at IS NOT NULL")),
 )
@@ -195,6 +213,31 @@ grant_budgets = Table(
     Column("program", Text, primary_key=True),
     Column("grant_id", Text, primary_key=True),
     Column("given", BigInteger, nullable=False),
+)
+
+# How many of a reward's stock are taken, by redemptions of all members, on the chain of its name.
+reward_stock = Table(
+    "reward_stock",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("reward", Text, primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+    CheckConstraint("taken >= 0", name="reward_stock_is_not_negative"),
+)
+
+# Stored value as the ledger's stream has told, minor units.
+member_money = Table(
+    "member_money",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("principal", BigInteger, nullable=False),
+    Column("bonus", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    CheckConstraint("least(principal, bonus, held) >= 0", name="member_money_is_not_negative"),
 )
 
 # Work, not projection: how often an API key has lately brought a code that is no good, on the chain of the key's id.

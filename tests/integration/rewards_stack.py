@@ -41,6 +41,7 @@ from services.rewards.ledger_work import LedgerWork
 from services.rewards.recover import Recovery
 from services.rewards.replay import stream_row
 from services.rewards.views import Views
+from services.rewards.views_shop import ShopViews
 
 CHAINS = 4
 DOCUMENT: dict[str, Any] = {
@@ -106,6 +107,11 @@ class RewardsStack:
     redeemer: Redeemer
     draws: DrawDesk
     program: str = "grocer"
+
+    @property
+    def shop(self) -> ShopViews:
+        """The catalogue."""
+        return ShopViews(self.views.reader, self.views.chains)
 
     async def with_program(self) -> RewardsStack:
         """The same servers with a program of a test's own, so that no test sees another's members."""

@@ -164,11 +164,11 @@ async def test_segments_and_tags_are_what_tiering_last_said(stack: RewardsStack)
 async def test_a_version_whose_section_is_wrong_is_refused_and_the_one_before_stays(
     stack: RewardsStack,
 ) -> None:
-    before = await stack.views.catalogue(stack.program)
+    before = await stack.shop.catalogue(stack.program, None)
     await stack.activate(
         {**DOCUMENT, "rewards": {"catalogue": [{"id": "mug", "kind": "product", "points": -1}]}}
     )
-    assert await stack.views.catalogue(stack.program) == before
+    assert await stack.shop.catalogue(stack.program, None) == before
     refusals = await stack.fetch(
         "SELECT chain, payload, cause_source FROM journal WHERE type = 'ProgramRefused' AND program = $1",
         stack.program,

@@ -32,6 +32,8 @@ class HoldPlaced:
     order: str
     amount: int
     expires_at: datetime
+    money: int = 0
+    """Of stored value, minor units."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,6 +56,15 @@ class HoldReleased:
     order: str
     amount: int
     expired: bool
+
+
+@dataclass(slots=True, frozen=True)
+class SpendRefunded:
+    """`points` that were spent on the order are the member's again; `refund` is the request's id at the ledger."""
+
+    refund: str
+    order: str
+    points: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,4 +98,5 @@ class ClockAdvanced:
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
 TiersFact = TierChanged | SegmentChanged
 """What tiering tells: its times are not the ledger's, so they move no clock."""
-Fact = MemberEnrolled | PointsMoved | PointsMatured | HoldFact | TiersFact | ProgramActivated | ClockAdvanced
+MemberFact = MemberEnrolled | PointsMoved | PointsMatured | HoldFact | SpendRefunded
+Fact = MemberFact | TiersFact | ProgramActivated | ClockAdvanced

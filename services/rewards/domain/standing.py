@@ -22,6 +22,9 @@ class Segments:
     tags: frozenset[str] = frozenset()
 
 
+AS_EVERYBODY = Segments()
+
+
 def evolve(segments: Segments, fact: SegmentChanged) -> Segments:
     """The segments after `fact`. A family that is not known here changes nothing."""
     match fact.family:
@@ -39,7 +42,11 @@ class Standing:
     """A member's tier and segments. `tier` None: the program's lowest, which tiering does not name."""
 
     tier: str | None = None
-    segments: Segments = Segments()
+    segments: Segments = AS_EVERYBODY
+
+
+NOT_TOLD = Standing()
+"""A member of whom tiering has said nothing."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -13,6 +13,7 @@ from services.rewards.domain.facts import (
     HoldReleased,
     PointsMatured,
     PointsMoved,
+    SpendRefunded,
     TierChanged,
 )
 
@@ -45,6 +46,8 @@ def evolve(wallet: Wallet, fact: Fact) -> None:
         case PointsMoved(points, pending):
             wallet.posted += points
             wallet.pending += pending
+        case SpendRefunded(points=points):
+            wallet.posted += points
         case PointsMatured(points):
             wallet.pending -= points
         case HoldPlaced(amount=amount):

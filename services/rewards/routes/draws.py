@@ -11,7 +11,7 @@ from services.common.auth import ApiKey, authenticated
 from services.common.clock import utc_now
 from services.rewards.domain.draws import SEED_BYTES
 from services.rewards.handle_draws import DrawDesk
-from services.rewards.schemas import KEY, MEMBER, PROGRAM
+from services.rewards.patterns import KEY, MEMBER, PROGRAM
 from services.rewards.schemas_draws import (
     DrawsView,
     TurnAnswerView,

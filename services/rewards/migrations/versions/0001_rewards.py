@@ -22,6 +22,8 @@ MUTABLE = (
     "member_grants",
     "grant_budgets",
     "member_segments",
+    "reward_stock",
+    "member_money",
     "point_awards",
     "draw_players",
     "draw_turns",
@@ -55,13 +57,20 @@ CREATE TABLE member_segments (
 CREATE TABLE redemptions (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, redemption text NOT NULL,
     reward text NOT NULL, name text NOT NULL, kind text NOT NULL, value bigint NOT NULL, order_id text NOT NULL,
-    points bigint NOT NULL CONSTRAINT redemptions_points_are_positive CHECK (points > 0),
+    points bigint NOT NULL,
     ttl_seconds integer NOT NULL, version text NOT NULL,
     state text NOT NULL CONSTRAINT redemptions_state_is_known CHECK (state IN
-        ('reserving', 'reserved', 'capturing', 'captured', 'cancelling', 'cancelled', 'timed_out', 'refused')),
+        ('reserving', 'reserved', 'capturing', 'captured', 'cancelling', 'cancelled', 'timed_out', 'refused',
+        'refunding', 'refunded')),
     requested_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, expires_at timestamptz,
     code text, detail text, first_position bigint NOT NULL, pack bytea,
+    currency text NOT NULL, money bigint NOT NULL, store text NOT NULL, voucher text NOT NULL,
+    discount bigint NOT NULL, outside bigint NOT NULL, stocked boolean NOT NULL, takes_stock boolean NOT NULL,
+    draw text NOT NULL, tickets integer NOT NULL, days integer NOT NULL,
+    basket bytea NOT NULL, refunds bytea NOT NULL,
     PRIMARY KEY (chain, program, member, redemption),
+    CONSTRAINT redemptions_hold_something CHECK (points >= 0 AND money >= 0 AND points + money > 0),
+    CONSTRAINT redemptions_take_what_is_stocked CHECK (stocked OR NOT takes_stock),
     CONSTRAINT redemptions_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
 );
 CREATE INDEX redemptions_newest_first ON redemptions (chain, program, member, first_position);
@@ -75,13 +84,13 @@ CREATE TABLE vouchers (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, voucher text NOT NULL,
     terms bytea NOT NULL,
     state text NOT NULL CONSTRAINT vouchers_state_is_known CHECK (state IN
-        ('issued', 'gifted', 'given', 'claimed', 'used', 'expired', 'voided')),
+        ('issued', 'gifted', 'given', 'claimed', 'held', 'used', 'expired', 'voided')),
     source text NOT NULL, source_id text NOT NULL,
     issued_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, expires_at timestamptz,
     first_position bigint NOT NULL, giver text, claimed_by text, code_sha256 bytea, gift_until timestamptz,
     order_id text, discount bigint, due_at timestamptz,
     PRIMARY KEY (chain, program, member, voucher),
-    CONSTRAINT vouchers_used_for_an_order CHECK ((state = 'used') = (order_id IS NOT NULL))
+    CONSTRAINT vouchers_used_for_an_order CHECK ((state IN ('held', 'used')) = (order_id IS NOT NULL))
 );
 CREATE INDEX vouchers_newest_first ON vouchers (chain, program, member, first_position);
 CREATE INDEX vouchers_due ON vouchers (chain, program, due_at) WHERE due_at IS NOT NULL;
@@ -99,6 +108,17 @@ CREATE TABLE grant_budgets (
     chain smallint NOT NULL, program text NOT NULL, grant_id text NOT NULL, given bigint NOT NULL,
     PRIMARY KEY (chain, program, grant_id)
 ) WITH (fillfactor = 50);
+CREATE TABLE reward_stock (
+    chain smallint NOT NULL, program text NOT NULL, reward text NOT NULL,
+    taken bigint NOT NULL CONSTRAINT reward_stock_is_not_negative CHECK (taken >= 0),
+    PRIMARY KEY (chain, program, reward)
+) WITH (fillfactor = 50);
+CREATE TABLE member_money (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, currency text NOT NULL,
+    principal bigint NOT NULL, bonus bigint NOT NULL, held bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, currency),
+    CONSTRAINT member_money_is_not_negative CHECK (least(principal, bonus, held) >= 0)
+) WITH (fillfactor = 80);
 CREATE TABLE code_guesses (
     chain smallint NOT NULL, api_key text NOT NULL, since timestamptz NOT NULL, wrong integer NOT NULL,
     PRIMARY KEY (chain, api_key)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RedemptionRequested(_message.Message):
-    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack")
+    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack", "currency", "money", "store", "voucher", "discount", "outside", "stocked", "draw", "tickets", "days", "basket")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,17 @@ class RedemptionRequested(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     PACK_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    STOCKED_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    BASKET_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     reward: str
     order: str
@@ -29,7 +40,38 @@ class RedemptionRequested(_message.Message):
     name: str
     value: int
     pack: VoucherPack
-    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ...) -> None: ...
+    currency: str
+    money: int
+    store: str
+    voucher: str
+    discount: int
+    outside: int
+    stocked: bool
+    draw: str
+    tickets: int
+    days: int
+    basket: Basket
+    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., currency: _Optional[str] = ..., money: _Optional[int] = ..., store: _Optional[str] = ..., voucher: _Optional[str] = ..., discount: _Optional[int] = ..., outside: _Optional[int] = ..., stocked: _Optional[bool] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., days: _Optional[int] = ..., basket: _Optional[_Union[Basket, _Mapping]] = ...) -> None: ...
+
+class Basket(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedCompositeFieldContainer[BasketLine]
+    def __init__(self, lines: _Optional[_Iterable[_Union[BasketLine, _Mapping]]] = ...) -> None: ...
+
+class BasketLine(_message.Message):
+    __slots__ = ("line", "sku", "category", "quantity", "amount")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    SKU_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+    def __init__(self, line: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class RedemptionReserved(_message.Message):
     __slots__ = ("redemption", "expires_at")
@@ -74,6 +116,80 @@ class RedemptionCancelled(_message.Message):
     redemption: str
     reason: str
     def __init__(self, redemption: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RefundRequested(_message.Message):
+    __slots__ = ("redemption", "refund", "number", "points", "money", "outside", "lines", "restock")
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    RESTOCK_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    refund: str
+    number: int
+    points: int
+    money: int
+    outside: int
+    lines: _containers.RepeatedCompositeFieldContainer[RefundedLine]
+    restock: bool
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., number: _Optional[int] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[RefundedLine, _Mapping]]] = ..., restock: _Optional[bool] = ...) -> None: ...
+
+class RefundedLine(_message.Message):
+    __slots__ = ("line", "quantity")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    quantity: int
+    def __init__(self, line: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class RedemptionRefunded(_message.Message):
+    __slots__ = ("redemption", "refund", "points", "money", "outside", "whole")
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    refund: str
+    points: int
+    money: int
+    outside: int
+    whole: bool
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., whole: _Optional[bool] = ...) -> None: ...
+
+class RefundRefused(_message.Message):
+    __slots__ = ("redemption", "refund", "code", "detail")
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    refund: str
+    code: str
+    detail: str
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Refunds(_message.Message):
+    __slots__ = ("refunds",)
+    REFUNDS_FIELD_NUMBER: _ClassVar[int]
+    refunds: _containers.RepeatedCompositeFieldContainer[Refund]
+    def __init__(self, refunds: _Optional[_Iterable[_Union[Refund, _Mapping]]] = ...) -> None: ...
+
+class Refund(_message.Message):
+    __slots__ = ("asked", "state", "code", "detail")
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    asked: RefundRequested
+    state: str
+    code: str
+    detail: str
+    def __init__(self, asked: _Optional[_Union[RefundRequested, _Mapping]] = ..., state: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ProgramRefused(_message.Message):
     __slots__ = ("version", "reason")
@@ -170,6 +286,16 @@ class VoucherClaimed(_message.Message):
     giver: str
     expires_at: _timestamp_pb2.Timestamp
     def __init__(self, voucher: _Optional[str] = ..., terms: _Optional[_Union[VoucherTerms, _Mapping]] = ..., giver: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class VoucherHeld(_message.Message):
+    __slots__ = ("voucher", "order", "discount")
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    voucher: str
+    order: str
+    discount: int
+    def __init__(self, voucher: _Optional[str] = ..., order: _Optional[str] = ..., discount: _Optional[int] = ...) -> None: ...
 
 class VoucherUsed(_message.Message):
     __slots__ = ("voucher", "order", "discount")
