@@ -32,6 +32,7 @@ STATUS = {
     "quantity_exceeds_basket": 409,
     "not_stocked": 409,
     "voucher_pack_used": 409,
+    "draw_tickets_used": 409,
     "unknown_voucher": 404,
     "unknown_voucher_kind": 404,
     "unknown_code": 404,

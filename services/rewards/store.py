@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
+from services.rewards.domain import ticket_sales
 from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.events import ProgramRefused, RedemptionEvent
 from services.rewards.domain.gifts import Gift, deliver
@@ -73,12 +74,14 @@ class Book:
         return book
 
     async def load_more(self, tx: Transaction, keys: Iterable[Key]) -> None:
-        """Load the redemptions of `keys` too, with the vouchers that pay for them."""
+        """Load the redemptions of `keys` too, with the vouchers that pay for them and the players of their draws."""
         found = await find_redemptions(tx, self.chain, keys)
         self.redemptions |= found
         await self.vouchers.load(
             tx, self.chain, [(r.program, r.member, r.voucher) for r in found.values() if r.voucher]
         )
+        players = [(r.program, r.member, r.draw) for r in found.values() if r.tickets]
+        await self.draws.state.load(tx, self.chain, players=players)
 
     def record(
         self,
@@ -104,6 +107,8 @@ class Book:
                 self.vouchers.record(
                     self.chain, program, member, version, step, occurred_at, recorded_at, cause
                 )
+            for tickets in ticket_sales.follow(after, event):
+                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, cause)
         return position
 
     def deliver(

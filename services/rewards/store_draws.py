@@ -17,7 +17,7 @@ from services.common.journal import Journal
 from services.rewards.domain import awards as award_life
 from services.rewards.domain.award_events import AwardEvent, PointsPromised
 from services.rewards.domain.awards import Award, AwardState
-from services.rewards.domain.draw_events import DrawEvent, TicketsGiven
+from services.rewards.domain.draw_events import DrawEvent, TicketEvent
 from services.rewards.domain.draws import Player, Turn, TurnState, draw_of, play, turn_after
 from services.rewards.store_awards import (
     AwardKey,
@@ -118,7 +118,7 @@ class DrawState:
         player = (program, member, draw_of(event))
         self.players[player] = play(self.players[player], event)
         self.changed["players"].add(player)
-        if not isinstance(event, TicketsGiven):
+        if not isinstance(event, TicketEvent):
             key = (program, member, event.turn)
             self.turns[key] = turn_after(self.turns.get(key), program, member, event, at, position)
             self.changed["turns"].add(key)

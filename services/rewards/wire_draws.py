@@ -22,6 +22,7 @@ PLAIN: dict[str, type[Any]] = {
         award_events.PointsGiven,
         award_events.PointsRefused,
         draw_events.TicketsGiven,
+        draw_events.TicketsTaken,
         draw_events.TurnRefused,
     )
 }

@@ -21,14 +21,18 @@ from services.ops.local.postgres import LocalPostgres
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report
+from services.rewards.consume import LEDGER_TOPIC
+from services.rewards.domain.decide import Reserve
 from services.rewards.domain.draw_events import DrawMade
 from services.rewards.domain.draws import SEED_BYTES, TurnState, number_of
+from services.rewards.domain.refunds import AskRefund
 from services.rewards.handle_draws import DrawDesk
 from services.rewards.replay import rebuild_own
 from services.rewards.wire import event_of, payload_of
 from tests.integration.rewards_stack import (
     CHAINS,
     DOCUMENT,
+    POSITION,
     AnswerLost,
     NeverSent,
     RewardsStack,
@@ -142,6 +146,26 @@ async def test_two_loops_at_once_give_a_grant_of_points_once(stack: RewardsStack
     gave = await asyncio.gather(*(stack.work().give(key) for key in keys for _ in range(3)))
     assert sum(gave) == len(keys) == 12
     assert [await adjusted(stack, f"m{number}") for number in range(12)] == [[30]] * 12
+
+
+async def test_a_budget_of_points_holds_while_all_chains_give_at_once(stack: RewardsStack) -> None:
+    purse = {"id": "purse", "occasion": "enrolled", "give": [{"points": 30}], "budget": 100}
+    await stack.activate(with_draws(grants=(purse,)))
+    members = [f"m{number}" for number in range(12)]
+    for member in members:
+        await stack.buy(member, 10)
+
+    async def carry(chain: int) -> None:
+        async with stack.writer.session() as session:
+            after = await session.fetchval(POSITION, chain, LEDGER_TOPIC)
+        for row in await stack.rows(chain, after):
+            await stack.apply(LEDGER_TOPIC, chain, [row])
+
+    await asyncio.gather(*(carry(chain) for chain in range(CHAINS)))
+    await settle(stack)
+    points = Counter([(await stack.points(member))["available"] for member in members])
+    assert points == {10 + 30: 3, 10: 9}
+    await same_again(stack)
 
 
 async def test_a_new_key_at_the_ledger_does_not_give_points_again(stack: RewardsStack) -> None:
@@ -293,6 +317,29 @@ async def test_a_turn_that_could_not_be_paid_counts_for_nothing(stack: RewardsSt
             await turn(stack, "t1", CAR, "points")
         assert refused.value.code == "insufficient_points"
     assert (await turn(stack, "t2", CAR)).prize == "car", "the day's turn is still there"
+    await same_again(stack)
+
+
+async def test_tickets_are_bought_and_go_back_while_all_of_them_are_there(stack: RewardsStack) -> None:
+    document = with_draws(WHEEL, grants=())
+    document["rewards"]["catalogue"] = [
+        {"id": "two", "kind": "draw_ticket", "points": 40, "draw": "wheel", "count": 2},
+        {"id": "mug", "kind": "product", "points": 100},
+    ]
+    await stack.activate(document)
+    await stack.buy("ann", 100)
+    await stack.carry()
+    for key in ("r1", "r2"):
+        await stack.redeemer.reserve(stack.program, Reserve(key, "ann", "two", f"o-{key}", None))
+        await stack.step(stack.redeemer, "ann", key, "capture")
+    await turn(stack, "t1", NOTHING, "ticket")
+    await stack.redeemer.refund(stack.program, "ann", AskRefund("r1", "k1"))
+    with pytest.raises(Refusal) as refused:
+        await stack.redeemer.refund(stack.program, "ann", AskRefund("r2", "k2"))
+    assert refused.value.code == "draw_tickets_used"
+    (offer,) = (await stack.views.draws.draws(stack.program, "ann", utc_now())).draws
+    assert (offer.tickets, (await stack.points("ann"))["available"]) == (1, 60)
+    assert await verified(stack) == []
     await same_again(stack)
 
 

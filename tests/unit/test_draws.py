@@ -13,7 +13,14 @@ import pytest
 from services.common.errors import InvariantBroken, Refusal
 from services.common.program_section import ProgramError
 from services.rewards.domain.award_events import PointsGiven, PointsPromised, PointsRefused
-from services.rewards.domain.draw_events import Chance, DrawMade, TicketsGiven, TurnBegun, TurnRefused
+from services.rewards.domain.draw_events import (
+    Chance,
+    DrawMade,
+    TicketsGiven,
+    TicketsTaken,
+    TurnBegun,
+    TurnRefused,
+)
 from services.rewards.domain.draw_terms import Draw, DrawTerms, Prize
 from services.rewards.domain.draws import (
     Player,
@@ -193,6 +200,9 @@ def test_tickets_come_and_go() -> None:
     assert play(player, turn).tickets == 1
     with pytest.raises(InvariantBroken):
         play(play(player, turn), turn)
+    assert play(player, TicketsTaken("wheel", 3, "redemption", "r1")).tickets == 0
+    with pytest.raises(InvariantBroken):
+        play(player, TicketsTaken("wheel", 4, "redemption", "r1"))
 
 
 def test_a_turn_s_life() -> None:
@@ -229,6 +239,7 @@ def test_a_turn_s_life() -> None:
         PointsGiven("a1"),
         PointsRefused("a1", "member_closed", "it was closed"),
         TicketsGiven("wheel", 2, "grant", "g/ever"),
+        TicketsTaken("wheel", 2, "redemption", "r1"),
         TurnBegun("t1", WHEEL, b"s" * 32, DAY, 50),
         TurnRefused("t1", "wheel", DAY, "insufficient_points", "too few"),
     ],

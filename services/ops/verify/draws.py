@@ -14,7 +14,8 @@ from services.ops.verify.snapshot import Connection
 from tallybook.rewards.v1 import events_pb2 as pb
 
 TYPES = (
-    "PointsPromised", "PointsGiven", "PointsRefused", "TicketsGiven", "TurnBegun", "TurnRefused", "DrawMade",
+    "PointsPromised", "PointsGiven", "PointsRefused", "TicketsGiven", "TicketsTaken", "TurnBegun", "TurnRefused",
+    "DrawMade",
 )  # fmt: skip
 TABLES = {
     "point_awards": "SELECT program, member, award, points, state FROM point_awards WHERE chain = $1",
@@ -78,6 +79,8 @@ class DrawsJournal:
             self._award(where, row["type"], (*who, message.award), message)
         elif row["type"] == "TicketsGiven":
             self._player((*who, message.draw), tickets=message.tickets)
+        elif row["type"] == "TicketsTaken":
+            self._player((*who, message.draw), tickets=-message.tickets)
         else:
             self._turn(where, row["type"], who, message)
 

@@ -11,7 +11,17 @@ if TYPE_CHECKING:  # A prize gives tickets, and tickets are an event of this fil
 
 @dataclass(slots=True, frozen=True)
 class TicketsGiven:
-    """The member has tickets for a draw. `source`: grant | draw; `source_id` is what there led to it."""
+    """The member has tickets for a draw. `source`: grant | draw | redemption; `source_id` is what there led to it."""
+
+    draw: str
+    tickets: int
+    source: str
+    source_id: str
+
+
+@dataclass(slots=True, frozen=True)
+class TicketsTaken:
+    """Tickets that a redemption gave are given back with it."""
 
     draw: str
     tickets: int
@@ -81,4 +91,5 @@ class DrawMade:
 
 
 TurnEvent = TurnBegun | TurnRefused | DrawMade
-DrawEvent = TicketsGiven | TurnEvent
+TicketEvent = TicketsGiven | TicketsTaken
+DrawEvent = TicketEvent | TurnEvent

@@ -19,6 +19,7 @@ from services.rewards.domain.draw_events import (
     DrawEvent,
     DrawMade,
     TicketsGiven,
+    TicketsTaken,
     TurnBegun,
     TurnEvent,
     TurnRefused,
@@ -206,6 +207,10 @@ def play(player: Player, event: DrawEvent) -> Player:
     match event:
         case TicketsGiven(tickets=tickets):
             return replace(player, tickets=player.tickets + tickets)
+        case TicketsTaken(tickets=tickets):
+            if tickets > player.tickets:
+                raise InvariantBroken(f"{event.source} {event.source_id} takes back tickets that were used")
+            return replace(player, tickets=player.tickets - tickets)
         case TurnBegun(day=day):
             player = player.on(day)
             return replace(player, turns=player.turns + 1, today=player.today + 1)

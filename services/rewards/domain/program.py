@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.local_time import read_store_zones
-from services.common.program_section import Section, read_head
+from services.common.program_section import ProgramError, Section, read_head
 from services.rewards.domain.catalogue import Reward, read_catalogue
 from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
 from services.rewards.domain.gifts import Shelf, points_max
@@ -66,7 +66,12 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     rewards.only("catalogue", "redemption", "vouchers", "grants", "draws")
     vouchers = read_vouchers(rewards)
     catalogue = read_catalogue(rewards, vouchers, tiers, "stored_value" in ledger.values)
-    shelf = Shelf(vouchers, draw_ids(rewards), catalogue, points_max(top))
+    draws = draw_ids(rewards)
+    for place, reward in enumerate(catalogue.values()):
+        if reward.draw and reward.draw not in draws:
+            where = f"rewards.catalogue[{place}].draw"
+            raise ProgramError(where, f"{reward.draw!r} is not among `rewards.draws`")
+    shelf = Shelf(vouchers, draws, catalogue, points_max(top))
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(

@@ -435,6 +435,18 @@ class TicketsGiven(_message.Message):
     source_id: str
     def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
 
+class TicketsTaken(_message.Message):
+    __slots__ = ("draw", "tickets", "source", "source_id")
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    source: str
+    source_id: str
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
 class Prize(_message.Message):
     __slots__ = ("id", "name", "weight", "stock", "cost", "give")
     ID_FIELD_NUMBER: _ClassVar[int]
