@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, programs
+from services.ledger.routes import activities, holds, members, merge, programs
 
 STATUS_OF = {
     "unknown_program": 404,
@@ -12,6 +12,8 @@ STATUS_OF = {
     "purchase_unknown": 404,
     "hold_unknown": 404,
     "id_reused": 409,
+    "already_merged": 409,
+    "merge_too_large": 409,
     "already_enrolled": 409,
     "identifier_taken": 409,
     "insufficient_points": 409,
@@ -25,5 +27,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds):
+for part in (programs, members, activities, holds, merge):
     router.include_router(part.router)

@@ -20,6 +20,7 @@ from services.common.errors import InvariantBroken, Refusal
 from services.common.journal import Journal
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome, handle
+from services.ledger.heirs import follow
 from services.ledger.store import Programs
 
 log = structlog.get_logger("commands")
@@ -59,6 +60,7 @@ class CommandQueue:
             raise Refusal(
                 "temporarily_unavailable", "too many commands are waiting: send it again in a second"
             )
+        follow(command, self._programs.heirs, self._chains)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         self._count += 1

@@ -18,6 +18,7 @@ from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import ActivateProgram, Command, Enrol
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityRejected, Decided
+from services.ledger.heirs import follow
 
 KINDS = {
     "RecordPurchase": "purchase",
@@ -27,6 +28,7 @@ KINDS = {
     "CaptureHold": "capture",
     "ReleaseHold": "release",
     "AssignTier": "tier",
+    "MergeMembers": "merge",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
 }
@@ -56,6 +58,9 @@ async def handle(
 ) -> list[Outcome]:
     """Decide every command in order and write what follows, in the caller's transaction."""
     await _resolve(tx, commands, chains)
+    if programs.heirs:
+        for command in commands:
+            follow(command, programs.heirs, chains)
     for command in commands:
         if isinstance(command, ActivateProgram):
             programs.parsed(command.version, command.document)
@@ -107,13 +112,14 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
     """A command for the first time."""
     program, journal = command.program, loaded.journal
     cause = (command.cause.source, command.cause.id, command.cause.digest)
-    version = _version(loaded, command)
+    version = _version(loaded, program, command.chain)
 
     def append(decided: Decided) -> int:
         nonlocal cause
         member, event, occurred_at = decided.member, decided.event, decided.occurred_at
         chain = command.chain if decided.chain is None else decided.chain
-        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, version)
+        in_force = version if chain == command.chain else _version(loaded, program, chain)
+        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, in_force)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -132,9 +138,9 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
 
 
-def _version(loaded: store.Loaded, command: Command) -> str:
-    """The version that a command is decided by; empty where no program is active yet."""
-    state = loaded.book.programs.get((command.chain, command.program))
+def _version(loaded: store.Loaded, program: str, chain: int) -> str:
+    """The version in force on a chain; empty where no program is active yet."""
+    state = loaded.book.programs.get((chain, program))
     return "" if state is None else state.version
 
 
@@ -158,10 +164,20 @@ def _remember(
     )
 
 
+def _absorbed(loaded: store.Loaded, command: Command, member: str | None) -> bool:
+    survivor = loaded.book.members.get((command.program, command.member))
+    return survivor is not None and member in survivor.absorbed
+
+
 def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at: datetime) -> Outcome:
     """The same request again changes nothing; another one under its id is refused, and that is recorded."""
     # A request refused for want of its member is the same request when the identifier is known by now.
-    same_member = seen.member == command.member or seen.rejection == "unknown_member"
+    # And one that was taken for a member who has been merged into this one since.
+    same_member = (
+        seen.member == command.member
+        or seen.rejection == "unknown_member"
+        or _absorbed(loaded, command, seen.member)
+    )
     if seen.digest == command.cause.digest and same_member:
         refusal = None if seen.rejection is None else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
@@ -173,6 +189,6 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
     rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
     position = loaded.journal.append(
         command.chain, command.program, None, rejected.event, command.now, recorded_at,
-        (cause.source, cause.id, cause.digest), _version(loaded, command),
+        (cause.source, cause.id, cause.digest), _version(loaded, command.program, command.chain),
     )  # fmt: skip
     return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))

@@ -14,6 +14,7 @@ from services.common.errors import InvariantBroken
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.postings import postings_of
+from services.ledger.project_merge import note_merge
 
 MemberKey = tuple[str, str]
 
@@ -53,7 +54,13 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::
     AS k (chain, program, member, hold, state, captured)
 WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
 """
-MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names")
+MEMBER_COLUMNS = (
+    "chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed",
+)  # fmt: skip
+DELETE_IDENTIFIERS = """
+DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
+WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
+"""
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
@@ -94,6 +101,8 @@ class Changes:
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
+        self.unlinked: dict[tuple[str, bytes], None] = {}
+        """Identifiers that somebody was known by before this batch."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -123,30 +132,40 @@ class Changes:
             case e.PointsClawedBack():
                 self.accounts[key] = None
                 self.settlements[program, member, event.purchase] = None
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.PointsExpired():
                 self.accounts[key] = None
-                self._touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
             case e.HoldPlaced():
                 self.accounts[key] = None
                 self.holds[program, member, event.hold] = False
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.HoldCaptured():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
-                self._touch(program, member, event.released)
+                self.touch(program, member, event.allocations)
+                self.touch(program, member, event.released)
             case e.HoldReleased():
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
-                self._touch(program, member, event.allocations)
+                self.touch(program, member, event.allocations)
             case e.ProgramActivated():
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+            case e.MembersMerged() | e.MemberAbsorbed() | e.LotMoved() | e.HoldMoved() | e.SettlementMoved():
+                note_merge(self, key, event, position)
 
-    def _touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+    def unlink(self, program: str, digests: Iterable[bytes]) -> None:
+        """Nobody is known by these any more, until they are linked again."""
+        gone = {(program, digest): None for digest in digests}
+        if gone:
+            self.identifiers = [row for row in self.identifiers if row[:2] not in gone]
+            self.unlinked |= gone
+
+    def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
+        """Lots that have other numbers now."""
         for lot, _ in allocations:
             if (program, member, lot) not in self.new_lots:
                 self.lots[program, member, lot] = None
@@ -181,6 +200,9 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    if changes.unlinked:
+        unlinked = [(spread(digest, chains), program, digest) for program, digest in changes.unlinked]
+        await tx.execute(DELETE_IDENTIFIERS, *_transposed(unlinked))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.versions:
@@ -235,17 +257,25 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
 
 def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     """Rows of `members` as they are now."""
-    return [
-        (
-            m.chain,
-            m.program,
-            m.id,
-            m.enrolled_at,
-            [since for since, _ in m.tiers],
-            [name for _, name in m.tiers],
+    rows = []
+    for key in keys:
+        m = book.members[key]
+        tiers = [(since, name, "") for since, name in m.tiers]
+        tiers += [(since, name, of) for of, theirs in m.absorbed.items() for since, name in theirs]
+        rows.append(
+            (
+                m.chain,
+                m.program,
+                m.id,
+                m.enrolled_at,
+                [since for since, _, _ in tiers],
+                [name for _, name, _ in tiers],
+                [of for _, _, of in tiers],
+                m.merged_into,
+                list(m.absorbed),
+            )
         )
-        for m in (book.members[key] for key in keys)
-    ]
+    return rows
 
 
 def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:

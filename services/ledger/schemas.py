@@ -97,6 +97,12 @@ class ReleaseBody(Body):
     pass
 
 
+class MergeBody(Body):
+    member: MemberRef = Field(
+        description="Who is merged into the member of the path, and answers to it after."
+    )
+
+
 class ClockBody(Body):
     to: Time
 
@@ -157,10 +163,23 @@ class HoldAnswer(BaseModel):
 class MemberAnswer(BaseModel):
     program: str
     member: str
+    merged_from: str | None = Field(description="The id asked for, where it was merged into this member.")
+    absorbed: list[str] = Field(description="Members who were merged into this one.")
     enrolled_at: str
     tier: str
     points: Balance
     clock: str
+
+
+class MergeAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+    absorbed: str
+    points: int = Field(description="Points that came over.")
+    held: int = Field(description="How many of them are held for orders.")
+    debt: int = Field(description="Points that the absorbed member owed: debts add up.")
+    balance: Balance
 
 
 class StatementEntry(BaseModel):

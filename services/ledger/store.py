@@ -8,11 +8,12 @@ from datetime import datetime
 
 import asyncpg
 
-from services.common.chain import spread
+from services.common.chain import chain_of, spread
 from services.common.db import Transaction
+from services.common.errors import BeginAgain
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import payloads, project
+from services.ledger import heirs, payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
@@ -21,17 +22,19 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Command,
     Enrol,
+    MergeMembers,
     PlaceHold,
     RecordReturn,
     ReleaseHold,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.merge import MOVED
 from services.ledger.domain.program import Program, parse_program
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier)
+SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, MergeMembers)
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
@@ -140,6 +143,8 @@ class Programs:
 
     def __init__(self) -> None:
         self.versions: dict[str, Program] = {}
+        self.heirs: heirs.Heirs = {}
+        """Merges that were met: they are never undone either."""
 
     def parsed(self, version: str, document: bytes) -> Program:
         """The version's program, parsed once."""
@@ -195,18 +200,16 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         }
         keys.update(timing_out)
         spenders.update(timing_out)
+    merged = []
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
-        tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
-        book.members[row["program"], row["member"]] = Member(
-            row["member"],
-            row["program"],
-            row["chain"],
-            row["enrolled_at"],
-            row["posted"],
-            row["held"],
-            row["debt"],
-            tiers,
-        )
+        member = book.members[row["program"], row["member"]] = _member(row)
+        if member.merged_into:
+            merged.append(member)
+    if merged:
+        named = {(c.program, c.member) for c in commands}
+        if any((member.program, member.id) in named for member in merged):
+            await heirs.learn(tx, programs.heirs, merged, chains)
+            raise BeginAgain(f"{len(merged)} members were merged into others")
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
@@ -217,6 +220,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
     ]
     book.identifiers = await find_identifiers(tx, enrolments, chains)
+    merges = [(c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    await heirs.load_identifiers(tx, book, merges)
     return Loaded(book, journal, seen, chains)
 
 
@@ -282,14 +287,21 @@ async def _load_spenders(
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
-    named = {
-        (c.chain, c.program, c.member, c.hold): None
-        for c in commands
-        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
-    }
+    survivors = heirs.survivors(book)
+    named: dict[tuple[int, str, str, str], None] = {}
+    for c in commands:
+        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold)):
+            named[c.chain, c.program, c.member, c.hold] = None
+            # Holds that were over before a merge have stayed where they were.
+            member = book.members.get((c.program, c.member))
+            for absorbed in () if member is None else member.absorbed:
+                named[chain_of(absorbed, chains), c.program, absorbed, c.hold] = None
     named_columns = [[key[i] for key in named] for i in range(4)]
     for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
-        member = book.members[row["program"], row["member"]]
+        key = (row["program"], row["member"])
+        member = book.members.get(key) or survivors[key]
+        if row["state"] == MOVED:
+            continue
         hold = Hold(
             row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
             list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
@@ -300,7 +312,7 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
-    if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
+    if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
             book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
@@ -318,23 +330,30 @@ async def _load_purchases(
     if returns:
         places = [inbox_chain(source, id_, chains) for source, id_ in returns]
         rows += await tx.fetch(FIND_PURCHASES, places, [r[0] for r in returns], [r[1] for r in returns])
-    tiers = [(c.chain, c.program, c.member, c.since) for c in commands if isinstance(c, AssignTier)]
+    tiers = [
+        (chain_of(c.of, chains) if c.of else c.chain, c.program, c.of or c.member, c.since)
+        for c in commands
+        if isinstance(c, AssignTier)
+    ]
     if tiers:
         rows += await tx.fetch(FIND_PURCHASES_SINCE, *([t[i] for t in tiers] for i in range(4)))
     rows.sort(key=lambda row: (row["chain"], row["position"]))
     # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
     versions = {row["program_version"] for row in rows}
     await load_versions(tx, programs, versions, sorted({row["chain"] for row in rows}))
+    survivors = heirs.survivors(book)
     for row in rows:
-        member = book.members.get((row["program"], row["member"]))
+        key = (row["program"], row["member"])
+        member = survivors.get(key) or book.members.get(key)
         if member is None:
             continue
+        buyer = row["member"] if row["member"] != member.id else ""
         event = payloads.decode(row["type"], row["payload"])
         if isinstance(event, PurchaseRecorded):
             p = event.purchase
             if p.id not in member.purchases:
                 member.purchases[p.id] = PurchaseFact(
-                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines
+                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines, buyer=buyer
                 )
         elif (
             isinstance(event, PointsAccrued)
@@ -347,6 +366,16 @@ async def _load_purchases(
 def purchase_source(program: str) -> str:
     """The inbox source of a program's purchases: the same for every road a purchase can come by."""
     return f"{program}/purchase"
+
+
+def _member(row: asyncpg.Record) -> Member:
+    member = Member(
+        row["member"], row["program"], row["chain"], row["enrolled_at"], row["posted"], row["held"], row["debt"],
+        merged_into=row["merged_into"], absorbed={id_: [] for id_ in row["absorbed"]},
+    )  # fmt: skip
+    for since, name, of in zip(row["tier_since"], row["tier_names"], row["tier_of"], strict=True):
+        (member.absorbed[of] if of else member.tiers).append((since, name))
+    return member
 
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:

@@ -51,6 +51,9 @@ members = Table(
     Column("enrolled_at", DateTime(timezone=True), nullable=False),
     Column("tier_since", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("tier_names", ARRAY(Text), nullable=False),
+    Column("tier_of", ARRAY(Text), nullable=False),
+    Column("merged_into", Text, nullable=False),
+    Column("absorbed", ARRAY(Text), nullable=False),
 )
 
 accounts = Table(
@@ -124,6 +127,7 @@ identifiers = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("member", Text, nullable=False),
+    Index("identifiers_of_member", "program", "member"),
 )
 
 programs = Table(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.chain import spread
+from services.common.chain import chain_of, spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
 from services.ledger import payloads
 from services.ledger.domain import events as e
 from services.ledger.domain.earning import explain
+from services.ledger.domain.merge import MOVED
 from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
@@ -29,7 +30,8 @@ from services.ledger.tables import (
 
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
-    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked",
+    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked", "MembersMerged", "LotMoved",
+    "HoldMoved", "MemberAbsorbed",
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
@@ -58,8 +60,11 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
     return {
         "program": program,
         "member": member_id,
+        "absorbed": row["absorbed"],
         "enrolled_at": row["enrolled_at"].isoformat(),
-        "tier": row["tier_names"][-1] if row["tier_names"] else "",
+        "tier": next(
+            (t for t, of in zip(row["tier_names"][::-1], row["tier_of"][::-1], strict=True) if not of), ""
+        ),
         "points": balance(row["posted"], row["held"], row["debt"]),
         "clock": row["clock_at"].isoformat(),
     }
@@ -77,19 +82,33 @@ async def by_identifier(
     return (await connection.execute(query)).scalar_one_or_none()
 
 
+async def heir(connection: AsyncConnection, chains: int, program: str, member_id: str) -> str:
+    """The member who has everything of `member_id` now: whoever it was merged into, or itself."""
+    while True:
+        query = select(members.c.merged_into).where(
+            members.c.chain == chain_of(member_id, chains),
+            members.c.program == program,
+            members.c.member == member_id,
+        )
+        into = (await connection.execute(query)).scalar_one_or_none()
+        if not into:
+            return member_id
+        member_id = into
+
+
 async def hold(
-    connection: AsyncConnection, chain: int, program: str, member_id: str, hold_id: str
+    connection: AsyncConnection, chains: int, program: str, member_ids: Sequence[str], hold_id: str
 ) -> dict[str, Any]:
-    """A hold as it is now. Raises Refusal("hold_unknown")."""
+    """A hold as it is now, of a member or of those merged into it. Raises Refusal("hold_unknown")."""
     query = select(holds).where(
-        holds.c.chain == chain,
+        tuple_(holds.c.chain, holds.c.member).in_([(chain_of(id_, chains), id_) for id_ in member_ids]),
         holds.c.program == program,
-        holds.c.member == member_id,
         holds.c.hold == hold_id,
+        holds.c.state != MOVED,
     )
     row = (await connection.execute(query)).mappings().first()
     if row is None:
-        raise Refusal("hold_unknown", f"member {member_id!r} has no hold {hold_id!r}")
+        raise Refusal("hold_unknown", f"member {member_ids[0]!r} has no hold {hold_id!r}")
     return {
         "hold": hold_id,
         "order": row["order_id"],
@@ -226,7 +245,26 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
         case e.TierAssigned():
-            return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
+            of = f" of what {event.of} bought" if event.of else ""
+            return 0, f"tier {event.tier} since {event.since.isoformat()}{of}", {"tier": event.tier}
+        case e.MembersMerged():
+            text = f"member {event.absorbed} merged into this one"
+            text += f", with a debt of {event.debt} points" if event.debt else ""
+            return -event.debt, text, {"absorbed": event.absorbed, "debt": event.debt}
+        case e.MemberAbsorbed():
+            points = sum(amount for _, amount in event.allocations) - event.debt
+            return -points, f"merged into {event.into}", {"into": event.into}
+        case e.LotMoved():
+            expires_at = event.expires_at.isoformat() if event.expires_at else None
+            details = {"purchase": event.purchase, "expires_at": expires_at}
+            return event.points, f"{event.points} points of purchase {event.purchase} came over", details
+        case e.HoldMoved():
+            points = sum(amount for _, amount in event.allocations)
+            return (
+                0,
+                f"hold of {points} points for order {event.order} came over",
+                {"hold": event.hold, "order": event.order},
+            )
         case e.MemberEnrolled():
             return 0, f"enrolled by {event.by.replace('_', ' ')}", {"by": event.by}
         case e.IdentifiersLinked():
@@ -298,7 +336,12 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
             ("clawed_back", postings.c.credit),
         )
     }
-    count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
+    count = (
+        select(func.count())
+        .select_from(members)
+        .where(members.c.program == program_id, members.c.merged_into == "")
+        .scalar_subquery()
+    )
     row = (await connection.execute(select(count, *by_account.values()))).one()
     enrolled, issued, spent, expired, clawed_back = (int(value) for value in row)
     return {

@@ -33,6 +33,10 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
+        ledger.MembersMerged,
+        ledger.MemberAbsorbed,
+        ledger.LotMoved,
+        ledger.HoldMoved,
     )
 }
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
@@ -60,6 +64,14 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.HoldReleased(
                 message.hold, message.order, message.amount, message.reason == "expired"
             )
+        case "MembersMerged":
+            return facts.PointsMoved(-message.debt)
+        case "LotMoved":
+            return facts.PointsMoved(message.points)
+        case "HoldMoved":
+            return facts.PointsHeld(sum(part.amount for part in message.allocations))
+        case "MemberAbsorbed":
+            return facts.MemberAbsorbed(message.into)
         case "TierChanged":
             return facts.TierChanged(message.to_tier, time_of(message.since))
         case "ProgramActivated":

@@ -18,6 +18,7 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     Enrol,
+    MergeMembers,
     PlaceHold,
     Purchase,
     PurchaseLine,
@@ -188,6 +189,11 @@ def enrol(
 
 def tier(name: str, since: datetime, *, member: str = "ann", program: str = "grocer") -> AssignTier:
     return AssignTier(program, member, CHAIN, NO_CAUSE, NOON, name, since, 1)
+
+
+def merge(survivor: str = "ann", absorbed: str = "bob") -> MergeMembers:
+    """Both on the same chain."""
+    return MergeMembers("grocer", survivor, CHAIN, NO_CAUSE, NOON, absorbed, CHAIN)
 
 
 def clock(to: datetime, *, program: str = "grocer", now: datetime = NOON) -> AdvanceClock:

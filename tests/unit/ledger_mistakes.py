@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.ledger.domain.book import Settlement
 from services.ledger.domain.checks import AMOUNT_MAX, FUTURE_TOLERANCE, LINES_MAX, POINTS_MAX, QUANTITY_MAX
 from services.ledger.domain.commands import Command
 from services.ledger.domain.members import IDENTIFIERS_MAX
+from services.ledger.domain.merge import MERGE_ROWS_MAX
 from tests.unit import ledger_given as g
 from tests.unit.ledger_given import DAY, NOON, Given
 
@@ -158,6 +160,19 @@ def _tier(changes: Changes) -> tuple[Given, Command]:
     )
 
 
+def _merge(changes: Changes) -> tuple[Given, Command]:
+    given = _given(changes)
+    given.when(g.enrol("bob"))
+    if "merged" in changes:
+        given.when(g.enrol("cid"))
+        given.when(g.merge("cid", "bob"))
+    if "large" in changes:
+        given.member("bob").settlements = {f"p{n}": Settlement() for n in range(MERGE_ROWS_MAX + 1)}
+    command = g.merge(changes.get("member", "ann"), changes.get("absorbed", "bob"))
+    command.program = changes.get("program", "grocer")
+    return given, command
+
+
 def _clock(changes: Changes) -> tuple[Given, Command]:
     return _given(changes), g.clock(changes.get("to", NOON + DAY), program=changes.get("program", "grocer"))
 
@@ -248,6 +263,19 @@ TABLES = (
     ),
     Table("release", _release, (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
     Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER)),
+    Table(
+        "merge",
+        _merge,
+        (
+            NO_PROGRAM,
+            _m("merge_into_itself", member="ann", absorbed="ann"),
+            *NO_MEMBER,
+            _m("unknown_member", absorbed="zoe"),
+            _m("unknown_member", absorbed="card:ff"),
+            _m("already_merged", merged=True),
+            _m("merge_too_large", large=True),
+        ),
+    ),
     Table(
         "clock", _clock, (NO_PROGRAM, _m("clock_out_of_range", to=datetime(9000, 1, 1, 0, 0, 1, tzinfo=UTC)))
     ),

@@ -35,6 +35,8 @@ def enrolled_member(book: Book, command: Command) -> Member:
     member = book.members.get((command.program, command.member))
     if member is None:
         raise Refusal("unknown_member", _unknown(command))
+    if member.merged_into:
+        raise InvariantBroken(f"{type(command).__name__} for {member.id}, who was merged into another")
     if not member.complete:
         raise InvariantBroken(f"the lots of {member.id} were not loaded for {type(command).__name__}")
     return member

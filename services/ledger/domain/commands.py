@@ -112,11 +112,24 @@ class ReleaseHold(Command):
 
 @dataclass(slots=True)
 class AssignTier(Command):
-    """Tiering says which tier the member has since when."""
+    """Tiering says which tier the member has since when; `of`: it said so of a member who was merged into this one."""
 
     tier: str
     since: datetime
     tiering_position: int
+    of: str = ""
+
+
+@dataclass(slots=True)
+class MergeMembers(Command):
+    """`absorbed`, who lives on `absorbed_chain`, is the same person as `member`: what both have becomes `member`'s."""
+
+    absorbed: str
+    absorbed_chain: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """Both of them."""
+        return ((self.chain, self.member), (self.absorbed_chain, self.absorbed))
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Command,
     Enrol,
+    MergeMembers,
     PlaceHold,
     RecordPurchase,
     RecordReturn,
@@ -27,6 +28,7 @@ from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.members import assign_tier, enrol
+from services.ledger.domain.merge import merge_members
 from services.ledger.domain.purchases import record_purchase
 from services.ledger.domain.returns import record_return
 
@@ -38,6 +40,7 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     ReleaseHold: release_hold,
     Enrol: enrol,
     AssignTier: assign_tier,
+    MergeMembers: merge_members,
     AdvanceClock: advance_clock,
     ActivateProgram: activate_program,
 }

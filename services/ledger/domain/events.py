@@ -58,6 +58,8 @@ class TierAssigned:
     tier: str
     since: datetime
     tiering_position: int
+    of: str = ""
+    """The absorbed member whom it was said of; empty: the member."""
 
 
 @dataclass(slots=True)
@@ -117,6 +119,57 @@ class PointsExpired:
 
 
 @dataclass(slots=True)
+class MembersMerged:
+    absorbed: str
+    points: int
+    """Points of all lots that come over; `held` of them are held."""
+    held: int
+    debt: int
+    """Debt that comes over; it adds up."""
+    before: list[str]
+    """Whom the absorbed member had absorbed before."""
+
+
+@dataclass(slots=True)
+class MemberAbsorbed:
+    into: str
+    allocations: Allocations
+    debt: int
+    held: int
+    holds: list[str]
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class LotMoved:
+    lot: int
+    """Its id on the chain that it came from; here its id is this row's position."""
+    amount: int
+    points: int
+    earned_at: datetime
+    expires_at: datetime | None
+    purchase: str
+
+
+@dataclass(slots=True)
+class HoldMoved:
+    hold: str
+    order: str
+    amount: int
+    captured: int
+    expires_at: datetime
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class SettlementMoved:
+    purchase: str
+    returned: list[tuple[int, int]]
+    """(line, units)"""
+    adjusted: int
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -126,6 +179,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
+    | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved
     | ActivityRejected
 )  # fmt: skip
 

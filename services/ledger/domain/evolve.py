@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
+from services.ledger.domain import merge
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityRejected,
@@ -10,16 +11,21 @@ from services.ledger.domain.events import (
     ClockAdvanced,
     Decided,
     HoldCaptured,
+    HoldMoved,
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    LotMoved,
+    MemberAbsorbed,
     MemberEnrolled,
+    MembersMerged,
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
     ProgramActivated,
     PurchaseRecorded,
     ReturnRecorded,
+    SettlementMoved,
     TierAssigned,
 )
 
@@ -93,10 +99,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
         case TierAssigned():
-            member.tiers.append((event.since, event.tier))
+            tiers = member.absorbed[event.of] if event.of else member.tiers
+            tiers.append((event.since, event.tier))
         case IdentifiersLinked():
-            for _, digest in event.identifiers:
+            for kind, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+                book.kinds[program, digest] = kind
+        case MembersMerged():
+            merge.begin(book, member, event)
+        case MemberAbsorbed():
+            merge.leave(book, member, event)
+        case LotMoved() | HoldMoved() | SettlementMoved():
+            merge.arrive(book, member, event, position)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0:

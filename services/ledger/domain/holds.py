@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from services.common.errors import Refusal
-from services.ledger.domain import lots
+from services.ledger.domain import lots, merge
 from services.ledger.domain.book import Book, Hold, Member
 from services.ledger.domain.checks import POINTS_MAX, active_program, enrolled_member, present
 from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, ReleaseHold
@@ -41,7 +41,7 @@ def capture_hold(book: Book, command: CaptureHold) -> Iterator[Decided]:
     program = active_program(book, command)
     member = enrolled_member(book, command)
     now = present(book, command, program)
-    hold = _open_hold(member, command.hold, now)
+    hold = _open_hold(book, member, command.hold, now)
     amount = hold.amount if command.amount is None else command.amount
     if amount < 1:
         raise Refusal("amount_out_of_range", f"amount {amount} is not at least 1; to free a hold, release it")
@@ -58,7 +58,7 @@ def release_hold(book: Book, command: ReleaseHold) -> Iterator[Decided]:
     program = active_program(book, command)
     member = enrolled_member(book, command)
     now = present(book, command, program)
-    hold = _open_hold(member, command.hold, now)
+    hold = _open_hold(book, member, command.hold, now)
 
     freed = list(hold.allocations)
     yield Decided(HoldReleased(hold.id, hold.order, hold.amount, "released", freed), member.id, now)
@@ -76,8 +76,8 @@ def _expire_freed(
             yield Decided(PointsExpired(lot.id, lot.free), member.id, lot.expires_at)
 
 
-def _open_hold(member: Member, hold_id: str, now: datetime) -> Hold:
-    hold = member.holds.get(hold_id)
+def _open_hold(book: Book, member: Member, hold_id: str, now: datetime) -> Hold:
+    hold = member.holds.get(hold_id) or merge.absorbed_hold(book, member, hold_id)
     if hold is None:
         raise Refusal("hold_unknown", f"the member has no hold {hold_id!r}")
     if hold.state == "captured":

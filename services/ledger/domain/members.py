@@ -50,9 +50,11 @@ def assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:
     member = enrolled_member(book, command)
 
     yield Decided(
-        TierAssigned(command.tier, command.since, command.tiering_position), member.id, command.since
+        TierAssigned(command.tier, command.since, command.tiering_position, command.of),
+        member.id,
+        command.since,
     )
     clock = book.programs[command.chain, command.program].clock
     for purchase in sorted(member.purchases.values(), key=lambda fact: fact.position):
-        if purchase.occurred_at > command.since:
+        if purchase.buyer == command.of and purchase.occurred_at > command.since:
             yield from settle(book, member, purchase, "tier_change", max(clock, purchase.occurred_at))

@@ -6,12 +6,17 @@ from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
     HoldCaptured,
+    LotMoved,
+    MemberAbsorbed,
+    MembersMerged,
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
 )
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
+IN_TRANSIT = "in_transit"
+"""Between two members' chains: each chain balances by itself, and over all chains this account is empty."""
 
 Posting = tuple[str, str, str, int, int | None]
 """(debit account, credit account, asset, amount > 0, lot or None for debt)"""
@@ -45,4 +50,14 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             ]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
+        case MembersMerged():
+            return [(member_account(member), IN_TRANSIT, POINTS, event.debt, None)] if event.debt else []
+        case MemberAbsorbed():
+            account = member_account(member)
+            left: list[Posting] = [
+                (account, IN_TRANSIT, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
+            return [*left, (IN_TRANSIT, account, POINTS, event.debt, None)] if event.debt else left
+        case LotMoved():
+            return [(IN_TRANSIT, member_account(member), POINTS, event.points, position)]
     return []

@@ -61,7 +61,7 @@ def settle(
     """Give or take back the difference between what a purchase should have given by now and what it has given."""
     program = book.versions[purchase.version]
     settlement = member.settlements.get(purchase.id)
-    tier = member.tier_at(purchase.occurred_at)
+    tier = member.tier_of(purchase)
     owed = earning.owed_for(program, purchase, settlement, tier)
     given = purchase.accrued + (settlement.adjusted if settlement else 0)
     if owed > given:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.auth import ApiKey, authenticated
 from services.common.chain import chain_of, micros
@@ -53,6 +54,12 @@ class Ledger:
         """(chain, member id) of a member reference. Raises Refusal("unknown_member")."""
         member = await self._member_id(program, reference)
         return chain_of(member, self.chains), member
+
+    async def find(self, connection: AsyncConnection, program: str, reference: str) -> tuple[int, str, str]:
+        """(chain, id of the member who has everything now, id asked for). Raises Refusal("unknown_member")."""
+        asked = await self._member_id(program, reference)
+        member = await views.heir(connection, self.chains, program, asked)
+        return chain_of(member, self.chains), member, asked
 
     async def _member_id(self, program: str, reference: str) -> str:
         if ":" not in reference:
@@ -102,10 +109,8 @@ async def told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[st
             command.cause.id,
         )
         _refuse_if_refused(outcome, events)
-        chain = chain_of(command.member, ledger.chains)
-        points: dict[str, int] = (await views.member(connection, chain, command.program, command.member))[
-            "points"
-        ]
+        chain, member, _ = await ledger.find(connection, command.program, command.member)
+        points: dict[str, int] = (await views.member(connection, chain, command.program, member))["points"]
     return events, points
 
 

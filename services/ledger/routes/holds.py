@@ -68,11 +68,11 @@ async def get_hold(
 ) -> JSONResponse:
     """A hold as it is now."""
     key.allow(("checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
-        found = await views.hold(connection, chain, program, member_id, hold)
-        points = (await views.member(connection, chain, program, member_id))["points"]
-    return JSONResponse({"outcome": "found", "duplicate": False, **found, "balance": points})
+        chain, member_id, _ = await ledger.find(connection, program, member)
+        answer = await views.member(connection, chain, program, member_id)
+        found = await views.hold(connection, ledger.chains, program, [member_id, *answer["absorbed"]], hold)
+    return JSONResponse({"outcome": "found", "duplicate": False, **found, "balance": answer["points"]})
 
 
 @router.post("/members/{member}/holds/{hold}/capture", response_model=schemas.HoldAnswer, tags=["holds"])

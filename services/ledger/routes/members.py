@@ -51,11 +51,12 @@ async def enrol(
 
 @router.get("/members/{member}", response_model=schemas.MemberAnswer, tags=["members"])
 async def get_member(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
-    """A member's balance and tier."""
+    """A member's balance and tier; of one who was merged into another, that one's."""
     key.allow(("pos", "checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
-        return JSONResponse(await views.member(connection, chain, program, member_id))
+        chain, member_id, asked = await ledger.find(connection, program, member)
+        answer = await views.member(connection, chain, program, member_id)
+    return JSONResponse({**answer, "merged_from": asked if asked != member_id else None})
 
 
 @router.get("/members/{member}/statement", response_model=schemas.StatementPage, tags=["members"])
@@ -69,8 +70,8 @@ async def get_statement(
 ) -> JSONResponse:
     """Everything that happened to a member's points, oldest first, with the reasons."""
     key.allow(("pos", "checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
+        chain, member_id, _ = await ledger.find(connection, program, member)
         await views.member(connection, chain, program, member_id)
         return JSONResponse(
             await views.statement(connection, ledger.programs, chain, program, member_id, after, limit)

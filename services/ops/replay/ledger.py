@@ -8,7 +8,7 @@ from typing import Any
 
 from services.ledger import payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member
-from services.ledger.domain.events import Decided, IdentifiersLinked, ProgramActivated
+from services.ledger.domain.events import Decided, IdentifiersLinked, MemberAbsorbed, ProgramActivated
 from services.ledger.domain.evolve import evolve
 from services.ledger.tables import PROJECTIONS, metadata
 from services.ops.replay.digest import Shape
@@ -48,7 +48,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
         for position, program, member, type_, occurred_at, payload in rows:
             decided = Decided(payloads.decode(type_, payload), member, occurred_at)
             evolve(book, chain, program, decided, position)
-            if isinstance(decided.event, ProgramActivated | IdentifiersLinked):
+            if isinstance(decided.event, ProgramActivated | IdentifiersLinked | MemberAbsorbed):
                 # What the book does not keep in the form of the tables, the live code's own list does.
                 changes.note(chain, program, decided.member, decided.event, position)
     await _write(build, book, changes, chains)

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_merges import MergeRows
 from services.ops.verify.ledger_state import (
     HoldRead,
     LedgerState,
@@ -24,12 +25,12 @@ from services.ops.verify.ledger_state import (
 from tallybook.ledger.v1 import events_pb2 as pb
 
 POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back")
+PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", "in_transit")
 Posting = tuple[str, str, str, str, int, int | None]
 """(program, debit, credit, asset, amount, lot)"""
 
 
-class LedgerJournal:
+class LedgerJournal(MergeRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -53,6 +54,7 @@ class LedgerJournal:
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
+            **self.merge_readers(),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -125,7 +127,7 @@ class LedgerJournal:
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
         _, member = self._member(row)
         if member is not None:
-            member.tiers.append((_time(message.since), message.tier))
+            member.tiers.append((_time(message.since), message.tier, message.of))
         return ()
 
     # --- points

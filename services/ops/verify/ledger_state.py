@@ -40,7 +40,10 @@ class MemberRead:
     """A member as the journal tells it, and what the tables add up to beside it."""
 
     enrolled_at: datetime
-    tiers: list[tuple[datetime, str]] = field(default_factory=list)
+    tiers: list[tuple[datetime, str, str]] = field(default_factory=list)
+    """(since, tier, absorbed member whom it was said of or "")"""
+    merged_into: str = ""
+    absorbed: list[str] = field(default_factory=list)
     posted: int = 0
     held: int = 0
     debt: int = 0

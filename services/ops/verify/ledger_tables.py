@@ -71,10 +71,13 @@ async def _compare(
 
 
 def _members(state: LedgerState) -> Told:
-    return {
-        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers])
-        for key, m in state.members.items()
-    }
+    told = {}
+    for key, m in state.members.items():
+        # The member's own first, then those of each absorbed member.
+        tiers = sorted(m.tiers, key=lambda tier: ["", *m.absorbed].index(tier[2]))
+        columns = ([tier[n] for tier in tiers] for n in range(3))
+        told[key] = (m.enrolled_at, *columns, m.merged_into, m.absorbed)
+    return told
 
 
 def _lots(state: LedgerState) -> Told:
@@ -151,7 +154,10 @@ def _programs(state: LedgerState) -> Told:
 
 
 PROJECTIONS = (
-    Projection("members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names"), _members),
+    Projection(
+        "members", ("program", "member"),
+        ("enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed"), _members,
+    ),
     Projection(
         "lots", ("program", "member", "lot"),
         ("amount", "remaining", "held", "earned_at", "expires_at", "purchase"), _lots, _each_lot, ("L2",),

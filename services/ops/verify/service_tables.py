@@ -33,6 +33,14 @@ LEFT JOIN members AS m ON m.program = i.program AND m.member = i.member WHERE m.
 """
 
 
+IN_TRANSIT = """
+-- What goes from one member to another leaves one chain and arrives on the other, in one transaction.
+SELECT program, asset, sum(CASE credit WHEN 'in_transit' THEN amount ELSE -amount END) AS points
+FROM postings WHERE debit = 'in_transit' OR credit = 'in_transit'
+GROUP BY program, asset HAVING sum(CASE credit WHEN 'in_transit' THEN amount ELSE -amount END) <> 0
+"""
+
+
 async def check_service(connection: Connection, service: str, chains: int, found: Findings) -> None:
     """What concerns a service's whole database."""
     heads = {row["chain"]: row["position"] for row in await connection.fetch(HEADS)}
@@ -48,6 +56,9 @@ async def check_service(connection: Connection, service: str, chains: int, found
         if strays:
             found.add("chain", table, f"{strays} rows have a {column} that does not exist")
     if service == "ledger":
+        for row in await connection.fetch(IN_TRANSIT):
+            what = f"{row['points']} {row['asset']} of {row['program']} left one chain and did not arrive on another"
+            found.add("L1", "postings in_transit", what)
         for row in await connection.fetch(NOBODYS, NOBODYS_MAX):
             where = f"identifiers {row['chain']} {row['program']} {row['hash'].hex()}"
             found.add("tables", where, f"belongs to {row['member']}, who is no member")

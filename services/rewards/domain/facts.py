@@ -19,6 +19,20 @@ class PointsMoved:
 
 
 @dataclass(slots=True, frozen=True)
+class PointsHeld:
+    """A hold came over with its member: `points` more are held, for a redemption of the id that it came from."""
+
+    points: int
+
+
+@dataclass(slots=True, frozen=True)
+class MemberAbsorbed:
+    """Everything of the member is `into`'s now."""
+
+    into: str
+
+
+@dataclass(slots=True, frozen=True)
 class HoldPlaced:
     hold: str
     order: str
@@ -66,4 +80,13 @@ class ClockAdvanced:
 
 
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
-Fact = MemberEnrolled | PointsMoved | HoldFact | TierChanged | ProgramActivated | ClockAdvanced
+Fact = (
+    MemberEnrolled
+    | MemberAbsorbed
+    | PointsMoved
+    | PointsHeld
+    | HoldFact
+    | TierChanged
+    | ProgramActivated
+    | ClockAdvanced
+)

@@ -11,6 +11,8 @@ from services.rewards.domain.facts import (
     HoldCaptured,
     HoldPlaced,
     HoldReleased,
+    MemberAbsorbed,
+    PointsHeld,
     PointsMoved,
     TierChanged,
 )
@@ -40,7 +42,9 @@ def evolve(wallet: Wallet, fact: Fact) -> None:
     match fact:
         case PointsMoved(points):
             wallet.posted += points
-        case HoldPlaced(amount=amount):
+        case MemberAbsorbed():
+            wallet.posted = wallet.held = 0
+        case HoldPlaced(amount=amount) | PointsHeld(points=amount):
             wallet.held += amount
         case HoldCaptured(spent=spent, held=held):
             wallet.posted -= spent

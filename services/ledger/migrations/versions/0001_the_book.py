@@ -19,7 +19,8 @@ CREATE TABLE postings (
 );
 CREATE TABLE members (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, enrolled_at timestamptz NOT NULL,
-    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL,
+    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL, tier_of text[] NOT NULL,
+    merged_into text NOT NULL, absorbed text[] NOT NULL,
     PRIMARY KEY (chain, program, member)
 );
 CREATE TABLE accounts (
@@ -56,6 +57,7 @@ CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
 );
+CREATE INDEX identifiers_of_member ON identifiers (program, member);
 CREATE TABLE programs (
     chain smallint NOT NULL, program text NOT NULL, version text NOT NULL, clock_at timestamptz NOT NULL,
     PRIMARY KEY (chain, program)

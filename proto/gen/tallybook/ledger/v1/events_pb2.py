@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tallybook.activities.v1 import activities_pb2 as tallybook_dot_activities_dot_v1_dot_activities__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xa7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"a\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\"\xc2\x01\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\tJ\x04\x08\x05\x10\x06R\x05rules\"\x96\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xa4\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\x81\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\",\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tallybook/ledger/v1/events.proto\x12\x13tallybook.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(tallybook/activities/v1/activities.proto\"5\n\x10ProgramActivated\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"7\n\rClockAdvanced\x12&\n\x02to\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1c\n\x0eMemberEnrolled\x12\n\n\x02\x62y\x18\x01 \x01(\t\"O\n\x11IdentifiersLinked\x12:\n\x0bidentifiers\x18\x01 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\".\n\x10HashedIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\"G\n\x10PurchaseRecorded\x12\x33\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32!.tallybook.activities.v1.Purchase\"\xa7\x01\n\x0eReturnRecorded\x12\x31\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32\x1f.tallybook.activities.v1.Return\x12\x30\n\x05lines\x18\x02 \x03(\x0b\x32!.tallybook.ledger.v1.ReturnedLine\x12\x30\n\x0cpurchased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x0cReturnedLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"m\n\x0cTierAssigned\x12\x0c\n\x04tier\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10tiering_position\x18\x03 \x01(\x03\x12\n\n\x02of\x18\x04 \x01(\t\"\xc2\x01\n\rPointsAccrued\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x08 \x01(\x03\x12\x0f\n\x07version\x18\t \x01(\tJ\x04\x08\x05\x10\x06R\x05rules\"\x96\x01\n\x10PointsClawedBack\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x06 \x01(\x03\")\n\nAllocation\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\x9f\x01\n\nHoldPlaced\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\xa4\x01\n\x0cHoldCaptured\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x34\n\x0b\x61llocations\x18\x04 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x31\n\x08released\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"\x81\x01\n\x0cHoldReleased\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\",\n\rPointsExpired\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06points\x18\x02 \x01(\x03\"]\n\rMembersMerged\x12\x10\n\x08\x61\x62sorbed\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x03\x12\x0c\n\x04held\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x65\x62t\x18\x04 \x01(\x03\x12\x0e\n\x06\x62\x65\x66ore\x18\x05 \x03(\t\"\xbb\x01\n\x0eMemberAbsorbed\x12\x0c\n\x04into\x18\x01 \x01(\t\x12\x34\n\x0b\x61llocations\x18\x02 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\x12\x0c\n\x04\x64\x65\x62t\x18\x03 \x01(\x03\x12\x0c\n\x04held\x18\x04 \x01(\x03\x12\r\n\x05holds\x18\x05 \x03(\t\x12:\n\x0bidentifiers\x18\x06 \x03(\x0b\x32%.tallybook.ledger.v1.HashedIdentifier\"\xa8\x01\n\x08LotMoved\x12\x0b\n\x03lot\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12-\n\tearned_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08purchase\x18\x06 \x01(\t\"\xb0\x01\n\tHoldMoved\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12\x10\n\x08\x63\x61ptured\x18\x04 \x01(\x03\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0b\x61llocations\x18\x06 \x03(\x0b\x32\x1f.tallybook.ledger.v1.Allocation\"k\n\x0fSettlementMoved\x12\x10\n\x08purchase\x18\x01 \x01(\t\x12\x34\n\x08returned\x18\x02 \x03(\x0b\x32\".tallybook.ledger.v1.ReturnedUnits\x12\x10\n\x08\x61\x64justed\x18\x03 \x01(\x03\"/\n\rReturnedUnits\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x10\n\x08quantity\x18\x02 \x01(\x03\">\n\x10\x41\x63tivityRejected\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,21 +50,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETURNEDLINE']._serialized_start=646
   _globals['_RETURNEDLINE']._serialized_end=739
   _globals['_TIERASSIGNED']._serialized_start=741
-  _globals['_TIERASSIGNED']._serialized_end=838
-  _globals['_POINTSACCRUED']._serialized_start=841
-  _globals['_POINTSACCRUED']._serialized_end=1035
-  _globals['_POINTSCLAWEDBACK']._serialized_start=1038
-  _globals['_POINTSCLAWEDBACK']._serialized_end=1188
-  _globals['_ALLOCATION']._serialized_start=1190
-  _globals['_ALLOCATION']._serialized_end=1231
-  _globals['_HOLDPLACED']._serialized_start=1234
-  _globals['_HOLDPLACED']._serialized_end=1393
-  _globals['_HOLDCAPTURED']._serialized_start=1396
-  _globals['_HOLDCAPTURED']._serialized_end=1560
-  _globals['_HOLDRELEASED']._serialized_start=1563
-  _globals['_HOLDRELEASED']._serialized_end=1692
-  _globals['_POINTSEXPIRED']._serialized_start=1694
-  _globals['_POINTSEXPIRED']._serialized_end=1738
-  _globals['_ACTIVITYREJECTED']._serialized_start=1740
-  _globals['_ACTIVITYREJECTED']._serialized_end=1802
+  _globals['_TIERASSIGNED']._serialized_end=850
+  _globals['_POINTSACCRUED']._serialized_start=853
+  _globals['_POINTSACCRUED']._serialized_end=1047
+  _globals['_POINTSCLAWEDBACK']._serialized_start=1050
+  _globals['_POINTSCLAWEDBACK']._serialized_end=1200
+  _globals['_ALLOCATION']._serialized_start=1202
+  _globals['_ALLOCATION']._serialized_end=1243
+  _globals['_HOLDPLACED']._serialized_start=1246
+  _globals['_HOLDPLACED']._serialized_end=1405
+  _globals['_HOLDCAPTURED']._serialized_start=1408
+  _globals['_HOLDCAPTURED']._serialized_end=1572
+  _globals['_HOLDRELEASED']._serialized_start=1575
+  _globals['_HOLDRELEASED']._serialized_end=1704
+  _globals['_POINTSEXPIRED']._serialized_start=1706
+  _globals['_POINTSEXPIRED']._serialized_end=1750
+  _globals['_MEMBERSMERGED']._serialized_start=1752
+  _globals['_MEMBERSMERGED']._serialized_end=1845
+  _globals['_MEMBERABSORBED']._serialized_start=1848
+  _globals['_MEMBERABSORBED']._serialized_end=2035
+  _globals['_LOTMOVED']._serialized_start=2038
+  _globals['_LOTMOVED']._serialized_end=2206
+  _globals['_HOLDMOVED']._serialized_start=2209
+  _globals['_HOLDMOVED']._serialized_end=2385
+  _globals['_SETTLEMENTMOVED']._serialized_start=2387
+  _globals['_SETTLEMENTMOVED']._serialized_end=2494
+  _globals['_RETURNEDUNITS']._serialized_start=2496
+  _globals['_RETURNEDUNITS']._serialized_end=2543
+  _globals['_ACTIVITYREJECTED']._serialized_start=2545
+  _globals['_ACTIVITYREJECTED']._serialized_end=2607
 # @@protoc_insertion_point(module_scope)

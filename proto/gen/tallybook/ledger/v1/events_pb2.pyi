@@ -75,14 +75,16 @@ class ReturnedLine(_message.Message):
     def __init__(self, line: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class TierAssigned(_message.Message):
-    __slots__ = ("tier", "since", "tiering_position")
+    __slots__ = ("tier", "since", "tiering_position", "of")
     TIER_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     TIERING_POSITION_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
     tier: str
     since: _timestamp_pb2.Timestamp
     tiering_position: int
-    def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ...) -> None: ...
+    of: str
+    def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ..., of: _Optional[str] = ...) -> None: ...
 
 class PointsAccrued(_message.Message):
     __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version")
@@ -177,6 +179,86 @@ class PointsExpired(_message.Message):
     lot: int
     points: int
     def __init__(self, lot: _Optional[int] = ..., points: _Optional[int] = ...) -> None: ...
+
+class MembersMerged(_message.Message):
+    __slots__ = ("absorbed", "points", "held", "debt", "before")
+    ABSORBED_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    absorbed: str
+    points: int
+    held: int
+    debt: int
+    before: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, absorbed: _Optional[str] = ..., points: _Optional[int] = ..., held: _Optional[int] = ..., debt: _Optional[int] = ..., before: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MemberAbsorbed(_message.Message):
+    __slots__ = ("into", "allocations", "debt", "held", "holds", "identifiers")
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    into: str
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt: int
+    held: int
+    holds: _containers.RepeatedScalarFieldContainer[str]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, into: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., held: _Optional[int] = ..., holds: _Optional[_Iterable[str]] = ..., identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
+class LotMoved(_message.Message):
+    __slots__ = ("lot", "amount", "points", "earned_at", "expires_at", "purchase")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    EARNED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    amount: int
+    points: int
+    earned_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    purchase: str
+    def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ..., points: _Optional[int] = ..., earned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purchase: _Optional[str] = ...) -> None: ...
+
+class HoldMoved(_message.Message):
+    __slots__ = ("hold", "order", "amount", "captured", "expires_at", "allocations")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    order: str
+    amount: int
+    captured: int
+    expires_at: _timestamp_pb2.Timestamp
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., captured: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class SettlementMoved(_message.Message):
+    __slots__ = ("purchase", "returned", "adjusted")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTED_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    returned: _containers.RepeatedCompositeFieldContainer[ReturnedUnits]
+    adjusted: int
+    def __init__(self, purchase: _Optional[str] = ..., returned: _Optional[_Iterable[_Union[ReturnedUnits, _Mapping]]] = ..., adjusted: _Optional[int] = ...) -> None: ...
+
+class ReturnedUnits(_message.Message):
+    __slots__ = ("line", "quantity")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    quantity: int
+    def __init__(self, line: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
 
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")

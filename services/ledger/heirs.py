@@ -1,0 +1,79 @@
+"""Who answers for a merged member: found without a query where nothing was merged, and for ever once it was met.
+
+A command that names a merged member is noticed by the row that is loaded anyway, behind the lock of its chain. The
+process then learns who has everything now, and the transaction begins again with that member's chain locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from services.common.chain import chain_of
+from services.common.db import Transaction
+from services.common.errors import InvariantBroken
+from services.ledger import wire
+from services.ledger.domain.book import Book, Member
+from services.ledger.domain.commands import AssignTier, Command
+
+Heirs = dict[tuple[str, str], str]
+"""(program, absorbed member) -> the member whom it was merged into. Merges are never undone."""
+
+HOPS_MAX = 1_000
+"""Merges of merges that are followed."""
+
+FIND_HEIRS = """
+SELECT m.program, m.member, m.merged_into
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN members AS m USING (chain, program, member) WHERE m.merged_into <> ''
+"""
+FIND_IDENTIFIERS_OF = """
+SELECT i.program, i.hash, i.kind, i.member FROM unnest($1::text[], $2::text[]) AS k (program, member)
+CROSS JOIN LATERAL (
+    SELECT * FROM identifiers WHERE program = k.program AND member = k.member OFFSET 0
+) AS i
+"""
+
+
+def follow(command: Command, heirs: Mapping[tuple[str, str], str], chains: int) -> None:
+    """Give a command that names a merged member the one who has everything now, and that one's chain."""
+    named = command.member
+    member = named
+    while (command.program, member) in heirs:
+        member = heirs[command.program, member]
+    if member == named:
+        return
+    if isinstance(command, AssignTier):
+        # Tiering speaks of what the absorbed member bought: the survivor's own purchases don't earn by it.
+        command.of = command.of or named
+    wire.rename(command, member)
+    command.chain = chain_of(member, chains)
+
+
+async def learn(tx: Transaction, heirs: Heirs, merged: Iterable[Member], chains: int) -> None:
+    """Remember whom members were merged into, to the end of the line."""
+    found = {(member.program, member.id): member.merged_into for member in merged}
+    for _ in range(HOPS_MAX):
+        heirs.update(found)
+        following = sorted({(program, into) for (program, _), into in found.items()} - heirs.keys())
+        if not following:
+            return
+        places = [chain_of(member, chains) for _, member in following]
+        rows = await tx.fetch(FIND_HEIRS, places, [k[0] for k in following], [k[1] for k in following])
+        found = {(row["program"], row["member"]): row["merged_into"] for row in rows}
+    raise InvariantBroken(f"members were merged {HOPS_MAX} times over, or in a ring")
+
+
+async def load_identifiers(tx: Transaction, book: Book, members: Iterable[tuple[str, str]]) -> None:
+    """Put all identifiers of (program, member) pairs into the book."""
+    keys = sorted(set(members))
+    if keys:
+        for row in await tx.fetch(FIND_IDENTIFIERS_OF, [k[0] for k in keys], [k[1] for k in keys]):
+            book.identifiers[row["program"], row["hash"]] = row["member"]
+            book.kinds[row["program"], row["hash"]] = row["kind"]
+
+
+def survivors(book: Book) -> dict[tuple[str, str], Member]:
+    """The members of the book by those whom they absorbed."""
+    return {
+        (member.program, absorbed): member for member in book.members.values() for absorbed in member.absorbed
+    }

@@ -1,0 +1,35 @@
+"""What the rows of a merge touch (see project.Changes.note)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.ledger.domain import events as e
+
+if TYPE_CHECKING:
+    from services.ledger.project import Changes
+
+MergeEvent = e.MembersMerged | e.MemberAbsorbed | e.LotMoved | e.HoldMoved | e.SettlementMoved
+
+
+def note_merge(changes: Changes, key: tuple[str, str], event: MergeEvent, position: int) -> None:
+    """One event of a merge was appended for the member `key` at `position`."""
+    match event:
+        case e.MembersMerged():
+            changes.accounts[key] = None
+            changes.members.setdefault(key, True)
+        case e.MemberAbsorbed():
+            changes.accounts[key] = None
+            changes.members.setdefault(key, True)
+            changes.touch(*key, event.allocations)
+            for hold in event.holds:
+                changes.holds.setdefault((*key, hold), True)
+            changes.unlink(key[0], [digest for _, digest in event.identifiers])
+        case e.LotMoved():
+            changes.accounts[key] = None
+            changes.new_lots[(*key, position)] = None
+        case e.HoldMoved():
+            changes.accounts[key] = None
+            changes.holds[(*key, event.hold)] = False
+        case e.SettlementMoved():
+            changes.settlements[(*key, event.purchase)] = None

@@ -1,0 +1,142 @@
+"""The rows of a merge, read for what they say: what leaves one member, and what arrives at the other."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_state import (
+    HoldRead,
+    LedgerState,
+    LotRead,
+    MemberKey,
+    MemberRead,
+    SettlementRead,
+)
+
+Posting = tuple[str, str, str, str, int, int | None]
+
+
+class MergeRows:
+    """A part of LedgerJournal."""
+
+    state: LedgerState
+
+    @abstractmethod
+    def _member(self, row: Any) -> tuple[MemberKey, MemberRead | None]: ...
+
+    @abstractmethod
+    def _lot(self, row: Any, key: MemberKey, lot_id: int) -> LotRead | None: ...
+
+    @abstractmethod
+    def _wrong(self, check: str, row: Any, what: str) -> None: ...
+
+    def merge_readers(self) -> dict[str, Callable[[Any, Any], Sequence[Posting]]]:
+        """Who reads which type."""
+        return {
+            "MembersMerged": self._merged,
+            "MemberAbsorbed": self._absorbed,
+            "LotMoved": self._lot_moved,
+            "HoldMoved": self._hold_moved,
+            "SettlementMoved": self._settlement_moved,
+        }
+
+    def _merged(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        member.absorbed += [message.absorbed, *message.before]
+        member.posted -= message.debt
+        member.debt += message.debt
+        if message.debt < 0 or not 0 <= message.held <= message.points:
+            self._wrong("L2", row, f"{message.points} points, {message.held} held, debt {message.debt}")
+        account = f"member/{key[1]}"
+        return [(key[0], account, "in_transit", "points", message.debt, None)] if message.debt else ()
+
+    def _absorbed(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        parts = [(part.lot, part.amount) for part in message.allocations]
+        had = (member.posted + member.debt, member.debt, member.held)
+        leaves = (sum(amount for _, amount in parts), message.debt, message.held)
+        if had != leaves:
+            self._wrong("L2", row, f"leaves with (points, debt, held) {leaves} and had {had}")
+        held = 0
+        for lot_id, amount in parts:
+            lot = self._lot(row, key, lot_id)
+            if lot is None:
+                continue
+            if amount < 1 or amount != lot.remaining:
+                self._wrong("L2", row, f"leaves with {amount} of lot {lot_id}, which has {lot.remaining}")
+            held += lot.held
+            lot.remaining = lot.held = 0
+        if held != message.held:
+            self._wrong("L3", row, f"leaves with {message.held} points held, its lots hold {held}")
+        for name in message.holds:
+            hold = self.state.holds.get((*key, name))
+            if hold is None or hold.state != "open":
+                self._wrong("L3", row, f"leaves with hold {name}, which is not open")
+                continue
+            hold.state, hold.parts = "moved", []
+        for identifier in message.identifiers:
+            if self.state.identifiers.pop((key[0], identifier.hash), None) != (identifier.kind, key[1]):
+                self._wrong("tables", row, f"leaves with a {identifier.kind} that was not its own")
+        member.posted = member.debt = member.held = 0
+        if member.merged_into:
+            self._wrong("tables", row, f"was merged into {member.merged_into} before")
+        member.merged_into = message.into
+        account = f"member/{key[1]}"
+        postings: list[Posting] = [
+            (key[0], account, "in_transit", "points", amount, lot) for lot, amount in parts
+        ]
+        if message.debt:
+            postings.append((key[0], "in_transit", account, "points", message.debt, None))
+        return postings
+
+    def _lot_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        if not 1 <= message.points <= message.amount:
+            self._wrong("L2", row, f"{message.points} points of a lot of {message.amount}")
+        member.posted += message.points
+        expires_at = _time(message.expires_at) if message.HasField("expires_at") else None
+        self.state.lots[row["position"]] = LotRead(
+            key, message.amount, message.points, 0, _time(message.earned_at), expires_at, message.purchase
+        )
+        return [(key[0], "in_transit", f"member/{key[1]}", "points", message.points, row["position"])]
+
+    def _hold_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        parts = [(part.lot, part.amount) for part in message.allocations]
+        for lot_id, amount in parts:
+            lot = self._lot(row, key, lot_id)
+            if lot is None:
+                continue
+            if amount < 1 or lot.held + amount > lot.remaining:
+                self._wrong("L3", row, f"takes {amount} of lot {lot_id}, free are {lot.remaining - lot.held}")
+            lot.held += amount
+            member.held += amount
+        if (*key, message.hold) in self.state.holds:
+            self._wrong("L3", row, f"hold {message.hold} was placed before")
+        self.state.holds[(*key, message.hold)] = HoldRead(
+            message.order, message.amount, message.captured, _time(message.expires_at), "open", parts
+        )
+        return ()
+
+    def _settlement_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is not None:
+            returned = {units.line: units.quantity for units in message.returned}
+            self.state.settlements[(*key, message.purchase)] = SettlementRead(returned, message.adjusted)
+        return ()
+
+
+def _time(stamp: Any) -> Any:
+    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1_000)
