@@ -16,6 +16,7 @@ import asyncpg
 from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import Writer, ensure_installation
+from services.common.errors import BeginAgain
 from services.common.migrate import upgrade
 from services.common.program_document import canonical, version_of
 from services.ledger import wire
@@ -27,6 +28,7 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    MergeMembers,
     PlaceHold,
     ReleaseHold,
 )
@@ -105,9 +107,13 @@ class Ledger:
             await writer.close()
 
     async def take(self, *commands: Command) -> list[Outcome]:
-        """One transaction."""
-        async with self.writer.transaction() as tx:
-            return await handle(tx, commands, self.programs, self.chains, utc_now())
+        """One transaction; begun again when it met members who were merged."""
+        while True:
+            try:
+                async with self.writer.transaction() as tx:
+                    return await handle(tx, commands, self.programs, self.chains, utc_now())
+            except BeginAgain:
+                continue
 
     async def activate(self, document: dict[str, Any] = DOCUMENT) -> str:
         """Make a document the version in force on every chain; returns the version."""
@@ -153,6 +159,12 @@ class Ledger:
     def release(self, id_: str = "h1", member: str = "ann") -> ReleaseHold:
         return ReleaseHold(
             "grocer", member, self._chain(member), self._cause("release", f"r-{id_}", id_), NOON, id_
+        )
+
+    def merge(self, survivor: str, absorbed: str, id_: str = "") -> MergeMembers:
+        cause = self._cause("merge", id_ or absorbed, absorbed)
+        return MergeMembers(
+            "grocer", survivor, self._chain(survivor), cause, NOON, absorbed, self._chain(absorbed)
         )
 
     def tier(self, name: str, since: datetime, position: int = 1, member: str = "ann") -> AssignTier:

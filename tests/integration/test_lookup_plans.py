@@ -15,7 +15,14 @@ from services.common.db import KEYED_LOOKUPS
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_rows import fresh_database, service_role
 
-MODULES = ("ledger.store", "ledger.project", "tiering.store", "rewards.store", "rewards.project")
+MODULES = (
+    "ledger.store",
+    "ledger.project",
+    "ledger.heirs",
+    "tiering.store",
+    "rewards.store",
+    "rewards.project",
+)
 SMALL = {
     "chain_heads", "relay_positions", "programs", "program_versions", "stream_positions", "redemption_steps",
 }  # fmt: skip

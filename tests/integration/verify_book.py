@@ -39,6 +39,13 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             member = member_on(chain)
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
+        for chain in range(CHAINS):
+            # Somebody from the next chain, and somebody from the same.
+            for absorbed in (
+                member_on((chain + 1) % CHAINS, MEMBERS_EACH),
+                member_on(chain, MEMBERS_EACH + 1),
+            ):
+                await _merge(ledger, member_on(chain), absorbed)
         await ledger.advance(NOON + 400 * DAY)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
@@ -72,6 +79,20 @@ async def _live(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.hold(10_000, f"{member}-f", member))
     if not member.endswith("0"):
         await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
+
+
+async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
+    """`absorbed` brings lots, debt, a hold, a settled purchase and a card, and both go on."""
+    day = NOON + 40 * DAY
+    await ledger.take(ledger.enrol(absorbed, f"{absorbed}-card"))
+    await ledger.take(ledger.purchase(f"{absorbed}-1", 30_000, member=absorbed, quantity=3, at=day))
+    await ledger.take(ledger.tier("gold", day - DAY, member=absorbed))
+    await ledger.take(ledger.hold(430, f"{absorbed}-a", absorbed, ttl=86_400))
+    await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r1", member=absorbed, at=day))
+    await ledger.take(ledger.merge(survivor, absorbed))
+    await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-again"))
+    await ledger.take(ledger.purchase(f"{absorbed}-2", 1_000, member=absorbed, at=day + DAY))
+    await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r2", member=absorbed, at=day + DAY))
 
 
 async def look(connection: asyncpg.Connection) -> Report:

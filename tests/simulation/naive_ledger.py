@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from tests.simulation.naive_merge import hand_over, last_heir
+
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
@@ -49,11 +51,14 @@ class Bought:
     version: str
     lines: list[tuple[str, int, int]]
     """(category, units, yen); lines are numbered from 1."""
+    tiers: list[tuple[datetime, str]]
+    """Those of who bought it, whoever has it now."""
     back: dict[int, int] = field(default_factory=dict)
     given: int = 0
 
-    def owed(self, tier: str) -> int:
+    def owed(self) -> int:
         """Points of every single unit that was not brought back."""
+        tier = tier_at(self.tiers, self.at)
         earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
         whole = sum(yen for _, _, yen in earning)
         total = int(whole * RATES[self.version] * TIERS[tier])
@@ -76,6 +81,10 @@ class Hold:
     state: str = "open"
 
 
+def tier_at(tiers: list[tuple[datetime, str]], at: datetime) -> str:
+    return next((name for since, name in reversed(tiers) if since < at), "")
+
+
 class Account:
     """One member."""
 
@@ -85,6 +94,8 @@ class Account:
         self.bought: dict[str, Bought] = {}
         self.holds: dict[str, Hold] = {}
         self.tiers: list[tuple[datetime, str]] = []
+        self.ended: dict[str, Hold] = {}
+        """Holds that were over before their member was merged into this one."""
 
     @property
     def posted(self) -> int:
@@ -93,9 +104,6 @@ class Account:
     @property
     def held(self) -> int:
         return sum(credit.held for credit in self.credits)
-
-    def tier(self, at: datetime) -> str:
-        return next((name for since, name in reversed(self.tiers) if since < at), "")
 
 
 class NaiveLedger:
@@ -106,6 +114,24 @@ class NaiveLedger:
         self.version = "v1"
         self.members: dict[str, Account] = {}
         self.count = 0
+        self.heirs: dict[str, str] = {}
+
+    def heir(self, member: str) -> str:
+        return last_heir(self.heirs, member)
+
+    def merge(self, survivor: str, absorbed: str) -> None:
+        if self.heir(survivor) == absorbed:
+            raise Refused("merge_into_itself")
+        to = self.account(survivor)
+        if absorbed not in self.members:
+            raise Refused("unknown_member")
+        if absorbed in self.heirs:
+            raise Refused("already_merged")
+        gone, left = self.members[absorbed], Account()
+        hand_over(self, gone, to)
+        left.tiers = gone.tiers
+        self.members[absorbed] = left
+        self.heirs[absorbed] = self.heir(survivor)
 
     def enrol(self, member: str) -> None:
         if member in self.members:
@@ -117,14 +143,14 @@ class NaiveLedger:
     ) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
-        account = self.members.setdefault(member, Account())
-        account.bought[id_] = Bought(at, self.version, lines)
+        account = self.members.setdefault(self.heir(member), Account())
+        account.bought[id_] = Bought(at, self.version, lines, account.tiers)
         self._settle(account, id_)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
-        account = self._account(member)
+        account = self.account(member)
         if of not in account.bought:
             raise Refused("purchase_unknown")
         bought = account.bought[of]
@@ -137,7 +163,7 @@ class NaiveLedger:
         self._settle(account, of)
 
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
-        account = self._account(member)
+        account = self.account(member)
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         if amount > sum(credit.free for credit in usable) - account.debt:
             raise Refused("insufficient_points")
@@ -163,10 +189,12 @@ class NaiveLedger:
         self._end(self._open(id_, member), "released")
 
     def assign(self, member: str, tier: str, since: datetime) -> None:
-        account = self._account(member)
-        account.tiers.append((since, tier))
+        account = self.account(member)
+        # Said of a member who was merged, it counts for what that one bought.
+        tiers = self.members[member].tiers
+        tiers.append((since, tier))
         for id_, bought in account.bought.items():
-            if bought.at > since:
+            if bought.tiers is tiers and bought.at > since:
                 self._settle(account, id_)
 
     def advance(self, to: datetime) -> None:
@@ -186,13 +214,15 @@ class NaiveLedger:
         if at > max(wall, self.clock) + timedelta(hours=24):
             raise Refused("occurred_in_future")
 
-    def _account(self, member: str) -> Account:
+    def account(self, member: str) -> Account:
+        member = self.heir(member)
         if member not in self.members:
             raise Refused("unknown_member")
         return self.members[member]
 
     def _open(self, id_: str, member: str) -> Hold:
-        hold = self._account(member).holds.get(id_)
+        account = self.account(member)
+        hold = account.holds.get(id_) or account.ended.get(id_)
         if hold is None:
             raise Refused("hold_unknown")
         codes = {
@@ -221,7 +251,7 @@ class NaiveLedger:
     def _settle(self, account: Account, id_: str) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
-        missing = bought.owed(account.tier(bought.at)) - bought.given
+        missing = bought.owed() - bought.given
         bought.given += missing
         if missing > 0:
             repaid = min(missing, account.debt)

@@ -21,6 +21,7 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    MergeMembers,
     PlaceHold,
     ReleaseHold,
 )
@@ -28,6 +29,7 @@ from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.program import parse_program
 from services.ledger.handle import Outcome, decide_batch
+from services.ledger.heirs import follow
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
@@ -81,6 +83,7 @@ class RealBook:
     def take(self, command: Command) -> Outcome:
         """Decide one command."""
         command.now = WALL
+        follow(command, {key: m.merged_into for key, m in self.book.members.items() if m.merged_into}, 1)
         return decide_batch(self.loaded, [command], WALL)[0]
 
     def activate(self, version: str) -> None:
@@ -204,6 +207,10 @@ def hold_of(id_: str, member: str, amount: int, seconds: int) -> Command:
 
 def capture_of(id_: str, hold: str, member: str, amount: int | None) -> Command:
     return CaptureHold(PROGRAM, member, 0, _cause("capture", id_, hold, amount), WALL, hold, amount)
+
+
+def merge_of(id_: str, survivor: str, absorbed: str) -> Command:
+    return MergeMembers(PROGRAM, survivor, 0, _cause("merge", id_, absorbed), WALL, absorbed, 0)
 
 
 def release_of(id_: str, hold: str, member: str) -> Command:
