@@ -58,10 +58,14 @@ RETURNING next_offset, epoch
 """
 ADVANCE = """
 UPDATE consumer_offsets SET next_offset = $4, recorded = recorded + $7, rejected = rejected + $8,
-    duplicates = duplicates + $9, dead_lettered = dead_lettered + $10
+    duplicates = duplicates + $9, dead_lettered = dead_lettered + $10, without_record = without_record + $11
 WHERE chain = $1 AND consumer = $2 AND topic = $3 AND next_offset = $5 AND epoch = $6
 """
 LOOK = "SELECT next_offset, epoch FROM consumer_offsets WHERE chain = $1 AND consumer = $2 AND topic = $3"
+
+
+Fetched = dict[TopicPartition, tuple[list[ConsumerRecord], int]]
+"""Records by partition, and the offset up to which the client has looked."""
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ class _Worker:
     handler: Handler
     next_offset: int
     epoch: int
+    fetched_to: int = 0
+    """Where the client's fetches have got to: behind the last record of the queue, and what follows it that is none."""
     queue: deque[ConsumerRecord] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
@@ -145,6 +151,8 @@ class Consumer:
             bootstrap_servers=self._bootstrap_servers,
             group_id=self._group_id,
             enable_auto_commit=False,
+            # What a producer gave up in a transaction, and the marks of all its transactions, are no records.
+            isolation_level="read_committed",
             auto_offset_reset="none",
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
             session_timeout_ms=SESSION_TIMEOUT_MS,
@@ -222,7 +230,7 @@ class Consumer:
         if self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
 
-    async def _fetch(self, kafka: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def _fetch(self, kafka: AIOKafkaConsumer) -> Fetched:
         """Some records of partitions whose queues are short; none when there are none for a while."""
         enough = QUEUED_BATCHES * self._batch_records
         hungry = [tp for tp, worker in self._workers.items() if len(worker.queue) < enough]
@@ -231,23 +239,23 @@ class Consumer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hunger.wait(), FETCH_TIMEOUT_MS / 1_000)
             return {}
-        fetched: dict[TopicPartition, list[ConsumerRecord]] = await kafka.getmany(
-            *hungry, timeout_ms=FETCH_TIMEOUT_MS, max_records=self._batch_records
-        )
-        return fetched
+        records = await kafka.getmany(*hungry, timeout_ms=FETCH_TIMEOUT_MS, max_records=self._batch_records)
+        return {tp: (records.get(tp, []), await kafka.position(tp)) for tp in hungry if tp in self._workers}
 
-    def _enqueue(self, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
-        for tp, records in fetched.items():
+    def _enqueue(self, fetched: Fetched) -> None:
+        for tp, (records, position) in fetched.items():
             worker = self._workers.get(tp)
             if worker is None:
                 continue
             worker.queue.extend(records)
-            worker.wake.set()
+            if position > worker.fetched_to:
+                worker.fetched_to = position
+                worker.wake.set()
 
     async def _work(self, worker: _Worker) -> None:
         try:
             while not worker.gave_up():
-                if not worker.queue:
+                if not worker.queue and worker.fetched_to <= worker.next_offset:
                     worker.wake.clear()
                     await worker.wake.wait()
                     continue
@@ -283,7 +291,7 @@ class Consumer:
             except Undecodable as error:
                 await self._bury(worker, record, str(error))
                 dead.append(record.offset)
-        after = records[-1].offset + 1
+        after = worker.queue[0].offset if worker.queue else worker.fetched_to
         try:
             await self._commit(worker, items, len(dead), after)
         except NOT_POISON:
@@ -333,6 +341,7 @@ class Consumer:
     async def _commit(self, worker: _Worker, items: Sequence[Any], dead: int, after: int) -> None:
         """One transaction, tried again after passing faults. Raises Fenced when the partition is another's."""
         tp = worker.partition
+        without_record = after - worker.next_offset - len(items) - dead
         delay = RETRY_FIRST_SECONDS
         for attempt in range(1, RETRIES_MAX + 1):
             try:
@@ -342,7 +351,7 @@ class Consumer:
                     applied = await worker.handler.apply(tx, tp.partition, items) if items else Applied()
                     done = await tx.execute(
                         ADVANCE, tp.partition, self.name, tp.topic, after, worker.next_offset, worker.epoch,
-                        applied.recorded, applied.rejected, applied.duplicates, dead,
+                        applied.recorded, applied.rejected, applied.duplicates, dead, without_record,
                     )  # fmt: skip
                     if done != "UPDATE 1":
                         raise Fenced(

@@ -32,6 +32,7 @@ CREATE TABLE consumer_offsets (
     first_offset bigint NOT NULL, next_offset bigint NOT NULL, epoch bigint NOT NULL, owner text NOT NULL,
     recorded bigint NOT NULL DEFAULT 0, rejected bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0, dead_lettered bigint NOT NULL DEFAULT 0,
+    without_record bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (chain, consumer, topic)
 );
 CREATE TABLE stream_positions (

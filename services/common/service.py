@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from services.common.db import PASSING_FAULTS
 from services.common.settings import Settings
 
 log = structlog.get_logger("service")
@@ -40,7 +41,7 @@ def kafka_producer(settings: Settings) -> AIOKafkaProducer:
 
 
 def health_router(ready: Callable[[], Awaitable[dict[str, Any]]]) -> APIRouter:
-    """`/health/live`, `/health/ready` and `/metrics`. `ready` returns facts, with `ready: bool` among them."""
+    """`/health/live`, `/health/ready` and `/metrics`. `ready` asks the database for facts about the service."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health/live")
@@ -49,8 +50,10 @@ def health_router(ready: Callable[[], Awaitable[dict[str, Any]]]) -> APIRouter:
 
     @router.get("/health/ready")
     async def readiness() -> JSONResponse:
-        facts = await ready()
-        return JSONResponse(facts, 200 if facts["ready"] else 503)
+        try:
+            return JSONResponse({"ready": True, **await ready()})
+        except PASSING_FAULTS:
+            return JSONResponse({"ready": False, "database": "unreachable"}, 503)
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:

@@ -86,6 +86,7 @@ def mechanism_tables(metadata: MetaData) -> None:
         Column("rejected", BigInteger, nullable=False, server_default=text("0")),
         Column("duplicates", BigInteger, nullable=False, server_default=text("0")),
         Column("dead_lettered", BigInteger, nullable=False, server_default=text("0")),
+        Column("without_record", BigInteger, nullable=False, server_default=text("0")),
     )
     Table(
         "stream_positions",

@@ -89,7 +89,7 @@ async def assembled(
 
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
-                return {"ready": True, **await progress(session, SERVICE)}
+                return await progress(session, SERVICE)
 
         app = create_app(Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))

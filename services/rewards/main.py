@@ -10,7 +10,7 @@ import uvloop
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
 from services.common.consumer import Consumer
-from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
+from services.common.db import Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
 from services.common.dead_letter import DeadLetters
 from services.common.progress import progress
@@ -55,14 +55,9 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
         )
 
         async def ready() -> dict[str, Any]:
-            facts: dict[str, Any] = {"service": NAME, "consumers": {}}
-            try:
-                async with writer.session() as session:
-                    facts |= await progress(session, NAME)
-                    facts["steps_waiting"] = await session.fetchval(STEPS_WAITING)
-            except PASSING_FAULTS:
-                return {"ready": False, **facts, "database": "unreachable"}
-            return {"ready": True, **facts}
+            async with writer.session() as session:
+                steps_waiting = await session.fetchval(STEPS_WAITING)
+                return {**await progress(session, NAME), "steps_waiting": steps_waiting}
 
         app = create_app(Keys(writer), redeemer, Views(reader, settings.chains), ready)
         tasks: dict[str, SideTask] = {"invariants": redeemer.watch}

@@ -14,7 +14,7 @@ from services.common import dead_letter
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
 from services.common.consumer import Consumer
-from services.common.db import PASSING_FAULTS, Reader, Writer, ensure_installation
+from services.common.db import Reader, Writer, ensure_installation
 from services.common.problem import install_problems
 from services.common.progress import progress
 from services.common.relay import relay_process
@@ -50,11 +50,8 @@ async def assembled(
         )
 
         async def ready() -> dict[str, Any]:
-            try:
-                async with writer.session() as session:
-                    return {"ready": True, **await progress(session, SERVICE)}
-            except PASSING_FAULTS:
-                return {"ready": False, "consumers": {}, "relay": None}
+            async with writer.session() as session:
+                return await progress(session, SERVICE)
 
         app = create_app(api.Views(reader, settings.chains), Keys(writer))
         app.include_router(health_router(ready))

@@ -118,7 +118,8 @@ class Place:
         """L5: every record between the first and the next offset is in one of the counts."""
         row = await self.offsets(partition)
         assert row is not None
-        counted = row["recorded"] + row["rejected"] + row["duplicates"] + row["dead_lettered"]
+        ends = ("recorded", "rejected", "duplicates", "dead_lettered", "without_record")
+        counted = sum(row[name] for name in ends)
         return bool(row["next_offset"] - row["first_offset"] == counted)
 
     async def dead(self, count: int) -> list[ConsumerRecord]:

@@ -216,7 +216,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
         redeemer, views = Redeemer(writer, client, nothing, CHAINS), Views(reader, CHAINS)
 
         async def ready() -> dict[str, Any]:
-            return {"ready": True}
+            return {}
 
         app = create_app(Keys(writer), redeemer, views, ready)
         checkout = await add_key(owner_url, ("checkout",))

@@ -46,6 +46,29 @@ async def test_records_are_taken_in_order_and_counted(here: Place) -> None:
     assert await here.adds_up()
 
 
+async def test_records_of_transactions_are_taken_when_committed_and_their_marks_counted(
+    here: Place,
+) -> None:
+    """Records, a mark, records that were given up, their mark: to the very end of the topic."""
+    async with AIOKafkaProducer(bootstrap_servers=here.bootstrap, transactional_id=here.topic) as producer:
+        async with producer.transaction():
+            await producer.send_and_wait(here.topic, b"v0", partition=0)
+            await producer.send_and_wait(here.topic, b"bad-1", partition=0)
+        await producer.begin_transaction()
+        await producer.send_and_wait(here.topic, b"given up", partition=0)
+        await producer.abort_transaction()
+        async with running(here.consumer(Recorder())):
+            await level(here, 5)
+            async with producer.transaction():
+                await producer.send_and_wait(here.topic, b"v5", partition=0)
+            await level(here, 7)
+    assert await here.taken() == ["v0", "v5"]
+    row = await here.offsets()
+    assert row is not None
+    assert (row["recorded"], row["dead_lettered"], row["without_record"]) == (2, 1, 4)
+    assert await here.adds_up()
+
+
 async def test_a_bad_and_a_poisonous_record_are_found_and_the_others_taken(here: Place) -> None:
     values = [f"v{n}" for n in range(60)]
     values[0], values[17], values[18], values[40], values[59] = (

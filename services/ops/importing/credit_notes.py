@@ -41,6 +41,10 @@ class Originals:
         if (customer, sku) in self._wanted:
             self._bought.setdefault((customer, sku), []).append(_Bought(purchase, line, price, quantity))
 
+    def knows(self, customer: int, sku: str) -> bool:
+        """True when the customer has bought the product before, whatever was given back since."""
+        return (customer, sku) in self._bought
+
     def take_back(self, customer: int, sku: str, price: float, quantity: int) -> tuple[list[Original], int]:
         """Units of earlier purchases that cover `quantity`, and how many units no purchase covers."""
         latest_first = self._bought.get((customer, sku), [])[::-1]

@@ -103,9 +103,10 @@ def read_activities(file: Path, program: str, account: RowAccount) -> Iterator[P
     """
     invoices = sorted(_invoices(file, account).values(), key=Invoice.place)
     originals = Originals({(i.customer, line.sku) for i in invoices if i.is_credit for line in i.lines})
+    sold = {(i.customer, line.sku) for i in invoices if not i.is_credit for line in i.lines}
     for invoice in invoices:
         if invoice.is_credit:
-            yield from _returns(invoice, program, originals, account)
+            yield from _returns(invoice, program, originals, sold, account)
         else:
             for line in invoice.lines:
                 originals.bought(
@@ -167,7 +168,9 @@ def _purchase(invoice: Invoice, program: str) -> Purchase:
     return purchase
 
 
-def _returns(credit: Invoice, program: str, originals: Originals, account: RowAccount) -> Iterator[Return]:
+def _returns(
+    credit: Invoice, program: str, originals: Originals, sold: set[tuple[int, str]], account: RowAccount
+) -> Iterator[Return]:
     """One return for each purchase that the credit note takes units from, then one for the units of none."""
     by_purchase: dict[str, dict[int, int]] = {}
     for line in credit.lines:
@@ -182,7 +185,7 @@ def _returns(credit: Invoice, program: str, originals: Originals, account: RowAc
         elif taken:
             account.events["return line, only in part bought before"] += 1
         else:
-            account.rejections["return line, never bought before"] += 1
+            account.rejections[_why_no_original(credit.customer, line.sku, originals, sold)] += 1
     unknown = by_purchase.pop(UNKNOWN_PURCHASE, None)
     for purchase, units in by_purchase.items():
         account.messages["return"] += 1
@@ -190,6 +193,14 @@ def _returns(credit: Invoice, program: str, originals: Originals, account: RowAc
     if unknown is not None:
         account.messages["return of an unknown purchase"] += 1
         yield _return(credit, program, UNKNOWN_PURCHASE, unknown)
+
+
+def _why_no_original(customer: int, sku: str, originals: Originals, sold: set[tuple[int, str]]) -> str:
+    if originals.knows(customer, sku):
+        return "return line, all that was bought before was given back before"
+    if (customer, sku) in sold:
+        return "return line, bought only later"
+    return "return line, never bought"
 
 
 def _return(credit: Invoice, program: str, purchase: str, units: dict[int, int]) -> Return:

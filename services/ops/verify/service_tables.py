@@ -23,9 +23,11 @@ CHAINED = {
 HEADS = "SELECT chain, position FROM chain_heads"
 RELAY = "SELECT chain, position FROM relay_positions"
 OFFSETS = """
-SELECT chain, consumer, topic, first_offset, next_offset, recorded, rejected, duplicates, dead_lettered
+SELECT chain, consumer, topic, first_offset, next_offset, recorded, rejected, duplicates, dead_lettered, without_record
 FROM consumer_offsets ORDER BY topic, chain
 """
+ENDS = ("recorded", "rejected", "duplicates", "dead_lettered", "without_record")
+"""In what an offset ends. `without_record`: a mark of a producer's transaction, or what one that was given up left."""
 NOBODYS_MAX = 100
 NOBODYS = """
 SELECT i.chain, i.program, i.hash, i.member FROM identifiers AS i
@@ -79,8 +81,8 @@ async def _check_offsets(connection: Connection, found: Findings) -> None:
     for row in await connection.fetch(OFFSETS):
         found.looked("L5")
         taken = row["next_offset"] - row["first_offset"]
-        ended = {name: row[name] for name in ("recorded", "rejected", "duplicates", "dead_lettered")}
+        ended = {name: row[name] for name in ENDS}
         if taken != sum(ended.values()) or min(taken, *ended.values()) < 0:
             words = " + ".join(f"{count} {name}" for name, count in ended.items())
             where = f"consumer_offsets {row['chain']} {row['consumer']} {row['topic']}"
-            found.add("L5", where, f"{taken} records were taken and {words} is {sum(ended.values())}")
+            found.add("L5", where, f"{taken} offsets were read and {words} is {sum(ended.values())}")

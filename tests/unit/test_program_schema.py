@@ -1,0 +1,91 @@
+"""The JSON Schema for editors knows the fields that the services read: no more, no fewer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from services.common.program_section import Section
+from services.ops.program_command import checked
+from services.ops.programs import PROGRAMS_FOLDER
+
+SCHEMA = json.loads((PROGRAMS_FOLDER / "program.schema.json").read_text())
+DOCUMENTS = sorted(PROGRAMS_FOLDER.glob("*.yaml"))
+
+
+def choices_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """(path, values) of every field in the schema that is a choice."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] | schema
+    if "enum" in schema:
+        yield path, frozenset(schema["enum"])
+    for name, field in schema.get("properties", {}).items():
+        yield from choices_of(field, f"{path}.{name}" if path else name)
+    if isinstance(schema.get("items"), dict):
+        yield from choices_of(schema["items"], path + "[]")
+    for choice in schema.get("anyOf", []):
+        yield from choices_of(choice, path)
+
+
+def fields_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """(path, fields) of every mapping in the schema whose fields are fixed."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] | schema
+    if "properties" in schema:
+        yield path, frozenset(schema["properties"])
+        for name, field in schema["properties"].items():
+            yield from fields_of(field, f"{path}.{name}" if path else name)
+    for key, place in (("items", "[]"), ("additionalProperties", ".*")):
+        if isinstance(schema.get(key), dict):
+            yield from fields_of(schema[key], path + place)
+    for choice in schema.get("anyOf", []):
+        yield from fields_of(choice, path)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_the_schema_accepts_every_program_that_we_ship(document: pytest.Item) -> None:
+    jsonschema_rs.validator_for(SCHEMA).validate(yaml.safe_load(document.read_text()))
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema_rs.meta.validate(SCHEMA)
+
+
+def test_the_schema_refuses_a_misspelt_field() -> None:
+    document = yaml.safe_load(DOCUMENTS[0].read_text())
+    document["ledger"]["earning"]["points_per_units"] = 1
+    assert not jsonschema_rs.validator_for(SCHEMA).is_valid(document)
+
+
+def test_the_schema_has_the_fields_and_choices_that_the_services_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: dict[str, set[str]] = defaultdict(set)
+    chosen: dict[str, frozenset[str]] = {}
+    only, choice = Section.only, Section.choice
+
+    def noted(self: Section, *keys: str) -> None:
+        read[re.sub(r"\[\d+\]", "[]", self.path)].update(keys)
+        only(self, *keys)
+
+    def noted_choice(self: Section, key: str, choices: Sequence[str], default: str | None = None) -> str:
+        chosen[re.sub(r"\[\d+\]", "[]", self.at(key))] = frozenset(choices)
+        return choice(self, key, choices, default)
+
+    monkeypatch.setattr(Section, "only", noted)
+    monkeypatch.setattr(Section, "choice", noted_choice)
+    for document in DOCUMENTS:
+        checked(str(document))
+
+    known: dict[str, set[str]] = defaultdict(set)
+    for path, fields in fields_of(SCHEMA):
+        known[path] |= fields
+    assert known == read
+    assert dict(choices_of(SCHEMA)) == chosen
