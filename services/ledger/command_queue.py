@@ -18,6 +18,7 @@ from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Writer
 from services.common.errors import InvariantBroken, Refusal
 from services.common.journal import Journal
+from services.ledger import parking
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome, handle
 from services.ledger.heirs import follow
@@ -61,6 +62,7 @@ class CommandQueue:
                 "temporarily_unavailable", "too many commands are waiting: send it again in a second"
             )
         follow(command, self._programs.heirs, self._chains)
+        parking.widen(command, self._programs.parking, self._chains)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         self._count += 1

@@ -13,12 +13,13 @@ from datetime import datetime
 from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import Refusal
-from services.ledger import store, wire
+from services.ledger import parking, store, wire
 from services.ledger.domain.clock import tick_before
-from services.ledger.domain.commands import ActivateProgram, Command, Enrol
+from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordPurchase, RecordReturn
 from services.ledger.domain.decide import run
-from services.ledger.domain.events import ActivityRejected, Decided
+from services.ledger.domain.events import ActivityParked, ActivityRejected, ActivityUnparked, Decided
 from services.ledger.heirs import follow
+from services.ledger.identifiers import find_identifiers
 
 KINDS = {
     "RecordPurchase": "purchase",
@@ -58,9 +59,10 @@ async def handle(
 ) -> list[Outcome]:
     """Decide every command in order and write what follows, in the caller's transaction."""
     await _resolve(tx, commands, chains)
-    if programs.heirs:
+    if programs.heirs or programs.parking:
         for command in commands:
             follow(command, programs.heirs, chains)
+            parking.widen(command, programs.parking, chains)
     for command in commands:
         if isinstance(command, ActivateProgram):
             programs.parsed(command.version, command.document)
@@ -89,7 +91,13 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
         tick = tick_before(loaded.book, command)
         if tick is not None:
             _take(loaded, tick, recorded_at)
-        outcomes.append(_take(loaded, command, recorded_at))
+        outcome = _take(loaded, command, recorded_at)
+        outcomes.append(outcome)
+        if _is_parked(outcome.events) and isinstance(command, RecordPurchase | RecordReturn):
+            kept = parking.Parked(outcome.chain, outcome.position, recorded_at, command)
+            loaded.parked.setdefault((command.program, command.member), []).append(kept)
+        elif isinstance(command, Enrol) and outcome.refusal is None:
+            _unpark(loaded, command, recorded_at)
     for chain, position, program, member, event, *_ in loaded.journal.entries[first:]:
         loaded.changes.note(chain, program, member, event, position)
     return outcomes
@@ -101,7 +109,7 @@ async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) ->
     if not named:
         return
     wanted = [(c.program, bytes.fromhex(c.member.partition(":")[2])) for c in named]
-    found = await store.find_identifiers(tx, wanted, chains)
+    found = await find_identifiers(tx, wanted, chains)
     for command, key in zip(named, wanted, strict=True):
         if key in found:
             wire.rename(command, found[key])
@@ -132,10 +140,40 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         events = _refuse(loaded, command, refused.code, refused.detail, append)
     position = events[0][0] if events else 0
     if command.cause.digest is not None:
-        _remember(loaded, command, command.cause.digest, position, refusal)
+        code = refusal[0] if refusal else parking.PARKED if _is_parked(events) else None
+        _remember(loaded, command, command.cause.digest, position, code)
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
+
+
+def _is_parked(events: list[tuple[int, Decided]]) -> bool:
+    return bool(events) and isinstance(events[0][1].event, ActivityParked)
+
+
+def _unpark(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> None:
+    """What waited for the member is taken now, like any late activity; each row says where it went."""
+    for parked in parking.waiting_for(enrolment, loaded.parked):
+        command = parked.of(enrolment)
+        tick = tick_before(loaded.book, command)
+        if tick is not None:
+            _take(loaded, tick, recorded_at)
+        outcome = _take(loaded, command, recorded_at)
+        code = outcome.refusal[0] if outcome.refusal else None
+        cause, program = command.cause, command.program
+        loaded.journal.append(
+            parked.chain, program, None,
+            ActivityUnparked(parked.position, command.member, outcome.chain, outcome.position, code or ""),
+            enrolment.occurred_at, recorded_at, (cause.source, cause.id, None),
+            _version(loaded, program, parked.chain),
+        )  # fmt: skip
+        seen = loaded.seen.get((cause.source, cause.id))
+        if seen is not None:
+            loaded.seen[cause.source, cause.id] = store.Seen(
+                seen.digest, command.member, outcome.chain, outcome.position, code
+            )
+    for _, name in enrolment.references:
+        loaded.parked.pop((enrolment.program, name), None)
 
 
 def _version(loaded: store.Loaded, program: str, chain: int) -> str:
@@ -153,10 +191,8 @@ def _refuse(
     return [(append(decided), decided)]
 
 
-def _remember(
-    loaded: store.Loaded, command: Command, digest: bytes, position: int, refusal: tuple[str, str] | None
-) -> None:
-    cause, code = command.cause, None if refusal is None else refusal[0]
+def _remember(loaded: store.Loaded, command: Command, digest: bytes, position: int, code: str | None) -> None:
+    cause = command.cause
     loaded.seen[cause.source, cause.id] = store.Seen(digest, command.member, command.chain, position, code)
     place = store.inbox_chain(cause.source, cause.id, loaded.chains)
     loaded.inbox_rows.append(
@@ -179,7 +215,7 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
         or _absorbed(loaded, command, seen.member)
     )
     if seen.digest == command.cause.digest and same_member:
-        refusal = None if seen.rejection is None else (seen.rejection, "")
+        refusal = None if seen.rejection in (None, parking.PARKED) else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
     kind = KINDS[type(command).__name__]
     detail = (

@@ -26,12 +26,6 @@ SELECT m.program, m.member, m.merged_into
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN members AS m USING (chain, program, member) WHERE m.merged_into <> ''
 """
-FIND_IDENTIFIERS_OF = """
-SELECT i.program, i.hash, i.kind, i.member FROM unnest($1::text[], $2::text[]) AS k (program, member)
-CROSS JOIN LATERAL (
-    SELECT * FROM identifiers WHERE program = k.program AND member = k.member OFFSET 0
-) AS i
-"""
 
 
 def follow(command: Command, heirs: Mapping[tuple[str, str], str], chains: int) -> None:
@@ -61,15 +55,6 @@ async def learn(tx: Transaction, heirs: Heirs, merged: Iterable[Member], chains:
         rows = await tx.fetch(FIND_HEIRS, places, [k[0] for k in following], [k[1] for k in following])
         found = {(row["program"], row["member"]): row["merged_into"] for row in rows}
     raise InvariantBroken(f"members were merged {HOPS_MAX} times over, or in a ring")
-
-
-async def load_identifiers(tx: Transaction, book: Book, members: Iterable[tuple[str, str]]) -> None:
-    """Put all identifiers of (program, member) pairs into the book."""
-    keys = sorted(set(members))
-    if keys:
-        for row in await tx.fetch(FIND_IDENTIFIERS_OF, [k[0] for k in keys], [k[1] for k in keys]):
-            book.identifiers[row["program"], row["hash"]] = row["member"]
-            book.kinds[row["program"], row["hash"]] = row["kind"]
 
 
 def survivors(book: Book) -> dict[tuple[str, str], Member]:

@@ -57,6 +57,13 @@ WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.
 MEMBER_COLUMNS = (
     "chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed",
 )  # fmt: skip
+UNPARK = """
+UPDATE parked AS p SET member = k.member, applied_chain = k.applied_chain, applied_position = k.applied_position,
+    rejection = k.rejection
+FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::text[])
+    AS k (chain, position, member, applied_chain, applied_position, rejection)
+WHERE p.chain = k.chain AND p.position = k.position
+"""
 DELETE_IDENTIFIERS = """
 DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
 WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
@@ -103,6 +110,9 @@ class Changes:
         self.identifiers: list[tuple[str, bytes, str, str]] = []
         self.unlinked: dict[tuple[str, bytes], None] = {}
         """Identifiers that somebody was known by before this batch."""
+        self.parked: dict[tuple[int, int], tuple[Any, ...]] = {}
+        self.unparked: list[tuple[Any, ...]] = []
+        """Activities parked before this batch: (chain, position, member, applied chain and position, rejection)."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -154,6 +164,19 @@ class Changes:
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+            case e.ActivityParked():
+                self.parked[chain, position] = (
+                    chain,
+                    position,
+                    program,
+                    event.reference,
+                    None,
+                    None,
+                    None,
+                    None,
+                )
+            case e.ActivityUnparked():
+                self._unpark(chain, program, event)
             case e.MembersMerged() | e.MemberAbsorbed() | e.LotMoved() | e.HoldMoved() | e.SettlementMoved():
                 note_merge(self, key, event, position)
 
@@ -163,6 +186,14 @@ class Changes:
         if gone:
             self.identifiers = [row for row in self.identifiers if row[:2] not in gone]
             self.unlinked |= gone
+
+    def _unpark(self, chain: int, program: str, event: e.ActivityUnparked) -> None:
+        became = (event.member, event.chain, event.position, event.rejection)
+        row = self.parked.get((chain, event.parked))
+        if row is not None:
+            self.parked[chain, event.parked] = (*row[:4], *became)
+        else:
+            self.unparked.append((chain, event.parked, *became))
 
     def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
         """Lots that have other numbers now."""
@@ -205,6 +236,10 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.execute(DELETE_IDENTIFIERS, *_transposed(unlinked))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
+    if changes.parked:
+        await tx.copy_records_to_table("parked", records=list(changes.parked.values()))
+    if changes.unparked:
+        await tx.execute(UNPARK, *_transposed(changes.unparked))
     if changes.versions:
         await tx.executemany(
             "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",

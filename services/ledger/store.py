@@ -13,7 +13,7 @@ from services.common.db import Transaction
 from services.common.errors import BeginAgain
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import heirs, payloads, project
+from services.ledger import heirs, parking, payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
@@ -30,6 +30,7 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.merge import MOVED
 from services.ledger.domain.program import Program, parse_program
+from services.ledger.identifiers import find_identifiers, load_identifiers
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
@@ -108,10 +109,6 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[]) AS k (cha
 JOIN journal AS j USING (chain, program, member)
 WHERE j.type IN ('PurchaseRecorded', 'PointsAccrued') AND j.occurred_at > k.since
 """
-FIND_IDENTIFIERS = """
-SELECT i.program, i.hash, i.member FROM unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
-JOIN identifiers AS i USING (chain, program, hash)
-"""
 INBOX_COLUMNS = ("chain", "source", "event_id", "digest", "journal_chain", "position", "member", "rejection")
 
 
@@ -136,6 +133,7 @@ class Loaded:
     chains: int
     changes: project.Changes = field(default_factory=project.Changes)
     inbox_rows: list[tuple[object, ...]] = field(default_factory=list)
+    parked: dict[parking.Reference, list[parking.Parked]] = field(default_factory=dict)
 
 
 class Programs:
@@ -145,30 +143,22 @@ class Programs:
         self.versions: dict[str, Program] = {}
         self.heirs: heirs.Heirs = {}
         """Merges that were met: they are never undone either."""
+        self.parking: set[str] = set()
+        """Programs that have a version by which activities are parked."""
 
     def parsed(self, version: str, document: bytes) -> Program:
         """The version's program, parsed once."""
         program = self.versions.get(version)
         if program is None:
             program = self.versions[version] = parse_program(load_json(document), version)
+            if program.parks:
+                self.parking.add(program.id)
         return program
 
 
 def inbox_chain(source: str, event_id: str, chains: int) -> int:
     """Where the inbox keeps a request: by its own key, so that the same id from another member is seen too."""
     return spread(f"{source}/{event_id}".encode(), chains)
-
-
-async def find_identifiers(
-    tx: Transaction, wanted: Iterable[tuple[str, bytes]], chains: int
-) -> dict[tuple[str, bytes], str]:
-    """Member ids by (program, hash)."""
-    keys = sorted(set(wanted))
-    if not keys:
-        return {}
-    places = [spread(digest, chains) for _, digest in keys]
-    rows = await tx.fetch(FIND_IDENTIFIERS, places, [k[0] for k in keys], [k[1] for k in keys])
-    return {(row["program"], row["hash"]): row["member"] for row in rows}
 
 
 async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:
@@ -180,6 +170,12 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     book.versions = programs.versions
     seen = await _load_inbox(tx, commands, chains)
     await _load_programs(tx, book, programs, list(journal.heads))
+    parked = {}
+    asked, commands = commands, list(commands)
+    if programs.parking:
+        await parking.check(tx, asked, programs.parking, chains)
+        parked = await parking.load(tx, asked)
+        commands += parking.prospects(asked, parked)
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member
@@ -187,7 +183,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     spenders: dict[Key, None] = {
         (chain, c.program, member): None
         for c in commands
-        if isinstance(c, SPENDING)
+        if isinstance(c, SPENDING) or (isinstance(c, Enrol) and c.references)
         for chain, member in c.places()
     }
     due_lots = []
@@ -221,8 +217,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     ]
     book.identifiers = await find_identifiers(tx, enrolments, chains)
     merges = [(c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
-    await heirs.load_identifiers(tx, book, merges)
-    return Loaded(book, journal, seen, chains)
+    await load_identifiers(tx, book, merges)
+    return Loaded(book, journal, seen, chains, parked=parked)
 
 
 async def save(tx: Transaction, loaded: Loaded) -> None:
@@ -243,12 +239,23 @@ async def _load_inbox(
     rows = await tx.fetch(
         FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
     )
-    return {
+    seen = {
         (row["source"], row["event_id"]): Seen(
             row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
         )
         for row in rows
     }
+    await _learn_parked(tx, seen.values())
+    return seen
+
+
+async def _learn_parked(tx: Transaction, seen: Iterable[Seen]) -> None:
+    """What became of those that were parked at first."""
+    waiting = {(s.chain, s.position): s for s in seen if s.rejection == parking.PARKED}
+    for row in await parking.find_applied(tx, waiting):
+        first = waiting[row["chain"], row["position"]]
+        first.member, first.rejection = row["member"], row["rejection"] or None
+        first.chain, first.position = row["applied_chain"], row["applied_position"]
 
 
 async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
@@ -312,7 +319,7 @@ async def _load_spenders(
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
-    if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers)) for command in commands):
+    if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers, Enrol)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
             book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
@@ -329,7 +336,10 @@ async def _load_purchases(
     returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
     if returns:
         places = [inbox_chain(source, id_, chains) for source, id_ in returns]
-        rows += await tx.fetch(FIND_PURCHASES, places, [r[0] for r in returns], [r[1] for r in returns])
+        keys = (places, [r[0] for r in returns], [r[1] for r in returns])
+        rows += await tx.fetch(FIND_PURCHASES, *keys)
+        if programs.parking:
+            rows += await tx.fetch(parking.FIND_APPLIED_PURCHASES, *keys)
     tiers = [
         (chain_of(c.of, chains) if c.of else c.chain, c.program, c.of or c.member, c.since)
         for c in commands

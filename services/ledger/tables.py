@@ -130,6 +130,20 @@ identifiers = Table(
     Index("identifiers_of_member", "program", "member"),
 )
 
+parked = Table(
+    "parked",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("member", Text),
+    Column("applied_chain", SmallInteger),
+    Column("applied_position", BigInteger),
+    Column("rejection", Text),
+    Index("parked_waiting", "chain", "program", "reference", postgresql_where=text("member IS NULL")),
+)
+
 programs = Table(
     "programs",
     metadata,
@@ -157,6 +171,7 @@ PROJECTIONS = (
     "holds",
     "settlements",
     "identifiers",
+    "parked",
     "programs",
     "program_versions",
 )

@@ -15,6 +15,7 @@ from services.ledger import payloads
 from services.ledger.domain import events as e
 from services.ledger.domain.earning import explain
 from services.ledger.domain.merge import MOVED
+from services.ledger.parking import PARKED
 from services.ledger.store import Programs
 from services.ledger.tables import (
     accounts,
@@ -359,7 +360,11 @@ async def rejections(connection: AsyncConnection, program_id: str) -> dict[str, 
     """How many requests of a program were refused, by code."""
     query = (
         select(inbox.c.rejection, func.count())
-        .where(inbox.c.rejection.is_not(None), inbox.c.source.startswith(f"{program_id}/", autoescape=True))
+        .where(
+            inbox.c.rejection.is_not(None),
+            inbox.c.rejection != PARKED,
+            inbox.c.source.startswith(f"{program_id}/", autoescape=True),
+        )
         .group_by(inbox.c.rejection)
     )
     return {row[0]: row[1] for row in await connection.execute(query)}

@@ -58,6 +58,13 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+PARKS: dict[str, Any] = {
+    **DOCUMENT,
+    "program": "parker",
+    "ledger": {**DOCUMENT["ledger"], "enrolment": "park"},
+}
+
+
 @asynccontextmanager
 async def fresh_database(server_url: str) -> AsyncIterator[str]:
     """The owner's URL of an empty database that lives longer than a test; dropped after."""
@@ -190,15 +197,16 @@ class Ledger:
         at: datetime = NOON,
         line: int = 1,
         units: int = 1,
+        program: str = "grocer",
     ) -> Command:
-        message = activities.Return(id=id_, program="grocer", member=member, of=of)
+        message = activities.Return(id=id_, program=program, member=member, of=of)
         message.occurred_at.FromDatetime(at)
         message.lines.add(line=line, quantity=units)
         return self.activity(message)
 
-    def enrol(self, member: str = "ann", *cards: str, id_: str = "") -> Command:
+    def enrol(self, member: str = "ann", *cards: str, id_: str = "", program: str = "grocer") -> Command:
         identifiers = [activities.Identifier(kind="card", value=card) for card in cards]
-        message = activities.Enrolment(id=id_, program="grocer", member=member, identifiers=identifiers)
+        message = activities.Enrolment(id=id_, program=program, member=member, identifiers=identifiers)
         message.occurred_at.FromDatetime(NOON)
         return self.activity(message)
 

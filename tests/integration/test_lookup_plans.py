@@ -19,6 +19,8 @@ MODULES = (
     "ledger.store",
     "ledger.project",
     "ledger.heirs",
+    "ledger.identifiers",
+    "ledger.parking",
     "tiering.store",
     "rewards.store",
     "rewards.project",

@@ -12,7 +12,7 @@ from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
-from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import CHAINS, NOON, PARKS, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -46,6 +46,9 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
                 member_on(chain, MEMBERS_EACH + 1),
             ):
                 await _merge(ledger, member_on(chain), absorbed)
+        await ledger.activate(PARKS)
+        for chain in range(CHAINS):
+            await _park(ledger, member_on(chain))
         await ledger.advance(NOON + 400 * DAY)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
@@ -93,6 +96,17 @@ async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
     await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-again"))
     await ledger.take(ledger.purchase(f"{absorbed}-2", 1_000, member=absorbed, at=day + DAY))
     await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r2", member=absorbed, at=day + DAY))
+
+
+async def _park(ledger: Ledger, member: str) -> None:
+    """Two purchases and a return of too much before the enrolment, and somebody who never enrols."""
+    card = f"card:{member}-late"
+    await ledger.take(ledger.purchase(f"{member}-k1", 10_000, member=card, program="parker"))
+    await ledger.take(ledger.return_(f"{member}-k1", f"{member}-kr1", member=card, units=9, program="parker"))
+    await ledger.take(ledger.purchase(f"{member}-k2", 10_000, member=member, program="parker"))
+    await ledger.take(ledger.purchase(f"{member}-k3", 10_000, member=f"{member}-never", program="parker"))
+    await ledger.take(ledger.enrol(member, f"{member}-late", program="parker"))
+    await ledger.take(ledger.return_(f"{member}-k1", f"{member}-kr2", member=member, program="parker"))
 
 
 async def look(connection: asyncpg.Connection) -> Report:

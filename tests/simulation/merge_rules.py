@@ -50,7 +50,7 @@ class MergeRules:
         self.purchase(bought, absorbed, 0, [("FOOD", 3, yen)])
         if held:
             self.hold(self.next_id(), absorbed, held, 86_400)
-        if owes:
+        if owes and absorbed in self.naive.members:
             spent = self.next_id()
             account = self.naive.members[absorbed]
             self.hold(spent, absorbed, max(1, account.posted - account.held), 86_400)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -115,6 +116,9 @@ class NaiveLedger:
         self.members: dict[str, Account] = {}
         self.count = 0
         self.heirs: dict[str, str] = {}
+        self.parks = False
+        self.parked: dict[str, list[Callable[[], None]]] = {}
+        """What is done again when somebody enrols, by who it named."""
 
     def heir(self, member: str) -> str:
         return last_heir(self.heirs, member)
@@ -137,12 +141,17 @@ class NaiveLedger:
         if member in self.members:
             raise Refused("already_enrolled")
         self.members[member] = Account()
+        for take in self.parked.pop(member, []):
+            with suppress(Refused):
+                take()
 
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
     ) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
+        if self._park(member, lambda: self.purchase(id_, member, at, lines, wall)):
+            return
         account = self.members.setdefault(self.heir(member), Account())
         account.bought[id_] = Bought(at, self.version, lines, account.tiers)
         self._settle(account, id_)
@@ -150,6 +159,8 @@ class NaiveLedger:
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self._refuse_future(at, wall)
         self._new_day(at)
+        if self._park(member, lambda: self.give_back(of, member, at, units, wall)):
+            return
         account = self.account(member)
         if of not in account.bought:
             raise Refused("purchase_unknown")
@@ -206,6 +217,12 @@ class NaiveLedger:
                 if hold.state == "open" and hold.ends <= to:
                     self._end(hold, "expired")
             self._drop(account.credits)
+
+    def _park(self, member: str, take: Callable[[], None]) -> bool:
+        unknown = self.parks and self.heir(member) not in self.members
+        if unknown:
+            self.parked.setdefault(member, []).append(take)
+        return unknown
 
     def _new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))

@@ -30,6 +30,7 @@ from services.ledger.domain.evolve import evolve
 from services.ledger.domain.program import parse_program
 from services.ledger.handle import Outcome, decide_batch
 from services.ledger.heirs import follow
+from services.ledger.parking import widen
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
@@ -53,7 +54,9 @@ def document(version: str) -> dict[str, Any]:
         "expiry": {"months": 1},
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
     }
-    if version == "v2":
+    if version.endswith("park"):
+        ledger["enrolment"] = "park"
+    if version.startswith("v2"):
         del ledger["expiry"]
         ledger["earning"]["points_per_unit"] = "0.033333333"
     return {"program": PROGRAM, "time_zone": "UTC", "clock": "events", "ledger": ledger}
@@ -84,12 +87,15 @@ class RealBook:
         """Decide one command."""
         command.now = WALL
         follow(command, {key: m.merged_into for key, m in self.book.members.items() if m.merged_into}, 1)
+        widen(command, self.programs.parking, 1)
         return decide_batch(self.loaded, [command], WALL)[0]
 
     def activate(self, version: str) -> None:
         """Make `document(version)` the one in force, under the name `version`."""
         content = canonical(document(version))
-        self.programs.versions[version] = parse_program(document(version), version)
+        program = self.programs.versions[version] = parse_program(document(version), version)
+        if program.parks:
+            self.programs.parking.add(PROGRAM)
         cause = Cause("program", version)
         self.take(ActivateProgram(PROGRAM, "", 0, cause, WALL, version, content))
 

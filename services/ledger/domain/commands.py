@@ -83,6 +83,12 @@ class Enrol(Command):
 
     occurred_at: datetime
     identifiers: list[tuple[str, bytes]]
+    references: tuple[tuple[int, str], ...] = ()
+    """(chain, reference) of those in whose name something may be parked, in a program that parks."""
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The member, and the references."""
+        return ((self.chain, self.member), *self.references)
 
 
 @dataclass(slots=True)

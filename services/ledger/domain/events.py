@@ -170,6 +170,26 @@ class SettlementMoved:
 
 
 @dataclass(slots=True)
+class ActivityParked:
+    kind: str
+    """purchase | return"""
+    reference: str
+    """Whom it named: a member id, or `kind:hash` of an identifier."""
+    activity: bytes
+
+
+@dataclass(slots=True)
+class ActivityUnparked:
+    parked: int
+    """Position of the ActivityParked, on this chain."""
+    member: str
+    chain: int
+    position: int
+    """Where what became of it begins."""
+    rejection: str
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -180,6 +200,7 @@ Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved
+    | ActivityParked | ActivityUnparked
     | ActivityRejected
 )  # fmt: skip
 

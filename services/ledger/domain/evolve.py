@@ -6,7 +6,9 @@ from services.common.errors import InvariantBroken
 from services.ledger.domain import merge
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
+    ActivityParked,
     ActivityRejected,
+    ActivityUnparked,
     Allocations,
     ClockAdvanced,
     Decided,
@@ -49,7 +51,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
             return
-        case ActivityRejected():
+        case ActivityRejected() | ActivityParked() | ActivityUnparked():
             return
         case MemberEnrolled():
             id_ = decided.member or ""

@@ -11,16 +11,20 @@ from services.ledger.domain.book import Book, Member, PurchaseFact, Settlement
 from services.ledger.domain.checks import LINES_MAX, QUANTITY_MAX, active_program, check_time, enrolled_member
 from services.ledger.domain.commands import RecordReturn
 from services.ledger.domain.events import Decided, PointsClawedBack, ReturnedLine, ReturnRecorded
+from services.ledger.domain.parking import park
 from services.ledger.domain.purchases import accrual
 
 
 def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
     """Units of a purchase come back, line by line; what they earned is taken back."""
-    active_program(book, command)
+    program = active_program(book, command)
     activity = command.activity
     check_time(book, command, activity.occurred_at)
     if not 1 <= len(activity.lines) <= LINES_MAX:
         raise Refusal("lines_out_of_range", f"{len(activity.lines)} lines; a return has 1 to {LINES_MAX}")
+    if (kept := park(book, program, command)) is not None:
+        yield kept
+        return
     member = enrolled_member(book, command)
     purchase = member.purchases.get(activity.of)
     if purchase is None:

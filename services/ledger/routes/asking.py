@@ -109,6 +109,8 @@ async def told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[st
             command.cause.id,
         )
         _refuse_if_refused(outcome, events)
+        if isinstance(events[0], e.ActivityParked):
+            return events, views.balance(0, 0, 0)
         chain, member, _ = await ledger.find(connection, command.program, command.member)
         points: dict[str, int] = (await views.member(connection, chain, command.program, member))["points"]
     return events, points
@@ -121,6 +123,13 @@ def _refuse_if_refused(outcome: Outcome, events: list[e.Event]) -> None:
         (event.detail for event in events if isinstance(event, e.ActivityRejected)), outcome.refusal[1]
     )
     raise Refusal(outcome.refusal[0], detail)
+
+
+def of_member(outcome: Outcome, events: list[e.Event], told: str) -> dict[str, str]:
+    """Whose an activity is: the member's, or parked for whom it named."""
+    if isinstance(events[0], e.ActivityParked):
+        return {"outcome": "parked", "member": told}
+    return {"member": outcome.command.member}
 
 
 def answer_of(outcome: Outcome, answer: dict[str, Any]) -> JSONResponse:

@@ -8,7 +8,14 @@ from typing import Any
 
 from services.ledger import payloads, project
 from services.ledger.domain.book import Book, Hold, Lot, Member
-from services.ledger.domain.events import Decided, IdentifiersLinked, MemberAbsorbed, ProgramActivated
+from services.ledger.domain.events import (
+    ActivityParked,
+    ActivityUnparked,
+    Decided,
+    IdentifiersLinked,
+    MemberAbsorbed,
+    ProgramActivated,
+)
 from services.ledger.domain.evolve import evolve
 from services.ledger.tables import PROJECTIONS, metadata
 from services.ops.replay.digest import Shape
@@ -24,6 +31,9 @@ JOURNAL = """
 SELECT position, program, member, type, occurred_at, payload
 FROM journal WHERE chain = $1 AND type <> ALL($2::text[]) ORDER BY position
 """
+
+
+NOTED = ProgramActivated | IdentifiersLinked | MemberAbsorbed | ActivityParked | ActivityUnparked
 
 
 class ReplayedBook(Book):
@@ -48,7 +58,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
         for position, program, member, type_, occurred_at, payload in rows:
             decided = Decided(payloads.decode(type_, payload), member, occurred_at)
             evolve(book, chain, program, decided, position)
-            if isinstance(decided.event, ProgramActivated | IdentifiersLinked | MemberAbsorbed):
+            if isinstance(decided.event, NOTED):
                 # What the book does not keep in the form of the tables, the live code's own list does.
                 changes.note(chain, program, decided.member, decided.event, position)
     await _write(build, book, changes, chains)
@@ -80,6 +90,7 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
     )
+    await build.copy_records_to_table("parked", records=list(changes.parked.values()))
     await build.copy_records_to_table("programs", records=project.program_rows(book, book.programs))
     await build.executemany(
         "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", changes.versions

@@ -55,6 +55,8 @@ class LedgerJournal(MergeRows):
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
             **self.merge_readers(),
+            "ActivityParked": self._parked,
+            "ActivityUnparked": self._unparked,
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -80,6 +82,18 @@ class LedgerJournal(MergeRows):
     # --- rows that move no points
 
     def _nothing(self, row: Any, message: Any) -> Sequence[Posting]:
+        return ()
+
+    def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
+        self.state.parked[row["position"]] = (row["program"], message.reference, None, None, None, None)
+        return ()
+
+    def _unparked(self, row: Any, message: Any) -> Sequence[Posting]:
+        program, reference, member, *_ = self.state.parked.get(message.parked, ("", "", ""))
+        if program != row["program"] or member is not None:
+            self._wrong("tables", row, f"nothing waits at {message.parked}")
+        became = (message.member, message.chain, message.position, message.rejection)
+        self.state.parked[message.parked] = (row["program"], reference, *became)
         return ()
 
     def _activated(self, row: Any, message: Any) -> Sequence[Posting]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 MemberKey = tuple[str, str]
 """(program, member)"""
@@ -83,6 +84,8 @@ class LedgerState:
     """(document, position of the first activation) by (program, version)."""
     identifiers: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """(kind, member) by (program, hash)."""
+    parked: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    """(program, reference, member, applied chain, applied position, rejection) by position."""
     balances: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Sum of the postings by (program, asset, account), program accounts only."""
     accounts_total: dict[tuple[str, str], int] = field(default_factory=dict)

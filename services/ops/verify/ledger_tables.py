@@ -176,6 +176,11 @@ PROJECTIONS = (
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
     ),
+    Projection(
+        "parked", ("position",),
+        ("program", "reference", "member", "applied_chain", "applied_position", "rejection"),
+        lambda state: {(position,): told for position, told in state.parked.items()},
+    ),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions

@@ -12,8 +12,8 @@ MECHANISM = (
 CHAINED = {
     "ledger": (
         *MECHANISM, ("postings", "chain"), ("members", "chain"), ("accounts", "chain"), ("lots", "chain"),
-        ("holds", "chain"), ("settlements", "chain"), ("identifiers", "chain"), ("programs", "chain"),
-        ("program_versions", "chain"),
+        ("holds", "chain"), ("settlements", "chain"), ("identifiers", "chain"), ("parked", "chain"),
+        ("programs", "chain"), ("program_versions", "chain"),
     ),
     "tiering": MECHANISM,
     "rewards": MECHANISM,

@@ -58,6 +58,12 @@ CREATE TABLE identifiers (
     PRIMARY KEY (chain, program, hash)
 );
 CREATE INDEX identifiers_of_member ON identifiers (program, member);
+CREATE TABLE parked (
+    chain smallint NOT NULL, position bigint NOT NULL, program text NOT NULL, reference text NOT NULL,
+    member text, applied_chain smallint, applied_position bigint, rejection text,
+    PRIMARY KEY (chain, position)
+);
+CREATE INDEX parked_waiting ON parked (chain, program, reference) WHERE member IS NULL;
 CREATE TABLE programs (
     chain smallint NOT NULL, program text NOT NULL, version text NOT NULL, clock_at timestamptz NOT NULL,
     PRIMARY KEY (chain, program)
@@ -70,8 +76,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "programs",
-    "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "parked",
+    "programs", "program_versions",
 )  # fmt: skip
 
 

@@ -260,6 +260,30 @@ class ReturnedUnits(_message.Message):
     quantity: int
     def __init__(self, line: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
 
+class ActivityParked(_message.Message):
+    __slots__ = ("kind", "reference", "activity")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    reference: str
+    activity: bytes
+    def __init__(self, kind: _Optional[str] = ..., reference: _Optional[str] = ..., activity: _Optional[bytes] = ...) -> None: ...
+
+class ActivityUnparked(_message.Message):
+    __slots__ = ("parked", "member", "chain", "position", "rejection")
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    parked: int
+    member: str
+    chain: int
+    position: int
+    rejection: str
+    def __init__(self, parked: _Optional[int] = ..., member: _Optional[str] = ..., chain: _Optional[int] = ..., position: _Optional[int] = ..., rejection: _Optional[str] = ...) -> None: ...
+
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")
     KIND_FIELD_NUMBER: _ClassVar[int]
