@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ledger.routes import activities, holds, members, merge, programs
+from services.ledger.routes import activities, holds, members, merge, profile, programs
 
 STATUS_OF = {
     "unknown_program": 404,
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "profile_unknown": 404,
     "id_reused": 409,
     "already_merged": 409,
     "merge_too_large": 409,
@@ -27,5 +28,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, holds, merge):
+for part in (programs, members, activities, holds, merge, profile):
     router.include_router(part.router)

@@ -19,6 +19,7 @@ from services.common.program_section import PROGRAM_ID
 from services.ledger import wire
 from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, RecordPurchase, RecordReturn
 from services.ledger.handle import Outcome, handle
+from services.ledger.profiles import content_of
 from services.ledger.store import Programs, purchase_source
 from tallybook.activities.v1 import activities_pb2 as activities
 
@@ -67,10 +68,15 @@ def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifi
         hashed.append((identifier.kind, identifiers.digest(identifier.kind, identifier.value)))
     occurred_at = time_of(message.occurred_at) if message.HasField("occurred_at") else None
     digest = wire.enrolment_digest(hashed, occurred_at)
+    profile = None
+    if message.HasField("profile"):
+        content = content_of(message.profile)
+        digest = sha256(digest + identifiers.profile_digest(content)).digest()
+        profile = identifiers.sealer.seal(message.program, content)
     # Without an id its content is its id: the same enrolment again is the same, one with more identifiers is another.
     id_ = wire.required_id(message.id or f"{member}:{digest.hex()[:16]}", "id")
     cause = Cause(f"{message.program}/enrolment", id_, digest)
-    return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed)
+    return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed, profile)
 
 
 def count(outcomes: Sequence[Outcome]) -> Applied:

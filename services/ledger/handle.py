@@ -15,7 +15,14 @@ from services.common.db import Transaction
 from services.common.errors import Refusal
 from services.ledger import parking, store, wire
 from services.ledger.domain.clock import tick_before
-from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordPurchase, RecordReturn
+from services.ledger.domain.commands import (
+    ActivateProgram,
+    Command,
+    Enrol,
+    RecordPurchase,
+    RecordReturn,
+    SetProfile,
+)
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityParked, ActivityRejected, ActivityUnparked, Decided
 from services.ledger.heirs import follow
@@ -30,6 +37,8 @@ KINDS = {
     "ReleaseHold": "release",
     "AssignTier": "tier",
     "MergeMembers": "merge",
+    "SetProfile": "profile",
+    "EraseMember": "erasure",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
 }
@@ -93,6 +102,8 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
             _take(loaded, tick, recorded_at)
         outcome = _take(loaded, command, recorded_at)
         outcomes.append(outcome)
+        if isinstance(command, Enrol | SetProfile) and command.profile is not None:
+            loaded.changes.profile_keys[command.profile.sealed] = command.profile.key
         if _is_parked(outcome.events) and isinstance(command, RecordPurchase | RecordReturn):
             kept = parking.Parked(outcome.chain, outcome.position, recorded_at, command)
             loaded.parked.setdefault((command.program, command.member), []).append(kept)

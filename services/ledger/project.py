@@ -64,6 +64,14 @@ FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint
     AS k (chain, position, member, applied_chain, applied_position, rejection)
 WHERE p.chain = k.chain AND p.position = k.position
 """
+DELETE_PROFILES = """
+DELETE FROM profiles AS p USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member
+"""
+DELETE_MEMBER_KEYS = """
+DELETE FROM member_keys AS p USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member
+"""
 DELETE_IDENTIFIERS = """
 DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
 WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
@@ -110,6 +118,10 @@ class Changes:
         self.identifiers: list[tuple[str, bytes, str, str]] = []
         self.unlinked: dict[tuple[str, bytes], None] = {}
         """Identifiers that somebody was known by before this batch."""
+        self.profiles: dict[MemberKey, bytes | None] = {}
+        """None: it is gone, and its key with it."""
+        self.profile_keys: dict[bytes, bytes] = {}
+        """The (encrypted) key of each sealed profile."""
         self.parked: dict[tuple[int, int], tuple[Any, ...]] = {}
         self.unparked: list[tuple[Any, ...]] = []
         """Activities parked before this batch: (chain, position, member, applied chain and position, rejection)."""
@@ -164,6 +176,11 @@ class Changes:
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
                 self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+            case e.ProfileChanged():
+                self.profiles[key] = event.sealed
+            case e.MemberErased():
+                self.profiles[key] = None
+                self.unlink(program, [digest for _, digest in event.identifiers])
             case e.ActivityParked():
                 self.parked[chain, position] = (
                     chain,
@@ -236,6 +253,8 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.execute(DELETE_IDENTIFIERS, *_transposed(unlinked))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
+    if changes.profiles:
+        await _write_profiles(tx, book, changes)
     if changes.parked:
         await tx.copy_records_to_table("parked", records=list(changes.parked.values()))
     if changes.unparked:
@@ -247,6 +266,23 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         )
     if changes.programs:
         await tx.execute(UPSERT_PROGRAMS, *_transposed(program_rows(book, changes.programs)))
+
+
+async def _write_profiles(tx: Transaction, book: Book, changes: Changes) -> None:
+    rows, keys = profile_rows(book, changes.profiles), []
+    for chain, program, member, sealed in rows:
+        keys.append((chain, program, member, changes.profile_keys[sealed]))
+    gone = _transposed([(book.members[key].chain, *key) for key in changes.profiles])
+    await tx.execute(DELETE_PROFILES, *gone)
+    await tx.execute(DELETE_MEMBER_KEYS, *gone)
+    await tx.copy_records_to_table("profiles", records=rows)
+    await tx.copy_records_to_table("member_keys", records=keys)
+
+
+def profile_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
+    """Rows of `profiles` as they are now."""
+    members = (book.members[key] for key in keys)
+    return [(m.chain, m.program, m.id, m.profile) for m in members if m.profile]
 
 
 def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any, ...]]:

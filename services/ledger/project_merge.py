@@ -24,6 +24,7 @@ def note_merge(changes: Changes, key: tuple[str, str], event: MergeEvent, positi
             changes.touch(*key, event.allocations)
             for hold in event.holds:
                 changes.holds.setdefault((*key, hold), True)
+            changes.profiles[key] = None
             changes.unlink(key[0], [digest for _, digest in event.identifiers])
         case e.LotMoved():
             changes.accounts[key] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -41,9 +41,22 @@ class IdentifierBody(Body):
     value: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
+class ProfileBody(Body):
+    birthday: date | None = None
+    name: ShortText = ""
+    email: ShortText = ""
+    phone: ShortText = ""
+    tags: list[Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]] = Field(
+        default=[], max_length=50
+    )
+
+
 class EnrolmentBody(Body):
     member: MemberId
     id: Id | None = None
+    profile: ProfileBody | None = Field(
+        default=None, description="Kept encrypted only; replaces what was told before."
+    )
     identifiers: list[IdentifierBody] = Field(default=[], max_length=20)
     occurred_at: Time | None = None
 
@@ -180,6 +193,21 @@ class MergeAnswer(BaseModel):
     held: int = Field(description="How many of them are held for orders.")
     debt: int = Field(description="Points that the absorbed member owed: debts add up.")
     balance: Balance
+
+
+class ErasureAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+
+
+class ProfileAnswer(BaseModel):
+    member: str
+    birthday: str | None
+    name: str | None
+    email: str | None
+    phone: str | None
+    tags: list[str]
 
 
 class StatementEntry(BaseModel):

@@ -22,6 +22,7 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Command,
     Enrol,
+    EraseMember,
     MergeMembers,
     PlaceHold,
     RecordReturn,
@@ -216,8 +217,9 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
     ]
     book.identifiers = await find_identifiers(tx, enrolments, chains)
-    merges = [(c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
-    await load_identifiers(tx, book, merges)
+    losing = [(c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    losing += [(c.program, c.member) for c in commands if isinstance(c, EraseMember)]
+    await load_identifiers(tx, book, losing)
     return Loaded(book, journal, seen, chains, parked=parked)
 
 

@@ -130,6 +130,25 @@ identifiers = Table(
     Index("identifiers_of_member", "program", "member"),
 )
 
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+member_keys = Table(
+    "member_keys",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+)
+"""No projection: a key that is gone is gone for good."""
+
 parked = Table(
     "parked",
     metadata,
@@ -171,6 +190,7 @@ PROJECTIONS = (
     "holds",
     "settlements",
     "identifiers",
+    "profiles",
     "parked",
     "programs",
     "program_versions",

@@ -23,8 +23,10 @@ from services.ledger.tables import (
     identifiers,
     inbox,
     journal,
+    member_keys,
     members,
     postings,
+    profiles,
     program_versions,
     programs,
 )
@@ -32,7 +34,7 @@ from services.ledger.tables import (
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked", "MembersMerged", "LotMoved",
-    "HoldMoved", "MemberAbsorbed",
+    "HoldMoved", "MemberAbsorbed", "ProfileChanged", "MemberErased",
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
@@ -95,6 +97,28 @@ async def heir(connection: AsyncConnection, chains: int, program: str, member_id
         if not into:
             return member_id
         member_id = into
+
+
+async def profile(
+    connection: AsyncConnection, chain: int, program: str, member_id: str
+) -> tuple[bytes, bytes]:
+    """(sealed profile, its key) of a member. Raises Refusal("profile_unknown")."""
+    key = and_(
+        member_keys.c.chain == profiles.c.chain,
+        member_keys.c.program == profiles.c.program,
+        member_keys.c.member == profiles.c.member,
+    )
+    query = (
+        select(profiles.c.sealed, member_keys.c.key)
+        .join(member_keys, key)
+        .where(profiles.c.chain == chain, profiles.c.program == program, profiles.c.member == member_id)
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise Refusal(
+            "profile_unknown", f"nothing is known of member {member_id!r}: no profile, or it was erased"
+        )
+    return row.sealed, row.key
 
 
 async def hold(
@@ -248,6 +272,10 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.TierAssigned():
             of = f" of what {event.of} bought" if event.of else ""
             return 0, f"tier {event.tier} since {event.since.isoformat()}{of}", {"tier": event.tier}
+        case e.ProfileChanged():
+            return 0, "profile changed", {}
+        case e.MemberErased():
+            return 0, "profile and identifiers erased", {}
         case e.MembersMerged():
             text = f"member {event.absorbed} merged into this one"
             text += f", with a debt of {event.debt} points" if event.debt else ""

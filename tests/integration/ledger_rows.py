@@ -28,9 +28,11 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    EraseMember,
     MergeMembers,
     PlaceHold,
     ReleaseHold,
+    SetProfile,
 )
 from services.ledger.handle import Outcome, handle
 from services.ledger.store import Programs
@@ -173,6 +175,14 @@ class Ledger:
         return MergeMembers(
             "grocer", survivor, self._chain(survivor), cause, NOON, absorbed, self._chain(absorbed)
         )
+
+    def profile(self, member: str, **content: Any) -> SetProfile:
+        cause = self._cause("profile", f"{member}-{content}", content)
+        sealed = IDENTIFIERS.sealer.seal("grocer", content)
+        return SetProfile("grocer", member, self._chain(member), cause, NOON, sealed)
+
+    def erase(self, member: str) -> EraseMember:
+        return EraseMember("grocer", member, self._chain(member), self._cause("erasure", member), NOON)
 
     def tier(self, name: str, since: datetime, position: int = 1, member: str = "ann") -> AssignTier:
         cause = Cause("tallybook/tiering", f"{self._chain(member)}-{position}")

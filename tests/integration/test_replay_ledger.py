@@ -30,6 +30,7 @@ CHANGES = {
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
     "identifiers": "kind = kind || 'x'",
+    "profiles": "sealed = sealed || '\\x00'",
     "parked": "reference = reference || 'x'",
     "programs": "clock_at = clock_at + interval '1 microsecond'",
     "program_versions": "position = position + 1",

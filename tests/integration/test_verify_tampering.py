@@ -29,6 +29,7 @@ NOT_FOR_THE_BOOK_TO_SAY = {
     ("consumer_offsets", "epoch"): "a fence, not a fact",
     ("consumer_offsets", "owner"): "a fence, not a fact",
     ("stream_positions", "topic"): "found by the position that is missing, when tiering's journal is there",
+    ("member_keys", "key"): "a secret that only the service can open",
     ("installation", "one"): "can have one value only",
 }
 PLACES = [

@@ -48,7 +48,9 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
                 await _merge(ledger, member_on(chain), absorbed)
         await ledger.activate(PARKS)
         for chain in range(CHAINS):
-            await _park(ledger, member_on(chain))
+            # Members of that program only.
+            await _park(ledger, member_on(chain, MEMBERS_EACH + 2))
+            await _tell(ledger, member_on(chain, 1), member_on(chain, 2))
         await ledger.advance(NOON + 400 * DAY)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
@@ -107,6 +109,13 @@ async def _park(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.purchase(f"{member}-k3", 10_000, member=f"{member}-never", program="parker"))
     await ledger.take(ledger.enrol(member, f"{member}-late", program="parker"))
     await ledger.take(ledger.return_(f"{member}-k1", f"{member}-kr2", member=member, program="parker"))
+
+
+async def _tell(ledger: Ledger, keeps: str, erased: str) -> None:
+    """Both tell of themselves, one is erased."""
+    for member in (keeps, erased):
+        await ledger.take(ledger.profile(member, name="Ann Example"))
+    await ledger.take(ledger.erase(erased))
 
 
 async def look(connection: asyncpg.Connection) -> Report:

@@ -34,6 +34,13 @@ class MergeRules:
             lambda: real.merge_of(id_, survivor, absorbed), lambda: self.naive.merge(survivor, absorbed)
         )
 
+    @rule(member=people, erase=st.booleans())
+    def tell(self, member: str, erase: bool) -> None:
+        """Personal data comes and goes, and moves no point."""
+        id_ = self.next_id()
+        make = real.erasure_of if erase else real.profile_of
+        self.both(lambda: make(id_, member), lambda: self.naive.account(member))
+
     @rule(
         absorbed=people,
         survivor=people,

@@ -21,9 +21,12 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    EraseMember,
     MergeMembers,
     PlaceHold,
+    Profile,
     ReleaseHold,
+    SetProfile,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
@@ -217,6 +220,15 @@ def capture_of(id_: str, hold: str, member: str, amount: int | None) -> Command:
 
 def merge_of(id_: str, survivor: str, absorbed: str) -> Command:
     return MergeMembers(PROGRAM, survivor, 0, _cause("merge", id_, absorbed), WALL, absorbed, 0)
+
+
+def profile_of(id_: str, member: str) -> Command:
+    cause = _cause("profile", id_)
+    return SetProfile(PROGRAM, member, 0, cause, WALL, Profile(id_.encode(), b"key"))
+
+
+def erasure_of(id_: str, member: str) -> Command:
+    return EraseMember(PROGRAM, member, 0, _cause("erasure", id_), WALL)
 
 
 def release_of(id_: str, hold: str, member: str) -> Command:

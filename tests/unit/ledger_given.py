@@ -18,14 +18,17 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     Enrol,
+    EraseMember,
     MergeMembers,
     PlaceHold,
+    Profile,
     Purchase,
     PurchaseLine,
     RecordPurchase,
     RecordReturn,
     ReleaseHold,
     Return,
+    SetProfile,
 )
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import Decided, Event
@@ -194,6 +197,14 @@ def tier(name: str, since: datetime, *, member: str = "ann", program: str = "gro
 def merge(survivor: str = "ann", absorbed: str = "bob") -> MergeMembers:
     """Both on the same chain."""
     return MergeMembers("grocer", survivor, CHAIN, NO_CAUSE, NOON, absorbed, CHAIN)
+
+
+def profile(member: str = "ann", program: str = "grocer", sealed: bytes = b"sealed") -> SetProfile:
+    return SetProfile(program, member, CHAIN, NO_CAUSE, NOON, Profile(sealed, b"key"))
+
+
+def erase(member: str = "ann", program: str = "grocer") -> EraseMember:
+    return EraseMember(program, member, CHAIN, NO_CAUSE, NOON)
 
 
 def clock(to: datetime, *, program: str = "grocer", now: datetime = NOON) -> AdvanceClock:

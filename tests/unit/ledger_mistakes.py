@@ -173,6 +173,14 @@ def _merge(changes: Changes) -> tuple[Given, Command]:
     return given, command
 
 
+def _profile(changes: Changes) -> tuple[Given, Command]:
+    return _given(changes), g.profile(changes.get("member", "ann"), changes.get("program", "grocer"))
+
+
+def _erasure(changes: Changes) -> tuple[Given, Command]:
+    return _given(changes), g.erase(changes.get("member", "ann"), changes.get("program", "grocer"))
+
+
 def _clock(changes: Changes) -> tuple[Given, Command]:
     return _given(changes), g.clock(changes.get("to", NOON + DAY), program=changes.get("program", "grocer"))
 
@@ -263,6 +271,8 @@ TABLES = (
     ),
     Table("release", _release, (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
     Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER)),
+    Table("profile", _profile, (NO_PROGRAM, *NO_MEMBER)),
+    Table("erasure", _erasure, (NO_PROGRAM, *NO_MEMBER)),
     Table(
         "merge",
         _merge,

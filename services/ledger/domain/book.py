@@ -97,6 +97,8 @@ class Member:
     """The member who has everything now; empty: nobody."""
     absorbed: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
     """Who was merged into this one, with the tiers that each had: what they bought goes on earning by those."""
+    profile: bytes = b""
+    """Sealed; not loaded for decisions, which never look at it."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
 

@@ -16,6 +16,13 @@ class Cause:
     digest: bytes | None = None
 
 
+class Profile(NamedTuple):
+    """A member's profile, encrypted, and the key that opens it, itself encrypted: the core reads neither."""
+
+    sealed: bytes
+    key: bytes
+
+
 class PurchaseLine(NamedTuple):
     """`quantity` units that cost `amount` minor units together. A tuple, for a year of baskets has millions of them."""
 
@@ -83,6 +90,7 @@ class Enrol(Command):
 
     occurred_at: datetime
     identifiers: list[tuple[str, bytes]]
+    profile: Profile | None = None
     references: tuple[tuple[int, str], ...] = ()
     """(chain, reference) of those in whose name something may be parked, in a program that parks."""
 
@@ -136,6 +144,18 @@ class MergeMembers(Command):
     def places(self) -> tuple[tuple[int, str], ...]:
         """Both of them."""
         return ((self.chain, self.member), (self.absorbed_chain, self.absorbed))
+
+
+@dataclass(slots=True)
+class SetProfile(Command):
+    """The member tells of themselves."""
+
+    profile: Profile
+
+
+@dataclass(slots=True)
+class EraseMember(Command):
+    """Nothing personal of the member is to be left."""
 
 
 @dataclass(slots=True)

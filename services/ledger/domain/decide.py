@@ -18,17 +18,20 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Command,
     Enrol,
+    EraseMember,
     MergeMembers,
     PlaceHold,
     RecordPurchase,
     RecordReturn,
     ReleaseHold,
+    SetProfile,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.members import assign_tier, enrol
 from services.ledger.domain.merge import merge_members
+from services.ledger.domain.profile import erase_member, set_profile
 from services.ledger.domain.purchases import record_purchase
 from services.ledger.domain.returns import record_return
 
@@ -41,6 +44,8 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     Enrol: enrol,
     AssignTier: assign_tier,
     MergeMembers: merge_members,
+    SetProfile: set_profile,
+    EraseMember: erase_member,
     AdvanceClock: advance_clock,
     ActivateProgram: activate_program,
 }

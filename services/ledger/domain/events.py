@@ -190,6 +190,16 @@ class ActivityUnparked:
 
 
 @dataclass(slots=True)
+class ProfileChanged:
+    sealed: bytes
+
+
+@dataclass(slots=True)
+class MemberErased:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -200,7 +210,7 @@ Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved
-    | ActivityParked | ActivityUnparked
+    | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
     | ActivityRejected
 )  # fmt: skip
 

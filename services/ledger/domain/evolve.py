@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import merge
+from services.ledger.domain import merge, profile
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.events import (
     ActivityParked,
@@ -20,10 +20,12 @@ from services.ledger.domain.events import (
     LotMoved,
     MemberAbsorbed,
     MemberEnrolled,
+    MemberErased,
     MembersMerged,
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
+    ProfileChanged,
     ProgramActivated,
     PurchaseRecorded,
     ReturnRecorded,
@@ -107,6 +109,10 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             for kind, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
                 book.kinds[program, digest] = kind
+        case ProfileChanged():
+            member.profile = event.sealed
+        case MemberErased():
+            profile.erase(book, member, event)
         case MembersMerged():
             merge.begin(book, member, event)
         case MemberAbsorbed():

@@ -8,7 +8,13 @@ from services.common.errors import Refusal
 from services.ledger.domain.book import Book
 from services.ledger.domain.checks import UNRESOLVED, active_program, check_time, enrolled_member
 from services.ledger.domain.commands import AssignTier, Enrol
-from services.ledger.domain.events import Decided, IdentifiersLinked, MemberEnrolled, TierAssigned
+from services.ledger.domain.events import (
+    Decided,
+    IdentifiersLinked,
+    MemberEnrolled,
+    ProfileChanged,
+    TierAssigned,
+)
 from services.ledger.domain.returns import settle
 
 IDENTIFIERS_MAX = 20
@@ -35,13 +41,15 @@ def enrol(book: Book, command: Enrol) -> Iterator[Decided]:
         if owner is None and (kind, digest) not in new:
             new.append((kind, digest))
     known = (command.program, command.member) in book.members
-    if known and not new:
+    if known and not new and command.profile is None:
         raise Refusal("already_enrolled", f"member {command.member!r} is enrolled and has these identifiers")
 
     if not known:
         yield Decided(MemberEnrolled("enrolment"), command.member, command.occurred_at)
     if new:
         yield Decided(IdentifiersLinked(new), command.member, command.occurred_at)
+    if command.profile is not None:
+        yield Decided(ProfileChanged(command.profile.sealed), command.member, command.occurred_at)
 
 
 def assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:

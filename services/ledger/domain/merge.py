@@ -156,6 +156,7 @@ def leave(book: Book, member: Member, event: MemberAbsorbed) -> None:
     for _, digest in event.identifiers:
         book.identifiers.pop((member.program, digest), None)
         book.kinds.pop((member.program, digest), None)
+    member.profile = b""
     member.merged_into = event.into
 
 

@@ -20,6 +20,7 @@ from services.ledger.routes.asking import (
     submit,
     told,
 )
+from services.ledger.routes.profile import profile_message
 from tallybook.activities.v1 import activities_pb2 as activities
 
 STATEMENT_PAGE_MAX = 500
@@ -43,6 +44,8 @@ async def enrol(
         member=body.member,
         identifiers=[activities.Identifier(kind=i.kind, value=i.value) for i in body.identifiers],
     )
+    if body.profile is not None:
+        message.profile.CopyFrom(profile_message(body.profile))
     set_time(message.occurred_at, body.occurred_at)
     outcome = await submit(ledger, message)
     await told(ledger, outcome)

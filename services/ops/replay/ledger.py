@@ -14,6 +14,7 @@ from services.ledger.domain.events import (
     Decided,
     IdentifiersLinked,
     MemberAbsorbed,
+    MemberErased,
     ProgramActivated,
 )
 from services.ledger.domain.evolve import evolve
@@ -33,7 +34,9 @@ FROM journal WHERE chain = $1 AND type <> ALL($2::text[]) ORDER BY position
 """
 
 
-NOTED = ProgramActivated | IdentifiersLinked | MemberAbsorbed | ActivityParked | ActivityUnparked
+NOTED = (
+    ProgramActivated | IdentifiersLinked | MemberAbsorbed | MemberErased | ActivityParked | ActivityUnparked
+)
 
 
 class ReplayedBook(Book):
@@ -90,6 +93,7 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
     )
+    await build.copy_records_to_table("profiles", records=project.profile_rows(book, members))
     await build.copy_records_to_table("parked", records=list(changes.parked.values()))
     await build.copy_records_to_table("programs", records=project.program_rows(book, book.programs))
     await build.executemany(

@@ -55,6 +55,8 @@ class LedgerJournal(MergeRows):
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
             **self.merge_readers(),
+            "ProfileChanged": self._profile,
+            "MemberErased": self._erased,
             "ActivityParked": self._parked,
             "ActivityUnparked": self._unparked,
         }
@@ -82,6 +84,20 @@ class LedgerJournal(MergeRows):
     # --- rows that move no points
 
     def _nothing(self, row: Any, message: Any) -> Sequence[Posting]:
+        return ()
+
+    def _profile(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is not None:
+            self.state.profiles[key] = message.sealed
+        return ()
+
+    def _erased(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        self.state.profiles.pop(key, None)
+        for identifier in message.identifiers:
+            if self.state.identifiers.pop((key[0], identifier.hash), None) != (identifier.kind, key[1]):
+                self._wrong("tables", row, f"forgets a {identifier.kind} that was not its own")
         return ()
 
     def _parked(self, row: Any, message: Any) -> Sequence[Posting]:

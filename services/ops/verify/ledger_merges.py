@@ -85,6 +85,7 @@ class MergeRows:
         for identifier in message.identifiers:
             if self.state.identifiers.pop((key[0], identifier.hash), None) != (identifier.kind, key[1]):
                 self._wrong("tables", row, f"leaves with a {identifier.kind} that was not its own")
+        self.state.profiles.pop(key, None)
         member.posted = member.debt = member.held = 0
         if member.merged_into:
             self._wrong("tables", row, f"was merged into {member.merged_into} before")

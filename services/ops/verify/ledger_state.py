@@ -84,6 +84,8 @@ class LedgerState:
     """(document, position of the first activation) by (program, version)."""
     identifiers: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """(kind, member) by (program, hash)."""
+    profiles: dict[MemberKey, bytes] = field(default_factory=dict)
+    """Sealed, by member."""
     parked: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     """(program, reference, member, applied chain, applied position, rejection) by position."""
     balances: dict[tuple[str, str, str], int] = field(default_factory=dict)

@@ -177,6 +177,10 @@ PROJECTIONS = (
         ("returned_lines", "returned_units", "adjusted"), _settlements,
     ),
     Projection(
+        "profiles", ("program", "member"), ("sealed",),
+        lambda state: {key: (sealed,) for key, sealed in state.profiles.items()},
+    ),
+    Projection(
         "parked", ("position",),
         ("program", "reference", "member", "applied_chain", "applied_position", "rejection"),
         lambda state: {(position,): told for position, told in state.parked.items()},

@@ -58,6 +58,14 @@ CREATE TABLE identifiers (
     PRIMARY KEY (chain, program, hash)
 );
 CREATE INDEX identifiers_of_member ON identifiers (program, member);
+CREATE TABLE profiles (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, sealed bytea NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
+CREATE TABLE member_keys (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, key bytea NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
 CREATE TABLE parked (
     chain smallint NOT NULL, position bigint NOT NULL, program text NOT NULL, reference text NOT NULL,
     member text, applied_chain smallint, applied_position bigint, rejection text,
@@ -77,7 +85,7 @@ CREATE TABLE program_versions (
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
     *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "parked",
-    "programs", "program_versions",
+    "profiles", "member_keys", "programs", "program_versions",
 )  # fmt: skip
 
 

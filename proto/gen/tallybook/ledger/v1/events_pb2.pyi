@@ -284,6 +284,18 @@ class ActivityUnparked(_message.Message):
     rejection: str
     def __init__(self, parked: _Optional[int] = ..., member: _Optional[str] = ..., chain: _Optional[int] = ..., position: _Optional[int] = ..., rejection: _Optional[str] = ...) -> None: ...
 
+class ProfileChanged(_message.Message):
+    __slots__ = ("sealed",)
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    sealed: bytes
+    def __init__(self, sealed: _Optional[bytes] = ...) -> None: ...
+
+class MemberErased(_message.Message):
+    __slots__ = ("identifiers",)
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")
     KIND_FIELD_NUMBER: _ClassVar[int]
