@@ -16,7 +16,7 @@ import structlog
 from services.common import telemetry
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Writer
-from services.common.errors import InvariantBroken, Refusal
+from services.common.errors import BeginAgain, InvariantBroken, Refusal
 from services.common.journal import Journal
 from services.ledger import parking
 from services.ledger.domain.commands import Command
@@ -129,10 +129,11 @@ class CommandQueue:
                         taken = [one for one in candidates if one[0].chain in free]
                     commands = [command for command, _ in taken]
                     return taken, await handle(tx, commands, self._programs, self._chains, utc_now())
-            except PASSING_FAULTS:
+            except PASSING_FAULTS as error:
                 if attempt == TRIES_MAX:
                     raise
-                await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
+                if not isinstance(error, BeginAgain):
+                    await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
         raise AssertionError("not reached")
 
     def _answer_all(self, batch: list[Waiting], error: Exception) -> None:

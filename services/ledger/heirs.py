@@ -18,6 +18,8 @@ from services.ledger.domain.commands import AssignTier, Command
 Heirs = dict[tuple[str, str], str]
 """(program, absorbed member) -> the member whom it was merged into. Merges are never undone."""
 
+HEIRS_MAX = 100_000
+"""Merges that a process remembers."""
 HOPS_MAX = 1_000
 """Merges of merges that are followed."""
 
@@ -45,6 +47,8 @@ def follow(command: Command, heirs: Mapping[tuple[str, str], str], chains: int) 
 
 async def learn(tx: Transaction, heirs: Heirs, merged: Iterable[Member], chains: int) -> None:
     """Remember whom members were merged into, to the end of the line."""
+    if len(heirs) > HEIRS_MAX:
+        heirs.clear()
     found = {(member.program, member.id): member.merged_into for member in merged}
     for _ in range(HOPS_MAX):
         heirs.update(found)

@@ -382,11 +382,20 @@ def purchase_source(program: str) -> str:
 
 def _member(row: asyncpg.Record) -> Member:
     member = Member(
-        row["member"], row["program"], row["chain"], row["enrolled_at"], row["posted"], row["held"], row["debt"],
-        merged_into=row["merged_into"], absorbed={id_: [] for id_ in row["absorbed"]},
-    )  # fmt: skip
-    for since, name, of in zip(row["tier_since"], row["tier_names"], row["tier_of"], strict=True):
-        (member.absorbed[of] if of else member.tiers).append((since, name))
+        row["member"],
+        row["program"],
+        row["chain"],
+        row["enrolled_at"],
+        row["posted"],
+        row["held"],
+        row["debt"],
+    )
+    member.merged_into = row["merged_into"]
+    if row["absorbed"]:
+        member.absorbed = {id_: [] for id_ in row["absorbed"]}
+    if row["tier_names"]:
+        for since, name, of in zip(row["tier_since"], row["tier_names"], row["tier_of"], strict=True):
+            (member.absorbed[of] if of else member.tiers).append((since, name))
     return member
 
 
