@@ -50,6 +50,7 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
         purchase = wire.purchase_of(message, wire.named(content, member))
         wire.check_texts(message, content, purchase.lines)
         wire.bounded(message.currency, "currency")
+        wire.bounded(message.payment_method, "payment_method")
         cause = Cause(purchase_source(program), purchase.id, digest)
         return RecordPurchase(program, member, chain, cause, now, purchase)
     activity = wire.return_of(message, wire.named(content, member))

@@ -6,11 +6,11 @@ process then learns who has everything now, and the transaction begins again wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.common.chain import chain_of
 from services.common.db import Transaction
-from services.common.errors import InvariantBroken
+from services.common.errors import BeginAgain, InvariantBroken
 from services.ledger import wire
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.commands import AssignTier, Command
@@ -43,6 +43,16 @@ def follow(command: Command, heirs: Mapping[tuple[str, str], str], chains: int) 
         command.of = command.of or named
     wire.rename(command, member)
     command.chain = chain_of(member, chains)
+
+
+async def check(
+    tx: Transaction, heirs: Heirs, merged: Sequence[Member], commands: Iterable[Command], chains: int
+) -> None:
+    """Raises BeginAgain when a command names one of `merged`, with what it must be begun with learnt."""
+    named = {(command.program, command.member) for command in commands}
+    if any((member.program, member.id) in named for member in merged):
+        await learn(tx, heirs, merged, chains)
+        raise BeginAgain(f"{len(merged)} members were merged into others")
 
 
 async def learn(tx: Transaction, heirs: Heirs, merged: Iterable[Member], chains: int) -> None:

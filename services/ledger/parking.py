@@ -103,13 +103,15 @@ async def check(tx: Transaction, commands: Sequence[Command], programs: set[str]
         raise BeginAgain("the program parks activities")
 
 
-async def find_applied(tx: Transaction, places: Iterable[tuple[int, int]]) -> Sequence[Any]:
-    """Of activities parked at (chain, position): whose they are by now, and what each led to."""
-    keys = list(places)
-    if not keys:
-        return ()
-    rows: Sequence[Any] = await tx.fetch(FIND_APPLIED, [key[0] for key in keys], [key[1] for key in keys])
-    return rows
+async def learn(tx: Transaction, seen: Iterable[Any]) -> None:
+    """Let what was `seen` (store.Seen) and parked at first say what became of it."""
+    waiting = {(each.chain, each.position): each for each in seen if each.rejection == PARKED}
+    if not waiting:
+        return
+    for row in await tx.fetch(FIND_APPLIED, [key[0] for key in waiting], [key[1] for key in waiting]):
+        first = waiting[row["chain"], row["position"]]
+        first.member, first.rejection = row["member"], row["rejection"] or None
+        first.chain, first.position = row["applied_chain"], row["applied_position"]
 
 
 async def load(tx: Transaction, commands: Iterable[Command]) -> dict[Reference, list[Parked]]:

@@ -135,6 +135,8 @@ def _list_of_rows(element: Any, name: str) -> tuple[Callable[[Any, Any], None], 
     is_tuple = get_origin(element) is tuple
 
     def write(message: Any, rows: Any) -> None:
+        if not rows:
+            return
         field = message.DESCRIPTOR.fields_by_name[name]
         names = [part.name for part in field.message_type.fields]
         add = getattr(message, name).add
@@ -143,9 +145,12 @@ def _list_of_rows(element: Any, name: str) -> tuple[Callable[[Any, Any], None], 
             add(**dict(zip(names, values, strict=True)))
 
     def read(message: Any) -> list[Any]:
+        told = getattr(message, name)
+        if not told:
+            return []
         field = message.DESCRIPTOR.fields_by_name[name]
         values_of = attrgetter(*[part.name for part in field.message_type.fields])
-        rows = map(values_of, getattr(message, name))
+        rows = map(values_of, told)
         return list(rows) if is_tuple else [element(*row) for row in rows]
 
     return write, read

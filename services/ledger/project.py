@@ -6,6 +6,7 @@ Replay uses the same `Changes` and `rows_of_*`, so that what it rebuilds has no 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from services.common.chain import spread
@@ -13,8 +14,11 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
+from services.ledger.domain.counters import as_text
 from services.ledger.domain.postings import postings_of
+from services.ledger.member_rows import row_of
 from services.ledger.project_merge import note_merge
+from services.ledger.project_profile import write_profiles
 
 MemberKey = tuple[str, str]
 
@@ -64,14 +68,6 @@ FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint
     AS k (chain, position, member, applied_chain, applied_position, rejection)
 WHERE p.chain = k.chain AND p.position = k.position
 """
-DELETE_PROFILES = """
-DELETE FROM profiles AS p USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member
-"""
-DELETE_MEMBER_KEYS = """
-DELETE FROM member_keys AS p USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member
-"""
 DELETE_IDENTIFIERS = """
 DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
 WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
@@ -89,6 +85,11 @@ HOLD_COLUMNS = (
     "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
     "allocation_lots", "allocation_points",
 )  # fmt: skip
+UPSERT_COUNTERS = """
+INSERT INTO counters
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
+ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
+"""
 SETTLEMENT_COLUMNS = (
     "chain",
     "program",
@@ -113,6 +114,7 @@ class Changes:
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
         self.identifiers: list[tuple[str, bytes, str, str]] = []
@@ -142,6 +144,9 @@ class Changes:
                     self.new_lots[program, member, position] = None
                 if event.reason != "purchase":
                     self.settlements[program, member, event.purchase] = None
+                    return
+                for counter in event.counters:
+                    self.counters[program, member, counter.name] = None
             case e.MemberEnrolled():
                 self.members[key] = False
                 self.accounts[key] = None
@@ -194,7 +199,14 @@ class Changes:
                 )
             case e.ActivityUnparked():
                 self._unpark(chain, program, event)
-            case e.MembersMerged() | e.MemberAbsorbed() | e.LotMoved() | e.HoldMoved() | e.SettlementMoved():
+            case (
+                e.MembersMerged()
+                | e.MemberAbsorbed()
+                | e.LotMoved()
+                | e.HoldMoved()
+                | e.SettlementMoved()
+                | e.CountersMoved()
+            ):
                 note_merge(self, key, event, position)
 
     def unlink(self, program: str, digests: Iterable[bytes]) -> None:
@@ -248,13 +260,15 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    if changes.counters:
+        await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.unlinked:
         unlinked = [(spread(digest, chains), program, digest) for program, digest in changes.unlinked]
         await tx.execute(DELETE_IDENTIFIERS, *_transposed(unlinked))
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
     if changes.profiles:
-        await _write_profiles(tx, book, changes)
+        await write_profiles(tx, book, changes.profiles, changes.profile_keys)
     if changes.parked:
         await tx.copy_records_to_table("parked", records=list(changes.parked.values()))
     if changes.unparked:
@@ -266,23 +280,6 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         )
     if changes.programs:
         await tx.execute(UPSERT_PROGRAMS, *_transposed(program_rows(book, changes.programs)))
-
-
-async def _write_profiles(tx: Transaction, book: Book, changes: Changes) -> None:
-    rows, keys = profile_rows(book, changes.profiles), []
-    for chain, program, member, sealed in rows:
-        keys.append((chain, program, member, changes.profile_keys[sealed]))
-    gone = _transposed([(book.members[key].chain, *key) for key in changes.profiles])
-    await tx.execute(DELETE_PROFILES, *gone)
-    await tx.execute(DELETE_MEMBER_KEYS, *gone)
-    await tx.copy_records_to_table("profiles", records=rows)
-    await tx.copy_records_to_table("member_keys", records=keys)
-
-
-def profile_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
-    """Rows of `profiles` as they are now."""
-    members = (book.members[key] for key in keys)
-    return [(m.chain, m.program, m.id, m.profile) for m in members if m.profile]
 
 
 def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any, ...]]:
@@ -328,25 +325,7 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
 
 def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     """Rows of `members` as they are now."""
-    rows = []
-    for key in keys:
-        m = book.members[key]
-        tiers = [(since, name, "") for since, name in m.tiers]
-        tiers += [(since, name, of) for of, theirs in m.absorbed.items() for since, name in theirs]
-        rows.append(
-            (
-                m.chain,
-                m.program,
-                m.id,
-                m.enrolled_at,
-                [since for since, _, _ in tiers],
-                [name for _, name, _ in tiers],
-                [of for _, _, of in tiers],
-                m.merged_into,
-                list(m.absorbed),
-            )
-        )
-    return rows
+    return [row_of(book.members[key]) for key in keys]
 
 
 def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
@@ -371,6 +350,16 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
         rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
+
+
+def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `counters` as they are now."""
+    rows = []
+    for program, member_id, name in keys:
+        member = book.members[program, member_id]
+        value, position = member.counters[name]
+        rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
 
 

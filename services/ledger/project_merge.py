@@ -9,7 +9,9 @@ from services.ledger.domain import events as e
 if TYPE_CHECKING:
     from services.ledger.project import Changes
 
-MergeEvent = e.MembersMerged | e.MemberAbsorbed | e.LotMoved | e.HoldMoved | e.SettlementMoved
+MergeEvent = (
+    e.MembersMerged | e.MemberAbsorbed | e.LotMoved | e.HoldMoved | e.SettlementMoved | e.CountersMoved
+)
 
 
 def note_merge(changes: Changes, key: tuple[str, str], event: MergeEvent, position: int) -> None:
@@ -32,5 +34,7 @@ def note_merge(changes: Changes, key: tuple[str, str], event: MergeEvent, positi
         case e.HoldMoved():
             changes.accounts[key] = None
             changes.holds[(*key, event.hold)] = False
+        case e.CountersMoved():
+            changes.counters |= {(*key, counter.name): None for counter in event.counters}
         case e.SettlementMoved():
             changes.settlements[(*key, event.purchase)] = None

@@ -67,6 +67,7 @@ class PurchaseLineBody(Body):
     category: ShortText = ""
     quantity: Int64 = 1
     amount: Int64 = Field(description="What the member paid for the whole line, in minor units.")
+    brand: ShortText = ""
 
 
 class PurchaseBody(Body):
@@ -76,6 +77,7 @@ class PurchaseBody(Body):
     store: ShortText = ""
     channel: ShortText = ""
     currency: ShortText
+    payment_method: ShortText = ""
     lines: list[PurchaseLineBody] = Field(max_length=2_000)
 
 

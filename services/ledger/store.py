@@ -10,10 +10,10 @@ import asyncpg
 
 from services.common.chain import chain_of, spread
 from services.common.db import Transaction
-from services.common.errors import BeginAgain
 from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import heirs, parking, payloads, project
+from services.ledger.counting import load_counters
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
@@ -32,6 +32,7 @@ from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.merge import MOVED
 from services.ledger.domain.program import Program, parse_program
 from services.ledger.identifiers import find_identifiers, load_identifiers
+from services.ledger.member_rows import member_of
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
@@ -199,14 +200,12 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         spenders.update(timing_out)
     merged = []
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
-        member = book.members[row["program"], row["member"]] = _member(row)
+        member = book.members[row["program"], row["member"]] = member_of(row)
         if member.merged_into:
             merged.append(member)
     if merged:
-        named = {(c.program, c.member) for c in commands}
-        if any((member.program, member.id) in named for member in merged):
-            await heirs.learn(tx, programs.heirs, merged, chains)
-            raise BeginAgain(f"{len(merged)} members were merged into others")
+        await heirs.check(tx, programs.heirs, merged, commands, chains)
+    await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, programs, chains)
     for row in due_lots:
@@ -247,17 +246,8 @@ async def _load_inbox(
         )
         for row in rows
     }
-    await _learn_parked(tx, seen.values())
+    await parking.learn(tx, seen.values())
     return seen
-
-
-async def _learn_parked(tx: Transaction, seen: Iterable[Seen]) -> None:
-    """What became of those that were parked at first."""
-    waiting = {(s.chain, s.position): s for s in seen if s.rejection == parking.PARKED}
-    for row in await parking.find_applied(tx, waiting):
-        first = waiting[row["chain"], row["position"]]
-        first.member, first.rejection = row["member"], row["rejection"] or None
-        first.chain, first.position = row["applied_chain"], row["applied_position"]
 
 
 async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
@@ -365,38 +355,21 @@ async def _load_purchases(
             p = event.purchase
             if p.id not in member.purchases:
                 member.purchases[p.id] = PurchaseFact(
-                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines, buyer=buyer
-                )
+                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines,
+                    0, p.store, p.channel, p.payment_method, buyer=buyer,
+                )  # fmt: skip
         elif (
             isinstance(event, PointsAccrued)
             and event.reason == "purchase"
             and event.purchase in member.purchases
         ):
             member.purchases[event.purchase].accrued = event.points
+            member.purchases[event.purchase].counters = event.counters
 
 
 def purchase_source(program: str) -> str:
     """The inbox source of a program's purchases: the same for every road a purchase can come by."""
     return f"{program}/purchase"
-
-
-def _member(row: asyncpg.Record) -> Member:
-    member = Member(
-        row["member"],
-        row["program"],
-        row["chain"],
-        row["enrolled_at"],
-        row["posted"],
-        row["held"],
-        row["debt"],
-    )
-    member.merged_into = row["merged_into"]
-    if row["absorbed"]:
-        member.absorbed = {id_: [] for id_ in row["absorbed"]}
-    if row["tier_names"]:
-        for since, name, of in zip(row["tier_since"], row["tier_names"], row["tier_of"], strict=True):
-            (member.absorbed[of] if of else member.tiers).append((since, name))
-    return member
 
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -119,6 +120,18 @@ settlements = Table(
     Column("adjusted", BigInteger, nullable=False),
 )
 
+counters = Table(
+    "counters",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("counter", Text, primary_key=True),
+    Column("value", Numeric, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint("value >= 0", name="counter_is_not_negative"),
+)
+
 identifiers = Table(
     "identifiers",
     metadata,
@@ -189,6 +202,7 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "counters",
     "identifiers",
     "profiles",
     "parked",

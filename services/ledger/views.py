@@ -214,7 +214,9 @@ def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]
     """The rules that made an event's points, with their arithmetic; none where it gives none."""
     if not isinstance(event, e.PointsAccrued):
         return []
-    return [rule._asdict() for rule in explain(known.versions[event.version], event.amount, event.tier)]
+    program = known.versions[event.version]
+    rules = explain(program, event.amount, event.tier, event.contributions, event.counters)
+    return [rule._asdict() for rule in rules]
 
 
 def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:

@@ -98,11 +98,12 @@ def check_texts(message: Any, content: bytes, lines: list[PurchaseLine]) -> None
     bounded(message.store, "store")
     bounded(message.channel, "channel")
     # All at once, for they are nearly always good; one by one only to find the one that is not.
-    texts = [text for _, sku, category, _, _ in lines for text in (sku, category)]
+    texts = [text for _, sku, category, _, _, brand in lines for text in (sku, category, brand)]
     if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):
         for line in lines:
             bounded(line.sku, "sku")
             bounded(line.category, "category")
+            bounded(line.brand, "brand")
 
 
 def bare(message: Any) -> bytes:
@@ -136,8 +137,9 @@ def purchase_of(message: Any, content: bytes) -> Purchase:
         raise Undecodable("occurred_at is missing")
     lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
     return Purchase(
-        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, content
-    )
+        required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, content,
+        message.store, message.channel, message.payment_method,
+    )  # fmt: skip
 
 
 def return_of(message: Any, content: bytes) -> Return:

@@ -109,6 +109,13 @@ def _across(ledger: Program, tiering: Rules | None) -> Iterator[tuple[Place, str
             yield (*multipliers, tier), f"no tier {tier!r} in tiering.tiers"
         elif tier == names[0] and rate.multiplier != 1:
             yield (*multipliers, tier), "the lowest tier earns at points_per_unit: put its rate there"
+    for number, rule in enumerate(ledger.rulebook.rules):
+        place: Place = ("ledger", "earning", "rules", number, "when", "tiers")
+        for tier in sorted(rule.tiers):
+            if tier not in names:
+                yield place, f"no tier {tier!r} in tiering.tiers"
+            elif tier == names[0]:
+                yield place, f"{tier!r} is the lowest tier, which nobody is told of: name the tiers above it"
 
 
 def _place(field: str) -> Place:

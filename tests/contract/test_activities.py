@@ -58,6 +58,7 @@ def test_the_same_purchase_spelt_otherwise_is_the_same_request(spelling: dict[st
     [
         {"occurred_at": "2026-01-05T15:00:00.000001Z"}, {"store": "s2"}, {"channel": "web"}, {"currency": "EUR"},
         {"lines": []}, {"lines": [FIRST_LINE] * 2}, {"lines": [{**FIRST_LINE, "amount": 3746}]},
+        {"lines": [{**FIRST_LINE, "brand": "own"}]}, {"payment_method": "cash"},
         {"lines": [{**FIRST_LINE, "sku": "A2"}]}, {"lines": [{**FIRST_LINE, "category": ""}]},
     ],
 )  # fmt: skip

@@ -16,15 +16,10 @@ from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_rows import fresh_database, service_role
 
 MODULES = (
-    "ledger.store",
-    "ledger.project",
-    "ledger.heirs",
-    "ledger.identifiers",
-    "ledger.parking",
-    "tiering.store",
-    "rewards.store",
-    "rewards.project",
-)
+    "ledger.store", "ledger.counting", "ledger.project", "ledger.project_profile",
+    "ledger.heirs", "ledger.identifiers", "ledger.parking",
+    "tiering.store", "rewards.store", "rewards.project",
+)  # fmt: skip
 SMALL = {
     "chain_heads", "relay_positions", "programs", "program_versions", "stream_positions", "redemption_steps",
 }  # fmt: skip

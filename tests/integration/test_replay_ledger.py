@@ -29,6 +29,7 @@ CHANGES = {
     "lots": "purchase = purchase || 'x'",
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
+    "counters": "value = value + 0.1",
     "identifiers": "kind = kind || 'x'",
     "profiles": "sealed = sealed || '\\x00'",
     "parked": "reference = reference || 'x'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 
@@ -12,7 +13,7 @@ from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
-from tests.integration.ledger_rows import CHAINS, NOON, PARKS, Ledger, member_on, service_role
+from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, PARKS, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -24,6 +25,20 @@ RELAYED = (
     "UPDATE relay_positions AS r SET position = h.position FROM chain_heads AS h WHERE h.chain = r.chain"
 )
 MEMBERS_EACH = 3
+COUNTING: dict[str, Any] = {
+    **DOCUMENT,
+    "program": "counting",
+    "ledger": {
+        **DOCUMENT["ledger"],
+        "earning": {
+            "points_per_unit": "0.7",
+            "rounding": "carry",
+            "rules": [{"id": "second", "when": {"visits": {"every": 2}}, "earn": {"points_per_visit": 5}}],
+            "caps": {"day": 10, "month": 20, "lifetime": 30},
+        },
+    },
+}
+"""A program that counts all that can be counted."""
 
 
 @asynccontextmanager
@@ -31,9 +46,11 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
     """Members on every chain, each with accruals, debt, holds in every state, tiers, returns, expiries, refusals."""
     async with service_role("ledger", owner_url) as url, Ledger.open(url) as ledger:
         await ledger.activate()
+        await ledger.activate(COUNTING)
         for chain in range(CHAINS):
             for number in range(MEMBERS_EACH):
                 await _live(ledger, member_on(chain, number))
+            await _count(ledger, member_on(chain, MEMBERS_EACH))
         for chain in range(CHAINS):
             # Somebody else's purchase under an id that was used, and an identifier that nobody is known by.
             member = member_on(chain)
@@ -116,6 +133,15 @@ async def _tell(ledger: Ledger, keeps: str, erased: str) -> None:
     for member in (keeps, erased):
         await ledger.take(ledger.profile(member, name="Ann Example"))
     await ledger.take(ledger.erase(erased))
+
+
+async def _count(ledger: Ledger, member: str) -> None:
+    """What a member of the program that counts does."""
+    for number, day in enumerate((0, 0, 1, 40)):
+        told = ledger.purchase(
+            f"{member}-c{number}", 1_001, member=member, program="counting", at=NOON + day * DAY
+        )
+        await ledger.take(told)
 
 
 async def look(connection: asyncpg.Connection) -> Report:

@@ -7,19 +7,22 @@ through all of them each time. The state machine holds the real book against it.
 from __future__ import annotations
 
 from calendar import monthrange
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from tests.simulation import naive_earning
+from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_merge import hand_over, last_heir
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
 """Points for a yen, by version (no minor units: exact rates are easy to read)."""
-MONTHS = {"v1": 1, "v2": None}
+MONTHS = {"v1": 1, "v2": None, "v3": 1}
 """Months until points expire, by version."""
 EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
@@ -56,10 +59,14 @@ class Bought:
     """Those of who bought it, whoever has it now."""
     back: dict[int, int] = field(default_factory=dict)
     given: int = 0
+    counts: Counts | None = None
+    """What was counted before it, where the version counts."""
 
     def owed(self) -> int:
         """Points of every single unit that was not brought back."""
         tier = tier_at(self.tiers, self.at)
+        if self.counts is not None:
+            return self._owed_by_rules(tier, self.counts)
         earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
         whole = sum(yen for _, _, yen in earning)
         total = int(whole * RATES[self.version] * TIERS[tier])
@@ -71,6 +78,25 @@ class Bought:
             of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
             kept += sum(of_unit[self.back.get(number, 0) :])
             so_far += yen
+        return kept
+
+    def worths(self, tier: str, counts: Counts) -> dict[int, Fraction]:
+        """By line, where the version has rules."""
+        lines = {n: line for n, line in enumerate(self.lines, 1) if line[0] != EXCLUDED}
+        return naive_earning.worth(lines, self.at, tier, TIERS[tier], counts.purchases + 1)
+
+    def _owed_by_rules(self, tier: str, counts: Counts) -> int:
+        worths = self.worths(tier, counts)
+        total, _ = naive_earning.points(worths, counts)
+        kept, so_far, whole = 0, Fraction(0), sum(worths.values())
+        for number, worth in worths.items():
+            if whole == 0:
+                return 0
+            share = total * (so_far + worth) // whole - total * so_far // whole
+            units = self.lines[number - 1][1]
+            of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
+            kept += sum(of_unit[self.back.get(number, 0) :])
+            so_far += worth
         return kept
 
 
@@ -97,6 +123,9 @@ class Account:
         self.tiers: list[tuple[datetime, str]] = []
         self.ended: dict[str, Hold] = {}
         """Holds that were over before their member was merged into this one."""
+        self.carry = Fraction(0)
+        self.earned: Counter[str] = Counter()
+        """Points by day, month and altogether, of purchases under the version that has caps."""
 
     @property
     def posted(self) -> int:
@@ -133,7 +162,7 @@ class NaiveLedger:
             raise Refused("already_merged")
         gone, left = self.members[absorbed], Account()
         hand_over(self, gone, to)
-        left.tiers = gone.tiers
+        left.tiers, left.carry = gone.tiers, gone.carry
         self.members[absorbed] = left
         self.heirs[absorbed] = self.heir(survivor)
 
@@ -153,8 +182,18 @@ class NaiveLedger:
         if self._park(member, lambda: self.purchase(id_, member, at, lines, wall)):
             return
         account = self.members.setdefault(self.heir(member), Account())
-        account.bought[id_] = Bought(at, self.version, lines, account.tiers)
+        bought = Bought(at, self.version, lines, account.tiers)
+        periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
+        if self.version == "v3":
+            left = min(cap - account.earned[periods[kind]] for kind, cap in naive_earning.CAPS.items())
+            # After a merge more may be earned than a cap allows: then nothing is left.
+            bought.counts = Counts(len(account.bought), account.carry, max(0, left))
+        account.bought[id_] = bought
         self._settle(account, id_)
+        if bought.counts is not None:
+            worths = bought.worths(tier_at(bought.tiers, at), bought.counts)
+            _, account.carry = naive_earning.points(worths, bought.counts)
+            account.earned.update(dict.fromkeys(periods.values(), bought.given))
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self._refuse_future(at, wall)

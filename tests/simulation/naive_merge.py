@@ -31,3 +31,5 @@ def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
     to.ended |= gone.ended
     to.bought |= gone.bought
     to.debt += gone.debt
+    to.carry += gone.carry
+    to.earned.update(gone.earned)

@@ -36,6 +36,7 @@ from services.ledger.heirs import follow
 from services.ledger.parking import widen
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
+from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
@@ -59,6 +60,8 @@ def document(version: str) -> dict[str, Any]:
     }
     if version.endswith("park"):
         ledger["enrolment"] = "park"
+    if version.startswith("v3"):
+        ledger["earning"] |= EARNING
     if version.startswith("v2"):
         del ledger["expiry"]
         ledger["earning"]["points_per_unit"] = "0.033333333"
@@ -123,7 +126,9 @@ class RealBook:
     def check_replay(self) -> None:
         """Every row through its bytes gives the same book, and every hash covers the row before."""
         again = self.replayed()
-        assert again.members == {key: replace(m, purchases={}) for key, m in self.book.members.items()}
+        assert again.members == {
+            key: replace(m, purchases={}, uncounted=0) for key, m in self.book.members.items()
+        }
         assert again.programs == self.book.programs
         assert again.identifiers == self.book.identifiers
         last = genesis(0)

@@ -31,7 +31,7 @@ ids = st.integers(0, 30).map("p{}".format)
 hold_ids = st.integers(0, 30).map("h{}".format)
 small = st.integers(1, 5)
 lines = st.lists(
-    st.tuples(st.sampled_from(["FOOD", "FOOD", "FOOD", "FUEL"]), small, st.integers(100, 20_000)),
+    st.tuples(st.sampled_from(["FOOD", "FOOD", "TEA", "FUEL"]), small, st.integers(100, 20_000)),
     min_size=1,
     max_size=3,
 )
@@ -176,7 +176,7 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
             to = data.draw(st.sampled_from(ends))
             self.unkeyed(lambda: self.real.advance(to), lambda: self.naive.advance(to))
 
-    @rule(version=st.sampled_from(["v1", "v2"]))
+    @rule(version=st.sampled_from(["v1", "v2", "v3", "v3"]))
     def activate(self, version: str) -> None:
         self.real.activate(version)
         self.naive.version = version
@@ -216,6 +216,8 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
             assert {id_: state for id_, state in here.items() if not member.merged_into} == {
                 id_: hold.state for id_, hold in account.holds.items()
             }
+            carry = member.counters.get("carry")
+            assert account.carry == (carry.value if carry else 0)
             assert member.posted == sum(lot.remaining for lot in member.lots.values()) - member.debt
             assert member.available >= 0 or member.debt > 0
             assert lots.spendable(member, clock) <= max(0, member.available)

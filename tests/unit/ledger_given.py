@@ -53,9 +53,11 @@ LEDGER: dict[str, Any] = {
 }
 
 
-def program(version: str = "v1", clock: str = "events", **ledger: Any) -> Program:
+def program(version: str = "v1", clock: str = "events", time_zone: str = "UTC", **ledger: Any) -> Program:
     """A version of the grocer's program, with parts of its section `ledger` replaced."""
-    document = {"program": "grocer", "time_zone": "UTC", "clock": clock, "ledger": {**LEDGER, **ledger}}
+    document = {
+        "program": "grocer", "time_zone": time_zone, "clock": clock, "ledger": {**LEDGER, **ledger},
+    }  # fmt: skip
     return parse_program(document, version)
 
 
@@ -103,8 +105,16 @@ class Given:
         return self.position
 
 
-def line(id_: int = 1, amount: int = 5_000, quantity: int = 1, category: str = "FOOD") -> PurchaseLine:
-    return PurchaseLine(id_, f"sku-{id_}", category, quantity, amount)
+def line(
+    id_: int = 1,
+    amount: int = 5_000,
+    quantity: int = 1,
+    category: str = "FOOD",
+    *,
+    sku: str = "",
+    brand: str = "",
+) -> PurchaseLine:
+    return PurchaseLine(id_, sku or f"sku-{id_}", category, quantity, amount, brand)
 
 
 def purchase(
@@ -117,17 +127,19 @@ def purchase(
     currency: str = "USD",
     program: str = "grocer",
     now: datetime = NOON,
+    store: str = "",
+    channel: str = "",
+    payment_method: str = "",
 ) -> RecordPurchase:
     """A purchase of one line of `amount` cents, or of `lines`."""
     told = [line(amount=amount)] if lines is None else list(lines)
     message = activities.Purchase(
         id=id_, program=program, member=member, occurred_at=stamp(at), currency=currency,
-        lines=[
-            activities.PurchaseLine(id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount)
-            for x in told
-        ],
+        lines=[activities.PurchaseLine(**x._asdict()) for x in told],
+        store=store, channel=channel, payment_method=payment_method,
     )  # fmt: skip
-    fact = Purchase(id_, at, currency, told, message.SerializeToString())
+    content = message.SerializeToString()
+    fact = Purchase(id_, at, currency, told, content, store, channel, payment_method)
     return RecordPurchase(program, member, CHAIN, NO_CAUSE, now, fact)
 
 

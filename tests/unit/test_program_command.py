@@ -25,6 +25,7 @@ tiering:
 rewards:
   catalogue: [{id: five_off, name: "5 off", kind: discount, points: 500, value: 500}]
 """
+RULE = "rules: [{id: r, when: {tiers: [%s]}, earn: {multiplier: 2}}]"
 
 
 @pytest.mark.parametrize("document", sorted(PROGRAMS_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
@@ -39,6 +40,9 @@ def test_every_program_that_we_ship_can_be_activated(document: Path) -> None:
         ("points_per_unit: 1", "points_per_unit: lots", 5, "ledger.earning.points_per_unit: is 'lots'"),
         ("gold: 1.5", "platinum: 1.5", 6, "ledger.earning.tier_multipliers.platinum: no tier 'platinum'"),
         ("gold: 1.5", "member: 1.5", 6, "ledger.earning.tier_multipliers.member: the lowest tier"),
+        ("tier_multipliers: {gold: 1.5}", RULE % "platinum", 6, "no tier 'platinum' in tiering.tiers"),
+        ("tier_multipliers: {gold: 1.5}", RULE % "member", 6, "'member' is the lowest tier"),
+        ("tier_multipliers: {gold: 1.5}", RULE % "''", 6, "no tier ''"),
         ("months: 12}\n  review", "months: 0}\n  review", 9, "tiering.window.months"),
         ("points: 500", "points: -5", 13, "points"),
     ],

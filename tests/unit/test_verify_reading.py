@@ -19,6 +19,7 @@ from services.ops.replay.ledger import WITHOUT_TRACE
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import first_previous, hash_of
 from services.ops.verify.ledger_journal import LedgerJournal
+from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.ledger.v1 import events_pb2 as pb
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -78,6 +79,12 @@ class Reading:
         message = pb.PointsAccrued(purchase="p", reason="tier_change", points=points, debt_repaid=debt_repaid)
         message.expires_at.FromDatetime(NOON + timedelta(days=365))
         return self.take(message)
+
+    def count(self, purchase: str, *counters: tuple[str, str, str]) -> None:
+        """A purchase of 5 points that was counted."""
+        self.take(pb.PurchaseRecorded(activity=activities.Purchase(id=purchase)))
+        told = [pb.Counter(name=name, before=before, after=after) for name, before, after in counters]
+        self.take(pb.PointsAccrued(purchase=purchase, reason="purchase", points=5, counters=told))
 
     def place(self, amount: int, lots: dict[int, int], hold: str = "h", at: datetime = NOON) -> None:
         message = pb.HoldPlaced(hold=hold, order="o", amount=amount, allocations=parts(lots))
@@ -141,6 +148,29 @@ def test_a_row_that_cannot_follow_is_found(message: Any, check: str) -> None:
     reading = Reading()
     reading.take(message)
     assert check in [finding[0] for finding in reading.wrong]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("carry", "0.5", "0.3"), ("carry", "0.3", "1"), ("carry", "x", "0"), ("visits", "0", "1"), ("visits", "1", "1"),
+        ("day 2026-01-05", "5", "6"), ("day 2026-01-05", "6", "12"),
+    ],
+)  # fmt: skip
+def test_a_counter_that_cannot_follow_is_found(name: str, before: str, after: str) -> None:
+    reading = Reading()
+    reading.count("p1", ("carry", "0", "0.3"), ("visits", "0", "1"), ("day 2026-01-05", "0", "5"))
+    assert reading.wrong == []
+    reading.count("p2", (name, before, after))
+    assert {check for check, _ in reading.wrong} == {"tables"}
+
+
+def test_counters_that_follow_from_each_other_are_in_order() -> None:
+    reading = Reading()
+    reading.count("p1", ("carry", "0", "0.3"), ("visits", "0", "1"), ("day 2026-01-05", "0", "5"))
+    reading.take(pb.PurchaseRecorded(activity=activities.Purchase(id="uncounted")))
+    reading.count("p2", ("carry", "0.3", "0.3"), ("visits", "2", "3"), ("day 2026-01-05", "5", "10"))
+    assert reading.wrong == []
 
 
 def test_a_capture_after_the_hold_timed_out_is_found() -> None:

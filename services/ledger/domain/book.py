@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.counters import Counted, Counter
 from services.ledger.domain.program import Program
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,6 +63,11 @@ class PurchaseFact:
     lines: list[PurchaseLine]
     accrued: int = 0
     """Points of the first accrual."""
+    store: str = ""
+    channel: str = ""
+    payment_method: str = ""
+    counters: list[Counter] = field(default_factory=list)
+    """What the first accrual found counted."""
     buyer: str = ""
     """The absorbed member whose purchase it was; empty: the member's own."""
 
@@ -99,6 +105,10 @@ class Member:
     """Who was merged into this one, with the tiers that each had: what they bought goes on earning by those."""
     profile: bytes = b""
     """Sealed; not loaded for decisions, which never look at it."""
+    counters: dict[str, Counted] = field(default_factory=dict)
+    """What programs with rules that need it count; only those counters that the commands at hand need."""
+    uncounted: int = 0
+    """Purchases since the counter of visits was last written."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
 

@@ -31,6 +31,7 @@ class PurchaseLine(NamedTuple):
     category: str
     quantity: int
     amount: int
+    brand: str = ""
 
 
 @dataclass(slots=True)
@@ -42,6 +43,9 @@ class Purchase:
     currency: str
     lines: list[PurchaseLine]
     content: bytes
+    store: str = ""
+    channel: str = ""
+    payment_method: str = ""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.ledger.domain.commands import Purchase, Return
+from services.ledger.domain.counters import Contribution, Counter
 
 Allocations = list[tuple[int, int]]
 """(lot, points) pairs; a lot's id is the position of the accrual that opened it."""
@@ -73,6 +74,10 @@ class PointsAccrued:
     version: str
     expires_at: datetime | None
     debt_repaid: int
+    contributions: list[Contribution] = field(default_factory=list)
+    """Of the program's rules, in their order; what the base gives is not among them."""
+    counters: list[Counter] = field(default_factory=list)
+    """What was looked at beside the purchase and the tier. The first accrual of a purchase sets them."""
 
 
 @dataclass(slots=True)
@@ -170,6 +175,12 @@ class SettlementMoved:
 
 
 @dataclass(slots=True)
+class CountersMoved:
+    counters: list[Counter]
+    """Those that changed, before and after."""
+
+
+@dataclass(slots=True)
 class ActivityParked:
     kind: str
     """purchase | return"""
@@ -209,7 +220,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved
+    | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
     | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
     | ActivityRejected
 )  # fmt: skip

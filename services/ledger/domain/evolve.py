@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from services.common.errors import InvariantBroken
 from services.ledger.domain import merge, profile
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityParked,
     ActivityRejected,
     ActivityUnparked,
     Allocations,
     ClockAdvanced,
+    CountersMoved,
     Decided,
     HoldCaptured,
     HoldMoved,
@@ -65,9 +69,12 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
     match event:
         case PurchaseRecorded():
             if book.keeps_purchases:
+                member.uncounted += 1
                 p = event.purchase
                 version = book.programs[chain, program].version
-                member.purchases[p.id] = PurchaseFact(p.id, position, p.occurred_at, version, p.lines)
+                member.purchases[p.id] = PurchaseFact(
+                    p.id, position, p.occurred_at, version, p.lines, 0, p.store, p.channel, p.payment_method
+                )
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
@@ -117,7 +124,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             merge.begin(book, member, event)
         case MemberAbsorbed():
             merge.leave(book, member, event)
-        case LotMoved() | HoldMoved() | SettlementMoved():
+        case LotMoved() | HoldMoved() | SettlementMoved() | CountersMoved():
             merge.arrive(book, member, event, position)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
@@ -134,6 +141,11 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
     if event.reason == "purchase":
         if event.purchase in member.purchases:
             member.purchases[event.purchase].accrued = event.points
+            member.purchases[event.purchase].counters = event.counters
+        for name, _, after in event.counters:
+            member.counters[name] = Counted(Fraction(after), position)
+            if name == VISITS:
+                member.uncounted = 0
     else:
         _settlement(member, event.purchase).adjusted += event.points
     lot = Lot(position, amount, amount, 0, decided.occurred_at, event.expires_at, event.purchase)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import assert_never
 
 from services.common.errors import InvariantBroken, Refusal
 from services.ledger.domain.book import Book, Hold, Lot, Member, Settlement
 from services.ledger.domain.checks import UNRESOLVED, active_program, enrolled_member, present
 from services.ledger.domain.commands import MergeMembers
+from services.ledger.domain.counters import VISITS, Counted, Counter, as_text
 from services.ledger.domain.events import (
+    CountersMoved,
     Decided,
     HoldMoved,
     IdentifiersLinked,
@@ -74,6 +77,9 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
     for purchase, settlement in absorbed.settlements.items():
         returned = sorted(settlement.returned.items())
         yield Decided(SettlementMoved(purchase, returned, settlement.adjusted), survivor.id, now)
+    counters = _added(survivor, absorbed)
+    if counters:
+        yield Decided(CountersMoved(counters), survivor.id, now)
     for of, tiers in ((absorbed.id, absorbed.tiers), *absorbed.absorbed.items()):
         for since, tier in tiers:
             yield Decided(TierAssigned(tier, since, 0, of), survivor.id, now)
@@ -104,6 +110,22 @@ def _absorbed(book: Book, command: MergeMembers) -> Member:
     if not member.complete:
         raise InvariantBroken(f"the lots of {member.id} were not loaded for a merge")
     return member
+
+
+def _added(survivor: Member, absorbed: Member) -> list[Counter]:
+    """What was counted of the absorbed one counts on for the survivor: visits, caps, the carried fraction."""
+    ours, theirs = _counted(survivor), _counted(absorbed)
+    return [
+        Counter(name, as_text(ours.get(name, Fraction(0))), as_text(ours.get(name, Fraction(0)) + value))
+        for name, value in sorted(theirs.items())
+        if value
+    ]
+
+
+def _counted(member: Member) -> dict[str, Fraction]:
+    now = {name: counted.value for name, counted in member.counters.items()}
+    # Purchases are visits, whether or not the program looks at them by now.
+    return {**now, VISITS: now.get(VISITS, Fraction(0)) + member.uncounted}
 
 
 def identifiers_of(book: Book, member: Member) -> list[tuple[str, bytes]]:
@@ -160,7 +182,9 @@ def leave(book: Book, member: Member, event: MemberAbsorbed) -> None:
     member.merged_into = event.into
 
 
-def arrive(book: Book, member: Member, event: LotMoved | HoldMoved | SettlementMoved, position: int) -> None:
+def arrive(
+    book: Book, member: Member, event: LotMoved | HoldMoved | SettlementMoved | CountersMoved, position: int
+) -> None:
     """A lot, an open hold or what became of a purchase comes to the survivor."""
     match event:
         case LotMoved():
@@ -180,6 +204,11 @@ def arrive(book: Book, member: Member, event: LotMoved | HoldMoved | SettlementM
                 member.lots[lot_id].held += points
                 member.held += points
             book.expect_hold(member, hold)
+        case CountersMoved():
+            for name, _, after in event.counters:
+                member.counters[name] = Counted(Fraction(after), position)
+                if name == VISITS:
+                    member.uncounted = 0
         case SettlementMoved():
             member.settlements[event.purchase] = Settlement(dict(event.returned), event.adjusted)
         case _:

@@ -10,6 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
+from services.ledger.domain.counters import Counting
+from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
+from services.ledger.domain.rulebook import Rulebook
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -25,7 +28,7 @@ MINOR_DIGITS = {
     "IQD": 3,
 }
 """Currencies whose minor unit is not a hundredth (ISO 4217)."""
-ROUNDINGS = ("floor", "half_up")
+ROUNDINGS = ("floor", "half_up", "carry")
 ENROLMENTS = ("required", "on_first_activity", "park")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
@@ -60,6 +63,11 @@ class Program:
     """By tier; tiers that are not in it earn at the base rate."""
     rounding: str
     excluded_categories: frozenset[str]
+    excluded_skus: frozenset[str]
+    excluded_brands: frozenset[str]
+    rulebook: Rulebook
+    counting: Counting | None
+    """None where nothing is counted."""
     expiry_months: int | None
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
@@ -70,20 +78,25 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "expiry", "holds")
+    ledger.only("currency", "enrolment", "earning", "expiry", "holds", "stores")
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
     enrolment = ledger.choice("enrolment", ENROLMENTS, "required")
     earning = ledger.section("earning")
-    earning.only("points_per_unit", "rounding", "exclude_categories", "tier_multipliers")
+    earning.only("points_per_unit", "rounding", "exclude_categories", "tier_multipliers", *FIELDS)
     expiry = ledger.section("expiry", optional=True)
     expiry.only("months")
     holds = ledger.section("holds", optional=True)
     holds.only("default_ttl_seconds", "max_ttl_seconds")
     ttl_max = holds.whole("max_ttl_seconds", 1, 366 * 86_400, HOLD_TTL_MAX_SECONDS)
     ttl_default = min(HOLD_TTL_DEFAULT_SECONDS, ttl_max)
-    base = earning.rate("points_per_unit") / 10 ** MINOR_DIGITS.get(currency, 2)
+    minor = 10 ** MINOR_DIGITS.get(currency, 2)
+    base = earning.rate("points_per_unit") / minor
+    multipliers = earning.rates("tier_multipliers")
+    rounding = earning.choice("rounding", ROUNDINGS, "floor")
+    stores = ledger.section("stores", optional=True)
+    rules = read_earning_rules(earning, stores, head.time_zone, base, minor)
     return Program(
         id=head.program,
         version=version,
@@ -93,16 +106,22 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         enrols_on_first_activity=enrolment == "on_first_activity",
         parks=enrolment == "park",
         base_rate=_earning_rate(base, Fraction(1)),
-        tier_rates={
-            tier: _earning_rate(base, multiplier)
-            for tier, multiplier in earning.rates("tier_multipliers").items()
-        },
-        rounding=earning.choice("rounding", ROUNDINGS, "floor"),
+        tier_rates={tier: _earning_rate(base, multiplier) for tier, multiplier in multipliers.items()},
+        rounding=rounding,
         excluded_categories=frozenset(earning.texts("exclude_categories")),
+        excluded_skus=rules.excluded_skus,
+        excluded_brands=rules.excluded_brands,
+        rulebook=Rulebook(rules, [base, *(base * multiplier for multiplier in multipliers.values())]),
+        counting=_counting(rules, rounding),
         expiry_months=expiry.whole("months", 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
     )
+
+
+def _counting(rules: EarningRules, rounding: str) -> Counting | None:
+    carries, visits = rounding == "carry", any(rule.asks_for_visits for rule in rules.rules)
+    return Counting(carries, visits, rules.caps, rules.zone) if carries or visits or rules.caps else None
 
 
 def _earning_rate(base: Fraction, multiplier: Fraction) -> EarningRate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from fractions import Fraction
 
 from services.common.errors import Refusal
 from services.ledger.domain import earning
@@ -18,6 +19,8 @@ from services.ledger.domain.checks import (
     check_time,
 )
 from services.ledger.domain.commands import RecordPurchase
+from services.ledger.domain.counters import before
+from services.ledger.domain.earning import Earned
 from services.ledger.domain.events import (
     Decided,
     MemberEnrolled,
@@ -40,7 +43,7 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         )
     if not 1 <= len(purchase.lines) <= LINES_MAX:
         raise Refusal("lines_out_of_range", f"{len(purchase.lines)} lines; a purchase has 1 to {LINES_MAX}")
-    for id_, _, _, quantity, amount in purchase.lines:
+    for id_, _, _, quantity, amount, _ in purchase.lines:
         if not 1 <= quantity <= QUANTITY_MAX:
             raise Refusal(
                 "quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}"
@@ -59,18 +62,26 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
             return
         check_can_enrol(program, command)
     tier = "" if member is None else member.tier_at(purchase.occurred_at)
-    amount = earning.eligible_amount(program, purchase.lines)
-    points = earning.points_for(program, amount, tier)
-    if points > POINTS_MAX:
-        raise Refusal("points_out_of_range", f"{points} points for one purchase; at most {POINTS_MAX}")
+    earned = earning.earn(program, purchase, tier, _counted(program, member, purchase.occurred_at))
+    if earned.points > POINTS_MAX:
+        raise Refusal("points_out_of_range", f"{earned.points} points for one purchase; at most {POINTS_MAX}")
 
     if member is None:
         yield Decided(MemberEnrolled("first_activity"), command.member, purchase.occurred_at)
         member = book.members[command.program, command.member]
     yield Decided(PurchaseRecorded(purchase), member.id, purchase.occurred_at)
-    if points > 0:
+    # Where something is counted, a purchase that earns nothing may change what the next one earns.
+    if earned.points > 0 or earned.counters:
         at = purchase.occurred_at
-        yield accrual(program, member, purchase.id, at, "purchase", points, amount, tier, at)
+        yield accrual(program, member, purchase.id, at, "purchase", earned.points, earned, tier, at)
+
+
+def _counted(program: Program, member: Member | None, at: datetime) -> dict[str, Fraction]:
+    """What the program has counted of the member before a purchase made at `at`."""
+    if program.counting is None:
+        return {}
+    names = program.counting.names(at)
+    return before(names, {}, 0) if member is None else before(names, member.counters, member.uncounted)
 
 
 def accrual(
@@ -80,15 +91,26 @@ def accrual(
     earned_at: datetime,
     reason: str,
     points: int,
-    amount: int,
+    earned: Earned,
     tier: str,
     occurred_at: datetime,
 ) -> Decided:
-    """Points given for a purchase whose `amount` earns by `program`; debt is repaid first."""
+    """Points given for a purchase that `earned` so by `program`; debt is repaid first."""
     repaid = min(points, member.debt)
-    expires_at = earning.expiry_of(program, earned_at)
+    expires_at = earning.expiry_of(program, earned_at) if points else None
     return Decided(
-        PointsAccrued(purchase, reason, points, tier, amount, program.version, expires_at, repaid),
+        PointsAccrued(
+            purchase,
+            reason,
+            points,
+            tier,
+            earned.amount,
+            program.version,
+            expires_at,
+            repaid,
+            list(earned.contributions),
+            list(earned.counters),
+        ),
         member.id,
         occurred_at,
     )

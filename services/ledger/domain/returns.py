@@ -10,6 +10,7 @@ from services.ledger.domain import earning, lots
 from services.ledger.domain.book import Book, Member, PurchaseFact, Settlement
 from services.ledger.domain.checks import LINES_MAX, QUANTITY_MAX, active_program, check_time, enrolled_member
 from services.ledger.domain.commands import RecordReturn
+from services.ledger.domain.counters import recorded
 from services.ledger.domain.events import Decided, PointsClawedBack, ReturnedLine, ReturnRecorded
 from services.ledger.domain.parking import park
 from services.ledger.domain.purchases import accrual
@@ -66,10 +67,10 @@ def settle(
     program = book.versions[purchase.version]
     settlement = member.settlements.get(purchase.id)
     tier = member.tier_of(purchase)
-    owed = earning.owed_for(program, purchase, settlement, tier)
+    earned = earning.earn(program, purchase, tier, recorded(purchase.counters))
+    owed = earning.owed_for(program, purchase, settlement, tier, earned)
     given = purchase.accrued + (settlement.adjusted if settlement else 0)
     if owed > given:
-        amount = earning.eligible_amount(program, purchase.lines)
         yield accrual(
             program,
             member,
@@ -77,7 +78,7 @@ def settle(
             purchase.occurred_at,
             reason,
             owed - given,
-            amount,
+            earned._replace(counters=purchase.counters),
             tier,
             occurred_at,
         )

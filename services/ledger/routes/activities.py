@@ -38,8 +38,11 @@ async def record_purchase(
     check_same_key(idempotency_key, body.id)
     message = activities.Purchase(
         id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, currency=body.currency,
+        payment_method=body.payment_method,
         lines=[
-            activities.PurchaseLine(id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount)
+            activities.PurchaseLine(
+                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
+            )
             for x in body.lines
         ],
     )  # fmt: skip

@@ -18,6 +18,7 @@ from services.ledger.domain.events import (
     ProgramActivated,
 )
 from services.ledger.domain.evolve import evolve
+from services.ledger.project_profile import profile_rows
 from services.ledger.tables import PROJECTIONS, metadata
 from services.ops.replay.digest import Shape
 from services.ops.verify.snapshot import BATCH_ROWS, Connection, batches
@@ -90,10 +91,14 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
         records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
         columns=project.SETTLEMENT_COLUMNS,
     )
+    counted = ((*key, name) for key, member in members.items() for name in member.counters)
+    await build.copy_records_to_table(
+        "counters", records=_rows(counted, lambda keys: project.counter_rows(book, keys))
+    )
     await build.copy_records_to_table(
         "identifiers", records=project.identifier_rows(changes.identifiers, chains)
     )
-    await build.copy_records_to_table("profiles", records=project.profile_rows(book, members))
+    await build.copy_records_to_table("profiles", records=profile_rows(book, members))
     await build.copy_records_to_table("parked", records=list(changes.parked.values()))
     await build.copy_records_to_table("programs", records=project.program_rows(book, book.programs))
     await build.executemany(

@@ -33,11 +33,13 @@ def purchase(step: model.Purchase, program: str, at: datetime, currency: str) ->
         store=step.store,
         channel=step.channel,
         currency=step.currency or currency,
+        payment_method=step.payment_method,
     )
     for line in step.lines:
         message.lines.add(
-            id=line.id, sku=line.sku, category=line.category, quantity=line.quantity, amount=line.amount
-        )
+            id=line.id, sku=line.sku, category=line.category, quantity=line.quantity, amount=line.amount,
+            brand=line.brand,
+        )  # fmt: skip
     return message
 
 
@@ -92,10 +94,12 @@ def http_request(activity: Enrolment | Purchase | Return) -> tuple[str, dict[str
             "category": line.category,
             "quantity": line.quantity,
             "amount": line.amount,
+            "brand": line.brand,
         }
         for line in activity.lines
     ]
-    return f"{program}/purchases", {**common, "currency": activity.currency, "lines": bought}
+    told = {**common, "currency": activity.currency, "payment_method": activity.payment_method}
+    return f"{program}/purchases", {**told, "lines": bought}
 
 
 def _timestamp(at: datetime) -> Timestamp:

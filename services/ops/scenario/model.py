@@ -53,6 +53,7 @@ class PurchaseLine(_Words):
     category: str = ""
     quantity: StrictInt = 1
     amount: StrictInt
+    brand: str = ""
 
 
 class Purchase(_Words):
@@ -63,6 +64,7 @@ class Purchase(_Words):
     store: str = "s1"
     channel: str = "pos"
     currency: str | None = None
+    payment_method: str = ""
     lines: list[PurchaseLine]
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_counters import count
 from services.ops.verify.ledger_merges import MergeRows
 from services.ops.verify.ledger_state import (
     HoldRead,
@@ -142,7 +143,9 @@ class LedgerJournal(MergeRows):
         return ()
 
     def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
-        self._member(row)
+        _, member = self._member(row)
+        if member is not None:
+            member.uncounted += 1
         self._purchase = (row["program"], row["member"], message.activity.id)
         return ()
 
@@ -167,13 +170,14 @@ class LedgerJournal(MergeRows):
         if member is None:
             return ()
         repaid, opened = message.debt_repaid, message.points - message.debt_repaid
-        if message.points < 1 or not 0 <= repaid <= member.debt or opened < 0:
+        if message.points < (0 if message.counters else 1) or not 0 <= repaid <= member.debt or opened < 0:
             self._wrong("L2", row, f"{message.points} points repay {repaid} of a debt of {member.debt}")
         member.posted += message.points
         member.debt -= repaid
         if message.reason == "purchase":
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
+            count(self.state, row, message, self._wrong)
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:

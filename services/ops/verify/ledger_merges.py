@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from services.ops.verify.journal_chain import EPOCH
@@ -42,6 +43,7 @@ class MergeRows:
             "LotMoved": self._lot_moved,
             "HoldMoved": self._hold_moved,
             "SettlementMoved": self._settlement_moved,
+            "CountersMoved": self._counters_moved,
         }
 
     def _merged(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -136,6 +138,26 @@ class MergeRows:
         if member is not None:
             returned = {units.line: units.quantity for units in message.returned}
             self.state.settlements[(*key, message.purchase)] = SettlementRead(returned, message.adjusted)
+        return ()
+
+    def _counters_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        for counter in message.counters:
+            was, _ = self.state.counters.get((*key, counter.name), (Decimal(0), 0))
+            if counter.name == "visits":
+                was, member.uncounted = was + member.uncounted, 0
+            try:
+                found, left = Decimal(counter.before), Decimal(counter.after)
+            except InvalidOperation:
+                self._wrong("tables", row, f"counter {counter.name} goes from {counter.before!r}")
+                continue
+            if found != was or left <= found:
+                self._wrong(
+                    "tables", row, f"counter {counter.name} was {was}, it goes from {found} to {left}"
+                )
+            self.state.counters[(*key, counter.name)] = (left, row["position"])
         return ()
 
 

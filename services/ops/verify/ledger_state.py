@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 MemberKey = tuple[str, str]
@@ -55,6 +56,8 @@ class MemberRead:
     lots_remaining: int = 0
     """Sums over the table `lots`."""
     lots_held: int = 0
+    uncounted: int = 0
+    """Purchases since the last accrual that counted them."""
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
 
@@ -78,6 +81,8 @@ class LedgerState:
     """By (program, member, hold)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    counters: dict[tuple[str, str, str], tuple[Decimal, int]] = field(default_factory=dict)
+    """(value, position of the accrual that set it) by (program, member, counter)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """(version in force, clock) by program."""
     versions: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)

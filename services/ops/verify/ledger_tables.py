@@ -149,6 +149,10 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _counters(state: LedgerState) -> Told:
+    return state.counters
+
+
 def _programs(state: LedgerState) -> Told:
     return {(program,): told for program, told in state.programs.items()}
 
@@ -176,6 +180,7 @@ PROJECTIONS = (
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
     ),
+    Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection(
         "profiles", ("program", "member"), ("sealed",),
         lambda state: {key: (sealed,) for key, sealed in state.profiles.items()},

@@ -53,6 +53,11 @@ CREATE TABLE settlements (
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
+CREATE TABLE counters (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, counter text NOT NULL,
+    value numeric NOT NULL CONSTRAINT counter_is_not_negative CHECK (value >= 0), position bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, counter)
+) WITH (fillfactor = 70);
 CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
@@ -84,8 +89,8 @@ CREATE TABLE program_versions (
 """
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
-    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "identifiers", "parked",
-    "profiles", "member_keys", "programs", "program_versions",
+    *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "counters", "identifiers",
+    "parked", "profiles", "member_keys", "programs", "program_versions",
 )  # fmt: skip
 
 

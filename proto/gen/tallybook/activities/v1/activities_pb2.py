@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tallybook/activities/v1/activities.proto\x12\x17tallybook.activities.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n\x08Purchase\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05store\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x34\n\x05lines\x18\x08 \x03(\x0b\x32%.tallybook.activities.v1.PurchaseLine\"[\n\x0cPurchaseLine\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"\xc6\x01\n\x06Return\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\n\n\x02of\x18\x05 \x01(\t\x12\x32\n\x05lines\x18\x06 \x03(\x0b\x32#.tallybook.activities.v1.ReturnLine\x12\r\n\x05store\x18\x07 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x08 \x01(\t\",\n\nReturnLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x10\n\x08quantity\x18\x02 \x01(\x03\"\xd6\x01\n\tEnrolment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x0bidentifiers\x18\x05 \x03(\x0b\x32#.tallybook.activities.v1.Identifier\x12\x31\n\x07profile\x18\x06 \x01(\x0b\x32 .tallybook.activities.v1.Profile\"U\n\x07Profile\x12\x10\n\x08\x62irthday\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\r\n\x05phone\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\")\n\nIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tallybook/activities/v1/activities.proto\x12\x17tallybook.activities.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n\x08Purchase\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05store\x18\x05 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x34\n\x05lines\x18\x08 \x03(\x0b\x32%.tallybook.activities.v1.PurchaseLine\x12\x16\n\x0epayment_method\x18\t \x01(\t\"j\n\x0cPurchaseLine\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\x12\r\n\x05\x62rand\x18\x06 \x01(\t\"\xc6\x01\n\x06Return\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\n\n\x02of\x18\x05 \x01(\t\x12\x32\n\x05lines\x18\x06 \x03(\x0b\x32#.tallybook.activities.v1.ReturnLine\x12\r\n\x05store\x18\x07 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x08 \x01(\t\",\n\nReturnLine\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x10\n\x08quantity\x18\x02 \x01(\x03\"\xd6\x01\n\tEnrolment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x0bidentifiers\x18\x05 \x03(\x0b\x32#.tallybook.activities.v1.Identifier\x12\x31\n\x07profile\x18\x06 \x01(\x0b\x32 .tallybook.activities.v1.Profile\"U\n\x07Profile\x12\x10\n\x08\x62irthday\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\r\n\x05phone\x18\x04 \x01(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\")\n\nIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,17 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallybook.activities.v1.act
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PURCHASE']._serialized_start=103
-  _globals['_PURCHASE']._serialized_end=311
-  _globals['_PURCHASELINE']._serialized_start=313
-  _globals['_PURCHASELINE']._serialized_end=404
-  _globals['_RETURN']._serialized_start=407
-  _globals['_RETURN']._serialized_end=605
-  _globals['_RETURNLINE']._serialized_start=607
-  _globals['_RETURNLINE']._serialized_end=651
-  _globals['_ENROLMENT']._serialized_start=654
-  _globals['_ENROLMENT']._serialized_end=868
-  _globals['_PROFILE']._serialized_start=870
-  _globals['_PROFILE']._serialized_end=955
-  _globals['_IDENTIFIER']._serialized_start=957
-  _globals['_IDENTIFIER']._serialized_end=998
+  _globals['_PURCHASE']._serialized_end=335
+  _globals['_PURCHASELINE']._serialized_start=337
+  _globals['_PURCHASELINE']._serialized_end=443
+  _globals['_RETURN']._serialized_start=446
+  _globals['_RETURN']._serialized_end=644
+  _globals['_RETURNLINE']._serialized_start=646
+  _globals['_RETURNLINE']._serialized_end=690
+  _globals['_ENROLMENT']._serialized_start=693
+  _globals['_ENROLMENT']._serialized_end=907
+  _globals['_PROFILE']._serialized_start=909
+  _globals['_PROFILE']._serialized_end=994
+  _globals['_IDENTIFIER']._serialized_start=996
+  _globals['_IDENTIFIER']._serialized_end=1037
 # @@protoc_insertion_point(module_scope)

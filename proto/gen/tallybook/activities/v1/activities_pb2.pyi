@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Purchase(_message.Message):
-    __slots__ = ("id", "program", "member", "occurred_at", "store", "channel", "currency", "lines")
+    __slots__ = ("id", "program", "member", "occurred_at", "store", "channel", "currency", "lines", "payment_method")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class Purchase(_message.Message):
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_METHOD_FIELD_NUMBER: _ClassVar[int]
     id: str
     program: str
     member: str
@@ -27,21 +28,24 @@ class Purchase(_message.Message):
     channel: str
     currency: str
     lines: _containers.RepeatedCompositeFieldContainer[PurchaseLine]
-    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., store: _Optional[str] = ..., channel: _Optional[str] = ..., currency: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[PurchaseLine, _Mapping]]] = ...) -> None: ...
+    payment_method: str
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., store: _Optional[str] = ..., channel: _Optional[str] = ..., currency: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[PurchaseLine, _Mapping]]] = ..., payment_method: _Optional[str] = ...) -> None: ...
 
 class PurchaseLine(_message.Message):
-    __slots__ = ("id", "sku", "category", "quantity", "amount")
+    __slots__ = ("id", "sku", "category", "quantity", "amount", "brand")
     ID_FIELD_NUMBER: _ClassVar[int]
     SKU_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    BRAND_FIELD_NUMBER: _ClassVar[int]
     id: int
     sku: str
     category: str
     quantity: int
     amount: int
-    def __init__(self, id: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+    brand: str
+    def __init__(self, id: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ..., brand: _Optional[str] = ...) -> None: ...
 
 class Return(_message.Message):
     __slots__ = ("id", "program", "member", "occurred_at", "of", "lines", "store", "channel")

@@ -87,7 +87,7 @@ class TierAssigned(_message.Message):
     def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ..., of: _Optional[str] = ...) -> None: ...
 
 class PointsAccrued(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version")
+    __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version", "contributions", "counters")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +96,8 @@ class PointsAccrued(_message.Message):
     DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
@@ -104,7 +106,27 @@ class PointsAccrued(_message.Message):
     debt_repaid: int
     amount: int
     version: str
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., amount: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+    contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., amount: _Optional[int] = ..., version: _Optional[str] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
+
+class Contribution(_message.Message):
+    __slots__ = ("rule", "counted")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    counted: int
+    def __init__(self, rule: _Optional[str] = ..., counted: _Optional[int] = ...) -> None: ...
+
+class Counter(_message.Message):
+    __slots__ = ("name", "before", "after")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    before: str
+    after: str
+    def __init__(self, name: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class PointsClawedBack(_message.Message):
     __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt")
@@ -251,6 +273,12 @@ class SettlementMoved(_message.Message):
     returned: _containers.RepeatedCompositeFieldContainer[ReturnedUnits]
     adjusted: int
     def __init__(self, purchase: _Optional[str] = ..., returned: _Optional[_Iterable[_Union[ReturnedUnits, _Mapping]]] = ..., adjusted: _Optional[int] = ...) -> None: ...
+
+class CountersMoved(_message.Message):
+    __slots__ = ("counters",)
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
 
 class ReturnedUnits(_message.Message):
     __slots__ = ("line", "quantity")
