@@ -16,7 +16,7 @@ from services.ledger.handle import Outcome
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import GROCER, purchase, served
 from tests.integration.ledger_rows import NOON, Ledger, member_on, service_role
-from tests.integration.verify_book import DAY, look
+from tests.integration.verify_book import COUNTING, DAY, look
 
 pytestmark = pytest.mark.integration
 
@@ -194,3 +194,23 @@ async def test_over_http_the_old_id_answers_with_the_survivor(
 
 def key(name: str) -> dict[str, str]:
     return {"Idempotency-Key": name}
+
+
+async def test_what_is_counted_of_two_members_on_two_chains_adds_up(pair: tuple[Ledger, Ledger]) -> None:
+    one, other = pair
+    await one.activate(COUNTING)
+    await one.take(
+        one.purchase("p1", 160, program="counting"), one.purchase("p2", 170, member=BOB, program="counting")
+    )
+    merge = one.merge(ANN, BOB)
+    merge.program = "counting"
+    await one.take(merge)
+    rows = await one.rows("SELECT counter, value::text FROM counters WHERE member = $1 ORDER BY counter", ANN)
+    # 1.12 and 1.19 points, and 5 for each second visit: 1 + 1, and 0.12 + 0.19 to carry on.
+    assert {row["counter"]: row["value"] for row in rows} == {
+        "carry": "0.31", "day 2026-01-05": "2", "lifetime": "2", "month 2026-01": "2", "visits": "2",
+    }  # fmt: skip
+    await other.take(other.purchase("p3", 100, member=BOB, program="counting"))
+    await other.take(other.purchase("p4", 100, member=ANN, program="counting"))
+    assert await one.balance(ANN) == (1 + 1 + 1 + 5, 0, 0)
+    assert await in_order(one)

@@ -11,6 +11,7 @@ import pytest
 from services.common.errors import InvariantBroken, Refusal
 from services.ledger.domain.commands import ActivateProgram, AssignTier, Command, MergeMembers
 from services.ledger.domain.events import (
+    CountersMoved,
     HoldMoved,
     IdentifiersLinked,
     LotMoved,
@@ -253,3 +254,22 @@ def test_ten_thousand_lots_move() -> None:
     (left,) = [event for event in events if isinstance(event, MemberAbsorbed)]
     assert len(left.allocations) == 10_000
     assert given_.balance("ann") == (10_000, 0, 0)
+
+
+def test_visits_and_the_carried_fraction_add_up() -> None:
+    stamp = {"id": "stamp", "when": {"visits": {"every": 3}}, "earn": {"points_per_visit": 20}}
+    rules = g.program(earning={"points_per_unit": 1, "rounding": "carry", "rules": [stamp]})
+    given_ = Given(rules=rules)
+    given_.when(g.purchase("p0", 160))
+    given_.when(g.purchase("p1", 170, member="bob"))
+    (moved,) = [event for event in given_.when(g.merge()) if isinstance(event, CountersMoved)]
+    assert moved.counters == [("carry", "0.6", "1.3"), ("visits", "1", "2")]
+    given_.when(g.purchase("p2", 100))
+    # The third visit of the two together, and a whole point of what was carried.
+    assert given_.balance() == (1 + 1 + 1 + 1 + 20, 0, 0)
+
+
+def test_purchases_from_before_a_program_counted_are_visits_of_the_survivor() -> None:
+    given_ = given(g.purchase("p0"), bought())
+    (moved,) = [event for event in given_.when(merge()) if isinstance(event, CountersMoved)]
+    assert moved.counters == [("visits", "1", "2")]
