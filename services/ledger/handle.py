@@ -59,8 +59,8 @@ class Outcome:
     refusal: tuple[str, str] | None = None
     """(code, detail)"""
     duplicate: bool = False
-    balance: tuple[int, int, int] | None = None
-    """The member's posted, held and debt right after it."""
+    balance: tuple[int, int, int, int] | None = None
+    """The member's posted, held, debt and pending right after it."""
 
 
 async def handle(
@@ -154,7 +154,7 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         code = refusal[0] if refusal else parking.PARKED if _is_parked(events) else None
         _remember(loaded, command, command.cause.digest, position, code)
     member = loaded.book.members.get((command.program, command.member))
-    balance = None if member is None else (member.posted, member.held, member.debt)
+    balance = None if member is None else (member.posted, member.held, member.debt, member.pending)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
 
 

@@ -13,7 +13,7 @@ from services.common.db import Transaction
 from services.common.errors import BeginAgain, InvariantBroken
 from services.ledger import wire
 from services.ledger.domain.book import Book, Member
-from services.ledger.domain.commands import AssignTier, Command
+from services.ledger.domain.commands import AssignTier, CaptureHold, Command, PlaceHold, ReleaseHold
 
 Heirs = dict[tuple[str, str], str]
 """(program, absorbed member) -> the member whom it was merged into. Merges are never undone."""
@@ -76,3 +76,18 @@ def survivors(book: Book) -> dict[tuple[str, str], Member]:
     return {
         (member.program, absorbed): member for member in book.members.values() for absorbed in member.absorbed
     }
+
+
+def holds_named(
+    book: Book, commands: Iterable[Command], chains: int
+) -> dict[tuple[int, str, str, str], None]:
+    """(chain, program, member, hold) of holds that commands name, under every member who may have had them."""
+    named: dict[tuple[int, str, str, str], None] = {}
+    for c in commands:
+        if isinstance(c, CaptureHold | ReleaseHold | PlaceHold):
+            named[c.chain, c.program, c.member, c.hold] = None
+            # Holds that were over before a merge have stayed where they were.
+            member = book.members.get((c.program, c.member))
+            for absorbed in () if member is None else member.absorbed:
+                named[chain_of(absorbed, chains), c.program, absorbed, c.hold] = None
+    return named

@@ -20,6 +20,7 @@ def member_of(row: asyncpg.Record) -> Member:
         row["held"],
         row["debt"],
     )
+    member.pending, member.lapses_at = row["pending"], row["lapses_at"]
     member.merged_into = row["merged_into"]
     if row["absorbed"]:
         member.absorbed = {id_: [] for id_ in row["absorbed"]}

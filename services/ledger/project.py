@@ -18,7 +18,7 @@ from services.ledger.domain.counters import as_text
 from services.ledger.domain.postings import postings_of
 from services.ledger.member_rows import row_of
 from services.ledger.project_merge import note_merge
-from services.ledger.project_profile import write_profiles
+from services.ledger.project_profile import delete_identifiers, write_people
 
 MemberKey = tuple[str, str]
 
@@ -34,6 +34,7 @@ LOT_COLUMNS = (
     "earned_at",
     "expires_at",
     "purchase",
+    "matures_at",
 )
 
 DELETE_MEMBERS = """
@@ -42,14 +43,16 @@ WHERE m.chain = k.chain AND m.program = k.program AND m.member = k.member
 """
 UPSERT_ACCOUNTS = """
 INSERT INTO accounts
-SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::timestamptz[])
 ON CONFLICT (chain, program, member, asset)
-DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt
+DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt, pending = EXCLUDED.pending,
+              lapses_at = EXCLUDED.lapses_at
 """
 UPDATE_LOTS = """
-UPDATE lots AS l SET remaining = k.remaining, held = k.held
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-    AS k (chain, program, member, lot, remaining, held)
+UPDATE lots AS l SET remaining = k.remaining, held = k.held, matures_at = k.matures_at
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
+    AS k (chain, program, member, lot, remaining, held, matures_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
 CLOSE_HOLDS = """
@@ -61,17 +64,6 @@ WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.
 MEMBER_COLUMNS = (
     "chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed",
 )  # fmt: skip
-UNPARK = """
-UPDATE parked AS p SET member = k.member, applied_chain = k.applied_chain, applied_position = k.applied_position,
-    rejection = k.rejection
-FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::text[])
-    AS k (chain, position, member, applied_chain, applied_position, rejection)
-WHERE p.chain = k.chain AND p.position = k.position
-"""
-DELETE_IDENTIFIERS = """
-DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
-WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
-"""
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
@@ -163,6 +155,15 @@ class Changes:
             case e.PointsExpired():
                 self.accounts[key] = None
                 self.touch(program, member, [(event.lot, event.points)])
+                self.touch(program, member, [(event.lot, event.points)])
+            case e.PointsMatured():
+                self.accounts[key] = None
+                self.touch(program, member, [(event.lot, event.points)])
+            case e.MemberActive():
+                self.accounts[key] = None
+            case e.MemberLapsed():
+                self.accounts[key] = None
+                self.touch(program, member, event.allocations)
             case e.HoldPlaced():
                 self.accounts[key] = None
                 self.holds[program, member, event.hold] = False
@@ -239,7 +240,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table("lots", records=lot_rows(book, changes.new_lots), columns=LOT_COLUMNS)
     if changes.lots:
         rows = lot_rows(book, changes.lots)
-        await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6)))
+        await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6, 10)))
     if changes.members:
         there = [key for key, is_there in changes.members.items() if is_there]
         if there:
@@ -263,16 +264,10 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.counters:
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.unlinked:
-        unlinked = [(spread(digest, chains), program, digest) for program, digest in changes.unlinked]
-        await tx.execute(DELETE_IDENTIFIERS, *_transposed(unlinked))
+        await delete_identifiers(tx, changes.unlinked, chains)
     if changes.identifiers:
         await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
-    if changes.profiles:
-        await write_profiles(tx, book, changes.profiles, changes.profile_keys)
-    if changes.parked:
-        await tx.copy_records_to_table("parked", records=list(changes.parked.values()))
-    if changes.unparked:
-        await tx.execute(UNPARK, *_transposed(changes.unparked))
+    await write_people(tx, book, changes)
     if changes.versions:
         await tx.executemany(
             "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -300,6 +295,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
                 lot.earned_at,
                 lot.expires_at,
                 lot.purchase,
+                lot.matures_at,
             )
         )
     return rows
@@ -317,7 +313,24 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
             raise InvariantBroken(
                 f"L2: {member.id} of {member.program}: posted {member.posted} is not lots less debt {member.debt}"
             )
-        rows.append((member.chain, *key, POINTS, member.posted, member.held, member.debt))
+        if member.complete and member.pending != sum(
+            [lot.remaining for lot in member.lots.values() if lot.matures_at is not None]
+        ):
+            raise InvariantBroken(
+                f"L3: {member.id} of {member.program}: pending {member.pending} is not its lots"
+            )
+        rows.append(
+            (
+                member.chain,
+                *key,
+                POINTS,
+                member.posted,
+                member.held,
+                member.debt,
+                member.pending,
+                member.lapses_at,
+            )
+        )
     # In one order everywhere, so that two transactions never wait for each other in a ring.
     rows.sort(key=lambda row: row[:3])
     return rows

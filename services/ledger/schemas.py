@@ -132,6 +132,7 @@ class Balance(BaseModel):
     posted: int
     held: int
     debt: int
+    pending: int = Field(description="Points that can't be spent yet; `available` is without them.")
 
 
 class EnrolmentAnswer(BaseModel):
@@ -149,6 +150,7 @@ class PurchaseAnswer(BaseModel):
     tier: str
     rules: list[Rule]
     expires_at: str | None
+    matures_at: str | None = Field(description="Until then the points can't be spent; null: they can.")
     balance: Balance
 
 
@@ -183,6 +185,7 @@ class MemberAnswer(BaseModel):
     enrolled_at: str
     tier: str
     points: Balance
+    lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
     clock: str
 
 

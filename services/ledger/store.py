@@ -29,6 +29,7 @@ from services.ledger.domain.commands import (
     ReleaseHold,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
+from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.merge import MOVED
 from services.ledger.domain.program import Program, parse_program
 from services.ledger.identifiers import find_identifiers, load_identifiers
@@ -59,6 +60,12 @@ CROSS JOIN LATERAL (
     SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND expires_at <= k.until AND remaining > held
     OFFSET 0
 ) AS l
+UNION ALL
+SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT * FROM lots WHERE chain = k.chain AND program = k.program AND matures_at <= k.until AND remaining > 0
+    OFFSET 0
+) AS l
 """
 FIND_DUE_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
@@ -67,13 +74,20 @@ CROSS JOIN LATERAL (
     WHERE chain = k.chain AND program = k.program AND state = 'open' AND expires_at <= k.until OFFSET 0
 ) AS h
 """
+FIND_LAPSING = """
+SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::timestamptz[]) AS k (chain, program, until)
+CROSS JOIN LATERAL (
+    SELECT chain, program, member FROM accounts
+    WHERE chain = k.chain AND program = k.program AND lapses_at <= k.until OFFSET 0
+) AS a
+"""
 FIND_MEMBERS = """
 SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
 CROSS JOIN LATERAL (
-    SELECT posted, held, debt FROM accounts
+    SELECT posted, held, debt, pending, lapses_at FROM accounts
     WHERE chain = k.chain AND program = k.program AND member = k.member AND asset = 'points' OFFSET 0
 ) AS a
 """
@@ -193,14 +207,15 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
         due_lots = await tx.fetch(FIND_DUE_LOTS, *places)
         keys.update({(row["chain"], row["program"], row["member"]): None for row in due_lots})
-        timing_out = {
-            (r["chain"], r["program"], r["member"]): None for r in await tx.fetch(FIND_DUE_HOLDS, *places)
-        }
-        keys.update(timing_out)
-        spenders.update(timing_out)
+        ending = await tx.fetch(FIND_DUE_HOLDS, *places) + await tx.fetch(FIND_LAPSING, *places)
+        whole = {(row["chain"], row["program"], row["member"]): None for row in ending}
+        whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
+        keys.update(whole)
+        spenders.update(whole)
     merged = []
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         member = book.members[row["program"], row["member"]] = member_of(row)
+        book.expect_lapse(member)
         if member.merged_into:
             merged.append(member)
     if merged:
@@ -287,14 +302,7 @@ async def _load_spenders(
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
     survivors = heirs.survivors(book)
-    named: dict[tuple[int, str, str, str], None] = {}
-    for c in commands:
-        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold)):
-            named[c.chain, c.program, c.member, c.hold] = None
-            # Holds that were over before a merge have stayed where they were.
-            member = book.members.get((c.program, c.member))
-            for absorbed in () if member is None else member.absorbed:
-                named[chain_of(absorbed, chains), c.program, absorbed, c.hold] = None
+    named = heirs.holds_named(book, commands, chains)
     named_columns = [[key[i] for key in named] for i in range(4)]
     for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
         key = (row["program"], row["member"])
@@ -381,6 +389,7 @@ def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
         row["earned_at"],
         row["expires_at"],
         row["purchase"],
+        row["matures_at"],
     )
     member.lots[lot.id] = lot
     book.expect_lot(member, lot)

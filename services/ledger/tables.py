@@ -67,9 +67,15 @@ accounts = Table(
     Column("posted", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("debt", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("lapses_at", DateTime(timezone=True)),
     CheckConstraint("held >= 0", name="account_held_is_not_negative"),
     CheckConstraint("debt >= 0", name="account_debt_is_not_negative"),
-    CheckConstraint("posted + debt >= held", name="account_holds_what_it_has"),
+    CheckConstraint("pending >= 0", name="account_pending_is_not_negative"),
+    CheckConstraint("posted + debt >= held + pending", name="account_holds_what_it_has"),
+    Index(
+        "accounts_lapsing", "chain", "program", "lapses_at", postgresql_where=text("lapses_at IS NOT NULL")
+    ),
 )
 
 lots = Table(
@@ -85,8 +91,17 @@ lots = Table(
     Column("earned_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("purchase", Text, nullable=False),
+    Column("matures_at", DateTime(timezone=True)),
     CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
+    CheckConstraint("matures_at IS NULL OR held = 0", name="lot_holds_mature_points"),
     Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
+    Index(
+        "lots_pending",
+        "chain",
+        "program",
+        "matures_at",
+        postgresql_where=text("matures_at IS NOT NULL AND remaining > 0"),
+    ),
 )
 
 holds = Table(

@@ -27,6 +27,10 @@ WHERE p.clock_at < date_trunc('hour', $1::timestamptz)
               AND l.expires_at <= $1 AND l.remaining > l.held AND p.clock_at < $1)
    OR EXISTS (SELECT FROM holds AS h WHERE h.chain = p.chain AND h.program = p.program
               AND h.expires_at <= $1 AND h.state = 'open' AND p.clock_at < $1)
+   OR EXISTS (SELECT FROM lots AS l WHERE l.chain = p.chain AND l.program = p.program
+              AND l.matures_at <= $1 AND l.remaining > 0 AND p.clock_at < $1)
+   OR EXISTS (SELECT FROM accounts AS a WHERE a.chain = p.chain AND a.program = p.program
+              AND a.lapses_at <= $1 AND p.clock_at < $1)
 ORDER BY p.chain, p.program
 """
 

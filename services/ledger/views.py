@@ -23,25 +23,24 @@ from services.ledger.tables import (
     identifiers,
     inbox,
     journal,
-    member_keys,
     members,
     postings,
-    profiles,
     program_versions,
     programs,
 )
 
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
-    "HoldCaptured", "HoldReleased", "PointsExpired", "TierAssigned", "IdentifiersLinked", "MembersMerged", "LotMoved",
-    "HoldMoved", "MemberAbsorbed", "ProfileChanged", "MemberErased",
+    "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
+    "IdentifiersLinked", "MembersMerged", "LotMoved", "HoldMoved", "MemberAbsorbed", "ProfileChanged", "MemberErased",
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
 
 
-def balance(posted: int, held: int, debt: int) -> dict[str, int]:
+def balance(posted: int, held: int, debt: int, pending: int) -> dict[str, int]:
     """A balance as it is shown; `available` is what can be spent, never below zero."""
-    return {"available": max(0, posted - held), "posted": posted, "held": held, "debt": debt}
+    available = max(0, posted - held - pending)
+    return {"available": available, "posted": posted, "held": held, "debt": debt, "pending": pending}
 
 
 async def member(connection: AsyncConnection, chain: int, program: str, member_id: str) -> dict[str, Any]:
@@ -52,7 +51,15 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         members.c.member == accounts.c.member,
     )
     query = (
-        select(members, accounts.c.posted, accounts.c.held, accounts.c.debt, programs.c.clock_at)
+        select(
+            members,
+            accounts.c.posted,
+            accounts.c.held,
+            accounts.c.debt,
+            accounts.c.pending,
+            accounts.c.lapses_at,
+            programs.c.clock_at,
+        )
         .join(accounts, key)
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
@@ -68,7 +75,8 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "tier": next(
             (t for t, of in zip(row["tier_names"][::-1], row["tier_of"][::-1], strict=True) if not of), ""
         ),
-        "points": balance(row["posted"], row["held"], row["debt"]),
+        "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
+        "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
 
@@ -83,42 +91,6 @@ async def by_identifier(
         identifiers.c.hash == digest,
     )
     return (await connection.execute(query)).scalar_one_or_none()
-
-
-async def heir(connection: AsyncConnection, chains: int, program: str, member_id: str) -> str:
-    """The member who has everything of `member_id` now: whoever it was merged into, or itself."""
-    while True:
-        query = select(members.c.merged_into).where(
-            members.c.chain == chain_of(member_id, chains),
-            members.c.program == program,
-            members.c.member == member_id,
-        )
-        into = (await connection.execute(query)).scalar_one_or_none()
-        if not into:
-            return member_id
-        member_id = into
-
-
-async def profile(
-    connection: AsyncConnection, chain: int, program: str, member_id: str
-) -> tuple[bytes, bytes]:
-    """(sealed profile, its key) of a member. Raises Refusal("profile_unknown")."""
-    key = and_(
-        member_keys.c.chain == profiles.c.chain,
-        member_keys.c.program == profiles.c.program,
-        member_keys.c.member == profiles.c.member,
-    )
-    query = (
-        select(profiles.c.sealed, member_keys.c.key)
-        .join(member_keys, key)
-        .where(profiles.c.chain == chain, profiles.c.program == program, profiles.c.member == member_id)
-    )
-    row = (await connection.execute(query)).first()
-    if row is None:
-        raise Refusal(
-            "profile_unknown", f"nothing is known of member {member_id!r}: no profile, or it was erased"
-        )
-    return row.sealed, row.key
 
 
 async def hold(
@@ -238,6 +210,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "purchase": event.purchase,
                 "tier": event.tier,
                 "expires_at": expires_at,
+                "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
             }
             return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
@@ -271,6 +244,10 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
+        case e.PointsMatured():
+            return 0, f"{event.points} points can be spent from now on", {"lot": event.lot}
+        case e.MemberLapsed():
+            return -event.points, f"{event.points} points expired after long inactivity", {}
         case e.TierAssigned():
             of = f" of what {event.of} bought" if event.of else ""
             return 0, f"tier {event.tier} since {event.since.isoformat()}{of}", {"tier": event.tier}

@@ -27,17 +27,19 @@ Told = tuple[StreamRow, Fact | None]
 
 FIND_WALLETS = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
-SELECT w.program, w.member, w.posted, w.held, w.tier, w.tier_since
+SELECT w.program, w.member, w.posted, w.held, w.tier, w.tier_since, w.pending
 FROM unnest($2::text[], $3::text[]) AS k (program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM wallets WHERE chain = $1 AND program = k.program AND member = k.member LIMIT 1
 ) AS w
 """
 SAVE_WALLETS = """
-INSERT INTO wallets (chain, program, member, posted, held, tier, tier_since)
-SELECT $1::smallint, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[])
+INSERT INTO wallets (chain, program, member, posted, held, tier, tier_since, pending)
+SELECT $1::smallint, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[],
+                                   $8::bigint[])
 ON CONFLICT (chain, program, member) DO UPDATE
-SET posted = EXCLUDED.posted, held = EXCLUDED.held, tier = EXCLUDED.tier, tier_since = EXCLUDED.tier_since
+SET posted = EXCLUDED.posted, held = EXCLUDED.held, tier = EXCLUDED.tier, tier_since = EXCLUDED.tier_since,
+    pending = EXCLUDED.pending
 """
 SAVE_PROGRAM = """
 INSERT INTO programs (chain, program, version, runs_on_events, document, activated_at, position)
@@ -104,7 +106,9 @@ async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> N
     found = await tx.fetch(FIND_WALLETS, chain, [k[0] for k in keys], [k[1] for k in keys])
     wallets = {key: Wallet() for key in keys}
     for r in found:
-        wallets[r["program"], r["member"]] = Wallet(r["posted"], r["held"], r["tier"], r["tier_since"])
+        wallets[r["program"], r["member"]] = Wallet(
+            r["posted"], r["held"], r["tier"], r["tier_since"], r["pending"]
+        )
     for row, fact in mine:
         evolve(wallets[row.program, row.member or ""], fact)
     await tx.execute(
@@ -116,6 +120,7 @@ async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> N
         [wallets[k].held for k in keys],
         [wallets[k].tier for k in keys],
         [wallets[k].tier_since for k in keys],
+        [wallets[k].pending for k in keys],
     )
 
 

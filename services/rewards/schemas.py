@@ -85,6 +85,8 @@ class PointsView(BaseModel):
     """What can be spent, never below zero."""
     posted: int
     held: int
+    pending: int
+    """Points that can't be spent yet."""
 
 
 class WalletView(BaseModel):

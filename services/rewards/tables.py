@@ -58,7 +58,9 @@ wallets = Table(
     Column("held", BigInteger, nullable=False),
     Column("tier", Text),
     Column("tier_since", DateTime(timezone=True)),
+    Column("pending", BigInteger, nullable=False),
     CheckConstraint("held >= 0", name="wallets_held_is_not_negative"),
+    CheckConstraint("pending >= 0", name="wallets_pending_is_not_negative"),
 )
 
 redemptions = Table(

@@ -98,7 +98,10 @@ class Views:
             program=program,
             member=member,
             points=PointsView(
-                available=Wallet(row.posted, row.held).available, posted=row.posted, held=row.held
+                available=Wallet(row.posted, row.held, pending=row.pending).available,
+                posted=row.posted,
+                held=row.held,
+                pending=row.pending,
             ),
             tier=row.tier or "",
             redemptions=[redemption_view(_redemption(r)) for r in found],

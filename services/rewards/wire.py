@@ -30,6 +30,8 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.PointsAccrued,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
+        ledger.PointsMatured,
+        ledger.MemberLapsed,
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
@@ -50,9 +52,12 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
         case _ if message is None:
             return None
         case "PointsAccrued":
-            return facts.PointsMoved(message.points)
-        case "PointsClawedBack" | "PointsExpired":
-            return facts.PointsMoved(-message.points)
+            pending = message.points - message.debt_repaid if message.HasField("matures_at") else 0
+            return facts.PointsMoved(message.points, pending)
+        case "PointsClawedBack" | "PointsExpired" | "MemberLapsed":
+            return facts.PointsMoved(-message.points, -message.pending)
+        case "PointsMatured":
+            return facts.PointsMatured(message.points)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":
@@ -67,7 +72,7 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
         case "MembersMerged":
             return facts.PointsMoved(-message.debt)
         case "LotMoved":
-            return facts.PointsMoved(message.points)
+            return facts.PointsMoved(message.points, message.points if message.HasField("matures_at") else 0)
         case "HoldMoved":
             return facts.PointsHeld(sum(part.amount for part in message.allocations))
         case "MemberAbsorbed":

@@ -58,6 +58,11 @@ DOCUMENT: dict[str, Any] = {
         "holds": {"max_ttl_seconds": 86_400_0},
     },
 }
+WINDOWED: dict[str, Any] = {
+    **DOCUMENT,
+    "ledger": {**DOCUMENT["ledger"], "pending": {"days": 14}, "expiry": {"inactivity_months": 1}},
+}
+"""The same program with a return window, and points that live a month from the last purchase or redemption."""
 
 
 PARKS: dict[str, Any] = {

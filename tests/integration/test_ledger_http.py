@@ -70,7 +70,7 @@ async def test_a_till_prints_what_a_purchase_earned_and_the_same_again(
     assert (first.status_code, again.status_code) == (201, 200)
     body = first.json()
     assert (body["points"], body["member"], body["tier"], body["duplicate"]) == (100, member, "", False)
-    assert body["balance"] == {"available": 100, "posted": 100, "held": 0, "debt": 0}
+    assert body["balance"] == {"available": 100, "posted": 100, "held": 0, "debt": 0, "pending": 0}
     assert [rule["rule"] for rule in body["rules"]] == ["base", "rounding floor"]
     assert body["expires_at"] == "2027-01-05T12:00:00+00:00"
     assert again.json() == {**body, "duplicate": True}
@@ -88,7 +88,7 @@ async def test_a_return_says_what_went_back_and_what_is_owed(ops: httpx.AsyncCli
     for duplicate in (False, True):
         answer = (await ops.post(f"{GROCER}/returns", json=body)).json()
         assert (answer["points"], answer["debt"], answer["duplicate"]) == (100, 70, duplicate)
-        assert answer["balance"] == {"available": 0, "posted": -70, "held": 0, "debt": 70}
+        assert answer["balance"] == {"available": 0, "posted": -70, "held": 0, "debt": 70, "pending": 0}
 
 
 async def test_a_checkout_holds_captures_and_releases_and_may_repeat_every_step(

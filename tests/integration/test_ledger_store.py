@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,7 @@ from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ledger.tables import PROJECTIONS, metadata
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, member_on, service_role
 
 DAY = timedelta(days=1)
 YEAR_ON = NOON.replace(year=2027)
@@ -117,6 +118,30 @@ async def test_expiry_and_time_outs_are_found_by_the_clock(ledger: Ledger) -> No
     assert [row["state"] for row in await ledger.rows("SELECT state FROM holds")] == ["expired"]
 
 
+async def test_maturity_and_lapse_are_found_by_the_clock(ledger: Ledger) -> None:
+    await ledger.activate(WINDOWED)
+    await ledger.take(ledger.purchase(), ledger.purchase("p2", at=NOON + DAY))
+    assert await account(ledger) == (200, 200, NOON.replace(month=2, day=7, hour=0))
+    assert code((await ledger.take(ledger.hold(1)))[0]) == "insufficient_points"
+    await ledger.advance(NOON + 14 * DAY)
+    assert await account(ledger) == (200, 100, NOON.replace(month=2, day=7, hour=0))
+    await ledger.take(ledger.return_("p2", "r1"))
+    assert await account(ledger) == (100, 0, NOON.replace(month=2, day=7, hour=0))
+    await ledger.advance(NOON + 30 * DAY)
+    await ledger.take(ledger.hold(60, "h2", ttl=86_400 * 9))
+    await ledger.advance(NOON + 35 * DAY)
+    assert await ledger.balance() == (60, 60, 0)
+    await ledger.take(ledger.release("h2"))
+    assert await account(ledger) == (0, 0, None)
+    assert await ledger.value("SELECT sum(remaining) FROM lots") == 0
+
+
+async def account(ledger: Ledger) -> tuple[int, int, datetime | None]:
+    """(posted, pending, when all of it lapses)"""
+    (row,) = await ledger.rows("SELECT posted, pending, lapses_at FROM accounts")
+    return tuple(row)
+
+
 async def test_a_purchase_of_another_day_moves_the_clock_for_all_of_its_chain(ledger: Ledger) -> None:
     chain = ledger.purchase().chain
     other = member_on(chain)
@@ -207,7 +232,10 @@ def stream(ledger: Ledger, seed: int, count: int) -> list[Command]:
         kind = rng.randrange(10)
         some = rng.randrange(max(1, n))
         if kind < 4:
-            commands.append(ledger.purchase(f"p{n}", rng.randrange(30_000), member=member, at=at, quantity=3))
+            told = at - rng.choice([0, 0, 0, 40, 70]) * DAY
+            commands.append(
+                ledger.purchase(f"p{n}", rng.randrange(30_000), member=member, at=told, quantity=3)
+            )
         elif kind == 4:
             commands.append(ledger.return_(f"p{some}", f"r{n}", member=member, at=at))
         elif kind == 5:
@@ -242,14 +270,15 @@ async def content(ledger: Ledger) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+@pytest.mark.parametrize("document", [DOCUMENT, WINDOWED], ids=["months", "windowed"])
 @pytest.mark.parametrize("seed", range(3))
 async def test_batches_of_any_size_give_the_same_book_and_every_row_replays_to_it(
-    url: str, database: str, seed: int
+    url: str, database: str, seed: int, document: dict[str, Any]
 ) -> None:
     books = []
     for size in (1, 7, 1_000):
         async with Ledger.open(url) as ledger:
-            await ledger.activate()
+            await ledger.activate(document)
             commands = stream(ledger, seed, 120)
             by_chain = [[c for c in commands if c.chain == chain] for chain in range(ledger.chains)]
             for of_chain in by_chain:
@@ -288,9 +317,13 @@ async def check_replay(ledger: Ledger) -> None:
         )
     accounts = {
         (r["program"], r["member"]): tuple(r)
-        for r in await ledger.rows("SELECT program, member, posted, held, debt FROM accounts")
+        for r in await ledger.rows(
+            "SELECT program, member, posted, held, debt, pending, lapses_at FROM accounts"
+        )
     }
-    assert accounts == {key: (*key, m.posted, m.held, m.debt) for key, m in book.members.items()}
+    assert accounts == {
+        key: (*key, m.posted, m.held, m.debt, m.pending, m.lapses_at) for key, m in book.members.items()
+    }
     lots = {
         tuple(r)
         for r in await ledger.rows(

@@ -13,7 +13,8 @@ from services.common.clock import utc_now
 from services.ledger.command_queue import CommandQueue
 from services.ledger.store import Programs
 from services.ledger.ticker import Ticker
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, service_role
+from tests.poll import eventually
 
 pytestmark = pytest.mark.integration
 WALL: dict[str, Any] = {**DOCUMENT, "clock": "wall"}
@@ -67,3 +68,21 @@ async def test_points_that_fell_due_expire(ledger: Ledger) -> None:
     await ledger.take(bought)
     await fresh_ticker(ledger).tick()
     assert await ledger.balance() == (0, 0, 0)
+
+
+async def test_within_the_hour_points_mature_and_lapse_when_they_are_due(ledger: Ledger) -> None:
+    await ledger.activate({**WINDOWED, "clock": "wall"})
+    now = utc_now()
+    await ledger.take(ledger.purchase("new", at=now - timedelta(days=14) + timedelta(seconds=1)))
+    await ledger.take(ledger.purchase("old", member="bob", at=now - timedelta(days=400)))
+    assert await ledger.value("SELECT sum(pending) FROM accounts") == 100 + 100
+    await ledger.advance(now)
+    ticker = fresh_ticker(ledger)
+
+    async def mature() -> bool:
+        await ticker.tick()
+        return bool(await ledger.value("SELECT sum(pending) FROM accounts") == 0)
+
+    await eventually(mature, "a lot matures within the hour")
+    assert await ledger.balance() == (100, 0, 0)
+    assert await ledger.balance("bob") == (0, 0, 0)

@@ -54,7 +54,7 @@ async def test_a_checkout_reserves_captures_and_reads(stack: RewardsStack) -> No
 
     await stack.carry()
     wallet = (await stack.http.get(f"{member}/wallet")).json()
-    assert wallet["points"] == {"available": 500, "posted": 500, "held": 0}
+    assert wallet["points"] == {"available": 500, "posted": 500, "held": 0, "pending": 0}
     assert wallet["tier"] == ""
     assert [r["redemption"] for r in wallet["redemptions"]] == ["r1"]
 

@@ -53,4 +53,4 @@ async def test_fifty_redemptions_of_100_points_against_1000_through_two_processe
         outcomes = Counter(await asyncio.gather(*(redeem(number) for number in range(REDEMPTIONS))))
         left = (await http.get(f"{urls[1]}/members/{member}")).json()["points"]
     assert outcomes == {"captured": BALANCE // POINTS, "insufficient_points": REDEMPTIONS - BALANCE // POINTS}
-    assert left == {"available": 0, "posted": 0, "held": 0, "debt": 0}
+    assert left == {"available": 0, "posted": 0, "held": 0, "debt": 0, "pending": 0}

@@ -261,8 +261,8 @@ async def test_points_given_in_all_tables_alike_are_found(book: str) -> None:
         await connection.execute(f"UPDATE postings SET amount = amount + 5 WHERE {at}", chain, position)
         lot = "UPDATE lots SET amount = amount + 5, remaining = remaining + 5 WHERE chain = $1 AND lot = $2"
         await connection.execute(lot, chain, position)
-        account = "UPDATE accounts SET posted = posted + 5 WHERE chain = $1 AND member = $2"
-        await connection.execute(account, chain, member)
+        account = "UPDATE accounts SET posted = posted + 5 WHERE chain = $1 AND member = $2 AND program = $3"
+        await connection.execute(account, chain, member, posting["program"])
         report = await look(connection)
     assert set(report.counts) == {"L1", "tables"}
     assert named(report, f"postings {chain}-{position}")

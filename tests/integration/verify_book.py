@@ -13,7 +13,16 @@ from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
-from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, PARKS, Ledger, member_on, service_role
+from tests.integration.ledger_rows import (
+    CHAINS,
+    DOCUMENT,
+    NOON,
+    PARKS,
+    WINDOWED,
+    Ledger,
+    member_on,
+    service_role,
+)
 
 DAY = timedelta(days=1)
 OFFSETS = """
@@ -69,6 +78,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await _park(ledger, member_on(chain, MEMBERS_EACH + 2))
             await _tell(ledger, member_on(chain, 1), member_on(chain, 2))
         await ledger.advance(NOON + 400 * DAY)
+        await _live_in_the_club(ledger)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
@@ -133,6 +143,19 @@ async def _tell(ledger: Ledger, keeps: str, erased: str) -> None:
     for member in (keeps, erased):
         await ledger.take(ledger.profile(member, name="Ann Example"))
     await ledger.take(ledger.erase(erased))
+
+
+async def _live_in_the_club(ledger: Ledger) -> None:
+    """A program with a return window, whose points lapse: on every chain, for one who stays and one who does not."""
+    await ledger.activate({**WINDOWED, "program": "club"})
+    for chain in range(CHAINS):
+        for n, days in enumerate((0, 19)):
+            member, at = member_on(chain, n), NOON + days * DAY
+            await ledger.take(ledger.purchase(f"{member}-c", 5_000, member=member, at=at, program="club"))
+    await ledger.advance(NOON + 40 * DAY, "club")
+    for chain in range(CHAINS):
+        member, at = member_on(chain, 1), NOON + 40 * DAY
+        await ledger.take(ledger.purchase(f"{member}-d", 5_000, member=member, at=at, program="club"))
 
 
 async def _count(ledger: Ledger, member: str) -> None:

@@ -6,7 +6,6 @@ through all of them each time. The state machine holds the real book against it.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,16 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from tests.simulation import naive_earning
+from tests.simulation import naive_earning, naive_lots
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_merge import hand_over, last_heir
 
 FAR = datetime.max.replace(tzinfo=UTC)
 TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
-"""Points for a yen, by version (no minor units: exact rates are easy to read)."""
-MONTHS = {"v1": 1, "v2": None, "v3": 1}
-"""Months until points expire, by version."""
+"""Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
 EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
 
@@ -38,6 +35,7 @@ class Credit:
     left: int
     expires: datetime | None
     purchase: str
+    matures: datetime | None
     held: int = 0
 
     @property
@@ -69,7 +67,7 @@ class Bought:
             return self._owed_by_rules(tier, self.counts)
         earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
         whole = sum(yen for _, _, yen in earning)
-        total = int(whole * RATES[self.version] * TIERS[tier])
+        total = int(whole * RATES.get(self.version, RATES["v1"]) * TIERS[tier])
         kept, so_far = 0, 0
         for number, units, yen in earning:
             if whole == 0:
@@ -123,6 +121,7 @@ class Account:
         self.tiers: list[tuple[datetime, str]] = []
         self.ended: dict[str, Hold] = {}
         """Holds that were over before their member was merged into this one."""
+        self.lapses: datetime | None = None
         self.carry = Fraction(0)
         self.earned: Counter[str] = Counter()
         """Points by day, month and altogether, of purchases under the version that has caps."""
@@ -130,6 +129,10 @@ class Account:
     @property
     def posted(self) -> int:
         return sum(credit.left for credit in self.credits) - self.debt
+
+    @property
+    def pending(self) -> int:
+        return sum(credit.left for credit in self.credits if credit.matures is not None)
 
     @property
     def held(self) -> int:
@@ -194,6 +197,7 @@ class NaiveLedger:
             worths = bought.worths(tier_at(bought.tiers, at), bought.counts)
             _, account.carry = naive_earning.points(worths, bought.counts)
             account.earned.update(dict.fromkeys(periods.values(), bought.given))
+        account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
 
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self._refuse_future(at, wall)
@@ -211,10 +215,13 @@ class NaiveLedger:
         for number, count in units.items():
             bought.back[number] = bought.back.get(number, 0) + count
         self._settle(account, of)
+        account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
         account = self.account(member)
+        lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
+        usable = [c for c in usable if c.matures is None and not lapsed]
         if amount > sum(credit.free for credit in usable) - account.debt:
             raise Refused("insufficient_points")
         parts = []
@@ -233,10 +240,12 @@ class NaiveLedger:
             spent = min(points, amount)
             amount -= spent
             credit.left -= spent
-        self._end(hold, "captured")
+        account = self.account(member)
+        account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
+        self._end(account, hold, "captured")
 
     def release(self, id_: str, member: str) -> None:
-        self._end(self._open(id_, member), "released")
+        self._end(self.account(member), self._open(id_, member), "released")
 
     def assign(self, member: str, tier: str, since: datetime) -> None:
         account = self.account(member)
@@ -254,8 +263,12 @@ class NaiveLedger:
         for account in self.members.values():
             for hold in account.holds.values():
                 if hold.state == "open" and hold.ends <= to:
-                    self._end(hold, "expired")
+                    self._end(account, hold, "expired")
+            for credit in account.credits:
+                if credit.matures is not None and credit.matures <= to:
+                    credit.matures = None
             self._drop(account.credits)
+            self._lapse(account)
 
     def _park(self, member: str, take: Callable[[], None]) -> bool:
         unknown = self.parks and self.heir(member) not in self.members
@@ -292,11 +305,20 @@ class NaiveLedger:
             raise Refused("hold_expired")
         return hold
 
-    def _end(self, hold: Hold, state: str) -> None:
+    def _end(self, account: Account, hold: Hold, state: str) -> None:
         hold.state = state
         for credit, points in hold.parts:
             credit.held -= points
         self._drop([credit for credit, _ in hold.parts])
+        self._lapse(account)
+
+    def _lapse(self, account: Account) -> None:
+        """Once the member's day has come, nothing is left but what is held; and the day with that."""
+        if account.lapses is not None and account.lapses <= self.clock:
+            for credit in account.credits:
+                credit.left = credit.held
+            if account.held == 0:
+                account.lapses = None
 
     def _drop(self, some: list[Credit]) -> None:
         """Points past their day that no hold protects are gone."""
@@ -313,18 +335,14 @@ class NaiveLedger:
             repaid = min(missing, account.debt)
             account.debt -= repaid
             self.count += 1
-            account.credits.append(Credit(self.count, missing - repaid, self._expiry(bought), id_))
+            expires = naive_lots.expiry(bought.version, bought.at)
+            matures = naive_lots.maturity(bought.version, bought.at, self.clock)
+            account.credits.append(Credit(self.count, missing - repaid, expires, id_, matures))
+            if account.lapses is None:
+                account.lapses = naive_lots.lapse(self.version, "points", bought.at, None)
         first: Callable[[Credit], bool] = lambda credit: credit.purchase != id_  # noqa: E731
-        for credit in sorted(account.credits, key=lambda c: (first(c), *c.order())):
+        for credit in sorted(account.credits, key=lambda c: (first(c), c.matures is None, *c.order())):
             taken = min(credit.free, max(0, -missing))
             credit.left -= taken
             missing += taken
         account.debt += max(0, -missing)
-
-    @staticmethod
-    def _expiry(bought: Bought) -> datetime | None:
-        """The same day and time a month on, or that month's last day."""
-        if MONTHS[bought.version] is None:
-            return None
-        year, month = bought.at.year + bought.at.month // 12, bought.at.month % 12 + 1
-        return bought.at.replace(year=year, month=month, day=min(bought.at.day, monthrange(year, month)[1]))

@@ -31,5 +31,6 @@ def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
     to.ended |= gone.ended
     to.bought |= gone.bought
     to.debt += gone.debt
+    to.lapses = max([at for at in (to.lapses, gone.lapses) if at is not None], default=None)
     to.carry += gone.carry
     to.earned.update(gone.earned)

@@ -11,6 +11,7 @@ from services.ledger.domain.events import ActivityParked
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
 from tests.simulation.naive_ledger import NaiveLedger
+from tests.simulation.naive_lots import RULES
 
 
 def was_parked(outcome: Outcome) -> bool:
@@ -28,7 +29,7 @@ class ParkingRules:
     purchase: Callable[[str, str, int, list[tuple[str, int, int]]], None]
     give_back: Callable[[str, str, int, dict[int, int]], None]
 
-    @rule(version=st.sampled_from(["v1", "v2"]))
+    @rule(version=st.sampled_from(sorted(RULES)))
     def begin_to_park(self, version: str) -> None:
         self.real.activate(f"{version}-park")
         self.naive.version, self.naive.parks = version, True

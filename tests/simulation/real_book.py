@@ -38,6 +38,7 @@ from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
+from tests.simulation.naive_lots import RULES
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +47,7 @@ PROGRAM = "club"
 
 
 def document(version: str) -> dict[str, Any]:
-    """The programs of naive_ledger.RATES and MONTHS, as documents."""
+    """The programs of naive_ledger.RATES and naive_lots.RULES, as documents."""
     ledger: dict[str, Any] = {
         "currency": "JPY",
         "enrolment": "on_first_activity",
@@ -55,7 +56,7 @@ def document(version: str) -> dict[str, Any]:
             "exclude_categories": [EXCLUDED],
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
-        "expiry": {"months": 1},
+        **RULES[version.removesuffix("-park")],
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
     }
     if version.endswith("park"):
@@ -63,7 +64,6 @@ def document(version: str) -> dict[str, Any]:
     if version.startswith("v3"):
         ledger["earning"] |= EARNING
     if version.startswith("v2"):
-        del ledger["expiry"]
         ledger["earning"]["points_per_unit"] = "0.033333333"
     return {"program": PROGRAM, "time_zone": "UTC", "clock": "events", "ledger": ledger}
 

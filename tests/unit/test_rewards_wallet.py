@@ -50,6 +50,28 @@ def test_points_that_repay_debt_count_too() -> None:
     assert wallet.posted == 60
 
 
+PENDING = ledger.PointsAccrued(points=1_000, debt_repaid=200, matures_at=STAMP)
+
+
+def test_pending_points_are_posted_and_not_available_until_they_mature() -> None:
+    wallet = after(ledger.PointsClawedBack(points=200, debt=200), PENDING)
+    assert (wallet.posted, wallet.pending, wallet.available) == (800, 800, 0)
+    evolve(wallet, fact_of(row(ledger.PointsMatured(lot=1, points=800))))  # type: ignore[arg-type]
+    assert (wallet.posted, wallet.pending, wallet.available) == (800, 0, 800)
+
+
+def test_pending_points_that_are_taken_back_or_lapse_are_pending_no_more() -> None:
+    wallet = after(PENDING, ledger.PointsClawedBack(points=300, pending=300))
+    assert (wallet.posted, wallet.pending, wallet.available) == (700, 500, 200)
+    evolve(wallet, fact_of(row(ledger.MemberLapsed(points=700, pending=500))))  # type: ignore[arg-type]
+    assert (wallet.posted, wallet.pending, wallet.available) == (0, 0, 0)
+
+
+def test_more_matured_than_was_pending_is_a_broken_invariant() -> None:
+    with pytest.raises(InvariantBroken):
+        after(ACCRUED, ledger.PointsMatured(lot=1, points=1))
+
+
 def test_a_hold_counts_against_available_at_once() -> None:
     wallet = after(ACCRUED, PLACED)
     assert (wallet.posted, wallet.held, wallet.available) == (1_000, 300, 700)

@@ -181,6 +181,53 @@ def test_a_capture_after_the_hold_timed_out_is_found() -> None:
     assert [check for check, _ in reading.wrong] == ["L3"]
 
 
+def pending(reading: Reading, points: int) -> int:
+    """Open a lot that matures in a fortnight; its id."""
+    message = pb.PointsAccrued(purchase="q", reason="tier_change", points=points)
+    message.matures_at.FromDatetime(NOON + timedelta(days=14))
+    reading.take(message)
+    return reading.position
+
+
+def active(lapses_at: datetime) -> pb.MemberActive:
+    message = pb.MemberActive(kind="purchase")
+    message.lapses_at.FromDatetime(lapses_at)
+    return message
+
+
+def test_points_that_wait_mature_and_lapse_are_read_without_a_finding() -> None:
+    reading, month = Reading(), timedelta(days=30)
+    lot = pending(reading, 50)
+    reading.take(active(NOON + month))
+    taken = pb.PointsClawedBack(
+        purchase="q", reason="return", points=10, allocations=parts({lot: 10}), pending=10
+    )
+    reading.take(taken)
+    reading.take(pb.PointsMatured(lot=lot, points=40), at=NOON + timedelta(days=14))
+    lapsed = pb.MemberLapsed(points=140, allocations=parts({3: 100, lot: 40}))
+    assert [posting[2:] for posting in reading.take(lapsed, at=NOON + month)] == [
+        ("breakage", "points", 100, 3), ("breakage", "points", 40, lot)
+    ]  # fmt: skip
+    (member,) = reading.journal.state.members.values()
+    assert (member.posted, member.pending, member.lapses_at) == (0, 0, None)
+    assert reading.wrong == []
+
+
+def test_what_cannot_follow_of_points_in_time_is_found() -> None:
+    reading = Reading()
+    lot = pending(reading, 50)
+    reading.place(10, {lot: 10}, at=NOON)
+    reading.take(pb.PointsMatured(lot=lot, points=50), at=NOON + timedelta(days=13))
+    reading.take(pb.PointsMatured(lot=3, points=100), at=NOON + timedelta(days=30))
+    reading.take(
+        pb.PointsClawedBack(purchase="q", reason="return", points=1, allocations=parts({3: 1}), pending=1)
+    )
+    reading.take(pb.MemberLapsed(points=1, allocations=parts({3: 1})))
+    reading.take(active(NOON + timedelta(days=9)))
+    reading.take(active(NOON + timedelta(days=8)))
+    assert [check for check, _ in reading.wrong] == ["L3", "L3", "L3", "L3", "L2", "tables"]
+
+
 def test_points_of_somebody_who_is_no_member_are_found() -> None:
     reading = Reading()
     reading.take(pb.PointsExpired(lot=3, points=1), "bob")

@@ -16,6 +16,9 @@ from services.ledger.domain.program import Program
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
+HOLD_ENDS, LOT_EXPIRES, LOT_MATURES, MEMBER_LAPSES = range(4)
+"""What falls due; at one instant in this order."""
+
 POINTS = "points"
 """The asset of every posting so far."""
 
@@ -31,6 +34,8 @@ class Lot:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    matures_at: datetime | None = None
+    """Pending until the clock has come by here: it can't be spent or held. None: it can."""
 
     @property
     def free(self) -> int:
@@ -84,7 +89,8 @@ class Settlement:
 
 @dataclass(slots=True)
 class Member:
-    """A member of a program. posted = sum of the lots' remaining less debt (L2); available = posted - held (L3)."""
+    """A member of a program. posted = sum of the lots' remaining less debt (L2);
+    available = posted - held - pending (L3)."""
 
     id: str
     program: str
@@ -111,11 +117,20 @@ class Member:
     """Purchases since the counter of visits was last written."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
+    pending: int = 0
+    """Points of lots that are not mature."""
+    lapses_at: datetime | None = None
+    """When all points that no hold protects expire, if nothing puts it off. None: they have days of their own."""
 
     @property
     def available(self) -> int:
         """What the member can spend or set aside."""
-        return self.posted - self.held
+        return self.posted - self.held - self.pending
+
+    @property
+    def free(self) -> int:
+        """Points that no hold protects, pending ones among them."""
+        return self.posted + self.debt - self.held
 
     def tier_at(self, time: datetime) -> str:
         """The tier that a purchase made at `time` earns by: a tier counts for what comes after its `since`."""
@@ -172,34 +187,52 @@ class Book:
         return None if state is None else self.versions[state.version]
 
     def expect_lot(self, member: Member, lot: Lot) -> None:
-        """Remember that a lot may expire."""
+        """Remember that a lot may mature and expire."""
         if lot.expires_at is not None:
-            self._expect(member, lot.expires_at, 1, str(lot.id))
+            self._expect(member, lot.expires_at, LOT_EXPIRES, str(lot.id))
+        if lot.matures_at is not None:
+            self._expect(member, lot.matures_at, LOT_MATURES, str(lot.id))
 
     def expect_hold(self, member: Member, hold: Hold) -> None:
         """Remember that a hold may time out."""
-        self._expect(member, hold.expires_at, 0, hold.id)
+        self._expect(member, hold.expires_at, HOLD_ENDS, hold.id)
+
+    def expect_lapse(self, member: Member) -> None:
+        """Remember that all of a member's points may lapse."""
+        if member.lapses_at is not None:
+            self._expect(member, member.lapses_at, MEMBER_LAPSES, "")
 
     def _expect(self, member: Member, at: datetime, kind: int, id_: str) -> None:
-        # Holds (0) come before lots (1) of the same instant: what a hold frees can expire at once.
+        # Holds come before lots of the same instant: what a hold frees can expire at once.
         key = (member.chain, member.program)
         if self.horizon is not None and at > self.horizon.get(key, BEGINNING):
             return
         heap = self._due.setdefault(key, [])
         heapq.heappush(heap, (at, kind, member.id, id_))
 
-    def next_due(self, chain: int, program: str, until: datetime) -> tuple[Member, Hold | Lot] | None:
-        """The next open hold or expiring lot at or before `until`, in order of time; it is taken off the list."""
+    def next_due(
+        self, chain: int, program: str, until: datetime
+    ) -> tuple[int, Member, Hold | Lot | None] | None:
+        """What ends, matures or lapses next, at or before `until`: (what happens, to whom, to what of theirs).
+
+        In order of time; it is taken off the list.
+        """
         heap = self._due.get((chain, program), [])
         while heap and heap[0][0] <= until:
-            _, kind, member_id, id_ = heapq.heappop(heap)
+            at, kind, member_id, id_ = heapq.heappop(heap)
             member = self.members[program, member_id]
-            if kind == 0:
+            if kind == HOLD_ENDS:
                 hold = member.holds.get(id_)
                 if hold is not None and hold.state == "open":
-                    return member, hold
+                    return kind, member, hold
+            elif kind == MEMBER_LAPSES:
+                # An activity may have put it off; and while all that is left is held, there is nothing to do yet.
+                if member.lapses_at == at and member.complete and (member.free > 0 or member.held == 0):
+                    return kind, member, None
             else:
                 lot = member.lots.get(int(id_))
-                if lot is not None and lot.free > 0:
-                    return member, lot
+                if lot is None:
+                    continue
+                if lot.free > 0 if kind == LOT_EXPIRES else lot.matures_at is not None and lot.remaining > 0:
+                    return kind, member, lot
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain.book import BEGINNING, Book, Hold, Lot
+from services.ledger.domain.book import BEGINNING, LOT_MATURES, MEMBER_LAPSES, Book, Hold, Lot
 from services.ledger.domain.checks import FUTURE_TOLERANCE, active_program
 from services.ledger.domain.commands import (
     ActivateProgram,
@@ -21,8 +21,11 @@ from services.ledger.domain.events import (
     Decided,
     HoldReleased,
     PointsExpired,
+    PointsMatured,
     ProgramActivated,
 )
+from services.ledger.domain.inactivity import lapse
+from services.ledger.domain.lots import pending_among
 
 CLOCK_MAX = datetime(9000, 1, 1, tzinfo=UTC)
 """No clock goes further: what expires a hundred years on must still be a date."""
@@ -59,7 +62,7 @@ def new_day(book: Book, command: Command) -> datetime | None:
 
 
 def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
-    """Time passes here and nowhere else: holds time out and lots expire, each at its own instant."""
+    """Time passes here and nowhere else: holds time out, lots mature, expire and lapse, each at its own instant."""
     active_program(book, command)
     if command.to > CLOCK_MAX:
         raise Refusal("clock_out_of_range", f"{command.to.isoformat()} is later than {CLOCK_MAX.date()}")
@@ -67,14 +70,19 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
         return
     yield Decided(ClockAdvanced(command.to), None, command.to)
     while (due := book.next_due(command.chain, command.program, command.to)) is not None:
-        member, what = due
-        if isinstance(what, Hold):
+        kind, member, what = due
+        if kind == MEMBER_LAPSES:
+            yield lapse(member)
+        elif isinstance(what, Hold):
             freed = list(what.allocations)
             yield Decided(
                 HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
             )
+        elif isinstance(what, Lot) and kind == LOT_MATURES and what.matures_at is not None:
+            yield Decided(PointsMatured(what.id, what.remaining), member.id, what.matures_at)
         elif isinstance(what, Lot) and what.expires_at is not None:
-            yield Decided(PointsExpired(what.id, what.free), member.id, what.expires_at)
+            pending = pending_among(member, [(what.id, what.free)])
+            yield Decided(PointsExpired(what.id, what.free, pending), member.id, what.expires_at)
 
 
 def activate_program(book: Book, command: ActivateProgram) -> Iterator[Decided]:

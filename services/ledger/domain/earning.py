@@ -223,15 +223,18 @@ def _weights(
 
 
 def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
-    """When points earned at `earned_at` expire: so many months on, the same local time in the program's zone."""
-    if program.expiry_months is None:
+    """When points earned at `earned_at` expire: so many months on, the same local time in the program's zone, or
+    where the program's mode says that it ends. None: never, or with all of the member's points (`inactivity`)."""
+    if program.expiry_months is None or program.expiry.activities:
         return None
     hour = earned_at.replace(minute=0, second=0, microsecond=0)
     # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
     there = _hour_months_on(hour, program.time_zone, program.expiry_months)
     if there is None:
-        return _months_on(earned_at, program.time_zone, program.expiry_months)
-    return there + (earned_at - hour)
+        there = _months_on(earned_at, program.time_zone, program.expiry_months)
+    else:
+        there += earned_at - hour
+    return program.expiry.end(there, program.time_zone)
 
 
 @lru_cache(maxsize=4_096)

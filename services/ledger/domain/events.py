@@ -78,6 +78,8 @@ class PointsAccrued:
     """Of the program's rules, in their order; what the base gives is not among them."""
     counters: list[Counter] = field(default_factory=list)
     """What was looked at beside the purchase and the tier. The first accrual of a purchase sets them."""
+    matures_at: datetime | None = None
+    """Until then the lot is pending; None: it can be spent at once."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,8 @@ class PointsClawedBack:
     tier: str
     allocations: Allocations
     debt: int
+    pending: int = 0
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -121,6 +125,30 @@ class HoldReleased:
 class PointsExpired:
     lot: int
     points: int
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
+class PointsMatured:
+    lot: int
+    points: int
+
+
+@dataclass(slots=True)
+class MemberActive:
+    """`lapses_at`: when all points lapse, if nothing follows; None: by no version's rule any more."""
+
+    kind: str
+    lapses_at: datetime | None
+
+
+@dataclass(slots=True)
+class MemberLapsed:
+    points: int
+    allocations: Allocations
+    pending: int
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -143,6 +171,8 @@ class MemberAbsorbed:
     held: int
     holds: list[str]
     identifiers: list[tuple[str, bytes]]
+    pending: int = 0
+    """How many of the points were pending."""
 
 
 @dataclass(slots=True)
@@ -154,6 +184,7 @@ class LotMoved:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    matures_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -220,6 +251,7 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
+    | PointsMatured | MemberActive | MemberLapsed
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
     | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
     | ActivityRejected

@@ -23,12 +23,15 @@ from services.ledger.domain.events import (
     IdentifiersLinked,
     LotMoved,
     MemberAbsorbed,
+    MemberActive,
     MemberEnrolled,
     MemberErased,
+    MemberLapsed,
     MembersMerged,
     PointsAccrued,
     PointsClawedBack,
     PointsExpired,
+    PointsMatured,
     ProfileChanged,
     ProgramActivated,
     PurchaseRecorded,
@@ -109,6 +112,18 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsExpired():
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
+        case PointsMatured():
+            _lot(member, event.lot).matures_at = None
+            member.pending -= event.points
+        case MemberActive():
+            member.lapses_at = event.lapses_at
+            book.expect_lapse(member)
+        case MemberLapsed():
+            _spend(member, event.allocations, held=False)
+            member.posted -= event.points
+            if member.held == 0:
+                # What holds still protect lapses when they end.
+                member.lapses_at = None
         case TierAssigned():
             tiers = member.absorbed[event.of] if event.of else member.tiers
             tiers.append((event.since, event.tier))
@@ -128,9 +143,9 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             merge.arrive(book, member, event, position)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
-    if member.held < 0 or member.debt < 0:
+    if member.held < 0 or member.debt < 0 or member.pending < 0:
         raise InvariantBroken(
-            f"{member.id}: held {member.held}, debt {member.debt} after position {position}"
+            f"{member.id}: held {member.held}, debt {member.debt}, pending {member.pending} after position {position}"
         )
 
 
@@ -148,8 +163,21 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
                 member.uncounted = 0
     else:
         _settlement(member, event.purchase).adjusted += event.points
-    lot = Lot(position, amount, amount, 0, decided.occurred_at, event.expires_at, event.purchase)
+    lot = Lot(
+        position,
+        amount,
+        amount,
+        0,
+        decided.occurred_at,
+        event.expires_at,
+        event.purchase,
+        event.matures_at,
+    )
     if amount:
+        if lot.matures_at is not None:
+            member.pending += amount
+        # Its day may have passed while holds protected points.
+        book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)
 
@@ -171,6 +199,8 @@ def _spend(member: Member, allocations: Allocations, *, held: bool) -> None:
         lot.remaining -= points
         if held:
             lot.held -= points
+        elif lot.matures_at is not None:
+            member.pending -= points
         if not 0 <= lot.held <= lot.remaining:
             raise InvariantBroken(f"lot {lot_id} of {member.id}: {lot.held} held of {lot.remaining}")
 
@@ -182,6 +212,7 @@ def _free(book: Book, member: Member, allocations: Allocations) -> None:
         if lot.held < 0:
             raise InvariantBroken(f"lot {lot_id} of {member.id}: {lot.held} held")
         book.expect_lot(member, lot)
+    book.expect_lapse(member)
 
 
 def _close(member: Member, hold_id: str, state: str) -> Hold:

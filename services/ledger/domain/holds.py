@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from services.common.errors import Refusal
-from services.ledger.domain import lots, merge
+from services.ledger.domain import inactivity, lots, merge
 from services.ledger.domain.book import Book, Hold, Member
 from services.ledger.domain.checks import POINTS_MAX, active_program, enrolled_member, present
 from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, ReleaseHold
@@ -50,6 +50,7 @@ def capture_hold(book: Book, command: CaptureHold) -> Iterator[Decided]:
 
     spent, rest = lots.split(hold.allocations, amount)
     yield Decided(HoldCaptured(hold.id, hold.order, amount, spent, rest), member.id, now)
+    yield from inactivity.put_off(program, member, "redemption", now)
     yield from _expire_freed(book, command, member, rest)
 
 
@@ -68,8 +69,10 @@ def release_hold(book: Book, command: ReleaseHold) -> Iterator[Decided]:
 def _expire_freed(
     book: Book, command: Command, member: Member, freed: list[tuple[int, int]]
 ) -> Iterator[Decided]:
-    """Lots that a hold protected past their expiry expire when it ends."""
+    """Lots that a hold protected past their expiry, or past their member's lapse, expire when it ends."""
     clock = book.programs[command.chain, command.program].clock
+    if member.lapses_at is not None and member.lapses_at <= clock:
+        yield inactivity.lapse(member)
     for lot_id, _ in freed:
         lot = member.lots[lot_id]
         if lot.expires_at is not None and lot.expires_at <= clock and lot.free > 0:

@@ -23,11 +23,13 @@ from services.ledger.domain.events import (
     IdentifiersLinked,
     LotMoved,
     MemberAbsorbed,
+    MemberActive,
     MembersMerged,
     PointsExpired,
     SettlementMoved,
     TierAssigned,
 )
+from services.ledger.domain.lots import pending_among
 
 MERGE_ROWS_MAX = 50_000
 """Lots and settlements that one merge moves, a row each in one transaction."""
@@ -53,17 +55,20 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
     now = present(book, command, program)
     # What moves is written down first, for the absorbed one is empty as soon as it has left.
     moving = [
-        LotMoved(lot.id, lot.amount, lot.remaining, lot.earned_at, lot.expires_at, lot.purchase)
+        LotMoved(
+            lot.id, lot.amount, lot.remaining, lot.earned_at, lot.expires_at, lot.purchase, lot.matures_at
+        )
         for lot in lots
     ]
     holds = [(hold, list(hold.allocations)) for hold in absorbed.holds.values() if hold.state == "open"]
     allocations = [(lot.id, lot.remaining) for lot in lots]
     identifiers = identifiers_of(book, absorbed)
+    pending, lapses_at = absorbed.pending, absorbed.lapses_at
     debt, held, names = absorbed.debt, absorbed.held, [hold.id for hold, _ in holds]
     points = sum(lot.remaining for lot in lots)
     merged = MembersMerged(absorbed.id, points, held, debt, list(absorbed.absorbed))
     yield Decided(merged, survivor.id, now)
-    left = MemberAbsorbed(survivor.id, allocations, debt, held, names, identifiers)
+    left = MemberAbsorbed(survivor.id, allocations, debt, held, names, identifiers, pending)
     yield Decided(left, absorbed.id, now, absorbed.chain)
     places: dict[int, int] = {}
     for lot_moved in moving:
@@ -77,6 +82,9 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
     for purchase, settlement in absorbed.settlements.items():
         returned = sorted(settlement.returned.items())
         yield Decided(SettlementMoved(purchase, returned, settlement.adjusted), survivor.id, now)
+    if lapses_at is not None and (survivor.lapses_at is None or lapses_at > survivor.lapses_at):
+        # Whichever of the two was active last keeps the points of both alive.
+        yield Decided(MemberActive("merge", lapses_at), survivor.id, now)
     counters = _added(survivor, absorbed)
     if counters:
         yield Decided(CountersMoved(counters), survivor.id, now)
@@ -89,7 +97,8 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
     for lot in [survivor.lots[place] for place in places.values()]:
         # Each chain has its own clock: what was to come on theirs may be past on ours.
         if lot.expires_at is not None and lot.expires_at <= clock and lot.free > 0:
-            yield Decided(PointsExpired(lot.id, lot.free), survivor.id, lot.expires_at)
+            pending = pending_among(survivor, [(lot.id, lot.free)])
+            yield Decided(PointsExpired(lot.id, lot.free, pending), survivor.id, lot.expires_at)
 
 
 def _absorbed(book: Book, command: MergeMembers) -> Member:
@@ -170,7 +179,9 @@ def leave(book: Book, member: Member, event: MemberAbsorbed) -> None:
     member.posted += event.debt
     member.debt -= event.debt
     member.held -= event.held
-    if member.posted or member.debt or member.held:
+    member.pending -= event.pending
+    member.lapses_at = None
+    if member.posted or member.debt or member.held or member.pending:
         raise InvariantBroken(f"{member.id} was merged and something is left: {member.posted} points")
     for hold_id in event.holds:
         hold = member.holds[hold_id]
@@ -189,10 +200,13 @@ def arrive(
     match event:
         case LotMoved():
             lot = Lot(
-                position, event.amount, event.points, 0, event.earned_at, event.expires_at, event.purchase
-            )
+                position, event.amount, event.points, 0, event.earned_at, event.expires_at, event.purchase,
+                event.matures_at,
+            )  # fmt: skip
             member.lots[position] = lot
             member.posted += event.points
+            if event.matures_at is not None:
+                member.pending += event.points
             book.expect_lot(member, lot)
         case HoldMoved():
             hold = Hold(

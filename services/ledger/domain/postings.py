@@ -8,6 +8,7 @@ from services.ledger.domain.events import (
     HoldCaptured,
     LotMoved,
     MemberAbsorbed,
+    MemberLapsed,
     MembersMerged,
     PointsAccrued,
     PointsClawedBack,
@@ -48,6 +49,9 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [
                 (member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations
             ]
+        case MemberLapsed():
+            account = member_account(member)
+            return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
         case MembersMerged():

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
+from services.ledger.domain.expiry import Expiry, read_expiry
 from services.ledger.domain.rulebook import Rulebook
 
 MINOR_DIGITS = {
@@ -32,7 +33,8 @@ ROUNDINGS = ("floor", "half_up", "carry")
 ENROLMENTS = ("required", "on_first_activity", "park")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
-EXPIRY_MONTHS_MAX = 1_200
+PENDING_DAYS_MAX = 366
+SHORTEST_MONTH_DAYS = 28
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,6 +71,10 @@ class Program:
     counting: Counting | None
     """None where nothing is counted."""
     expiry_months: int | None
+    expiry: Expiry
+    """Where the months of `expiry_months` end."""
+    pending_days: int
+    """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
 
@@ -78,15 +84,14 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "expiry", "holds", "stores")
+    ledger.only("currency", "enrolment", "earning", "pending", "expiry", "holds", "stores")
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
     enrolment = ledger.choice("enrolment", ENROLMENTS, "required")
     earning = ledger.section("earning")
     earning.only("points_per_unit", "rounding", "exclude_categories", "tier_multipliers", *FIELDS)
-    expiry = ledger.section("expiry", optional=True)
-    expiry.only("months")
+    expiry_months, expiry = read_expiry(ledger.section("expiry", optional=True))
     holds = ledger.section("holds", optional=True)
     holds.only("default_ttl_seconds", "max_ttl_seconds")
     ttl_max = holds.whole("max_ttl_seconds", 1, 366 * 86_400, HOLD_TTL_MAX_SECONDS)
@@ -113,7 +118,9 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         excluded_brands=rules.excluded_brands,
         rulebook=Rulebook(rules, [base, *(base * multiplier for multiplier in multipliers.values())]),
         counting=_counting(rules, rounding),
-        expiry_months=expiry.whole("months", 1, EXPIRY_MONTHS_MAX) if "months" in expiry.values else None,
+        expiry_months=expiry_months,
+        expiry=expiry,
+        pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
     )
@@ -122,6 +129,16 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
 def _counting(rules: EarningRules, rounding: str) -> Counting | None:
     carries, visits = rounding == "carry", any(rule.asks_for_visits for rule in rules.rules)
     return Counting(carries, visits, rules.caps, rules.zone) if carries or visits or rules.caps else None
+
+
+def _pending_days(section: Section, expiry_months: int | None) -> int:
+    section.only("days")
+    if not section.values:
+        return 0
+    days = section.whole("days", 1, PENDING_DAYS_MAX)
+    if expiry_months is not None and days >= expiry_months * SHORTEST_MONTH_DAYS:
+        raise section.wrong("days", f"is {days}: points would expire before they can be spent")
+    return days
 
 
 def _earning_rate(base: Fraction, multiplier: Fraction) -> EarningRate:

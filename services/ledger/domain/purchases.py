@@ -7,7 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning
+from services.ledger.domain import earning, inactivity, lots
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
@@ -73,7 +73,9 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     # Where something is counted, a purchase that earns nothing may change what the next one earns.
     if earned.points > 0 or earned.counters:
         at = purchase.occurred_at
-        yield accrual(program, member, purchase.id, at, "purchase", earned.points, earned, tier, at)
+        clock = book.programs[command.chain, command.program].clock
+        yield accrual(program, member, purchase.id, at, "purchase", earned.points, earned, tier, at, clock)
+    yield from inactivity.put_off(program, member, "purchase", purchase.occurred_at)
 
 
 def _counted(program: Program, member: Member | None, at: datetime) -> dict[str, Fraction]:
@@ -94,10 +96,12 @@ def accrual(
     earned: Earned,
     tier: str,
     occurred_at: datetime,
+    clock: datetime,
 ) -> Decided:
-    """Points given for a purchase that `earned` so by `program`; debt is repaid first."""
+    """Points given for a purchase that `earned` so by `program`; debt is repaid first, also by pending points."""
     repaid = min(points, member.debt)
     expires_at = earning.expiry_of(program, earned_at) if points else None
+    matures_at = lots.maturity_of(program, earned_at, clock) if points > repaid else None
     return Decided(
         PointsAccrued(
             purchase,
@@ -110,6 +114,7 @@ def accrual(
             repaid,
             list(earned.contributions),
             list(earned.counters),
+            matures_at,
         ),
         member.id,
         occurred_at,

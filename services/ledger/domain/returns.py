@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning, lots
+from services.ledger.domain import earning, inactivity, lots
 from services.ledger.domain.book import Book, Member, PurchaseFact, Settlement
 from services.ledger.domain.checks import LINES_MAX, QUANTITY_MAX, active_program, check_time, enrolled_member
 from services.ledger.domain.commands import RecordReturn
@@ -58,6 +58,7 @@ def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
         returned.append(ReturnedLine(line_id, line.sku, line.category, quantity, amount))
     yield Decided(ReturnRecorded(activity, returned, purchase.occurred_at), member.id, activity.occurred_at)
     yield from settle(book, member, purchase, "return", activity.occurred_at)
+    yield from inactivity.put_off(program, member, "return", activity.occurred_at)
 
 
 def settle(
@@ -81,11 +82,22 @@ def settle(
             earned._replace(counters=purchase.counters),
             tier,
             occurred_at,
+            book.programs[member.chain, member.program].clock,
         )
+        in_force = book.program(member.chain, member.program)
+        yield from inactivity.begin(in_force, member, purchase.occurred_at)
     elif owed < given:
         allocations, debt = lots.take_back(member, purchase.id, given - owed)
         yield Decided(
-            PointsClawedBack(purchase.id, reason, given - owed, tier, allocations, debt),
+            PointsClawedBack(
+                purchase.id,
+                reason,
+                given - owed,
+                tier,
+                allocations,
+                debt,
+                lots.pending_among(member, allocations),
+            ),
             member.id,
             occurred_at,
         )

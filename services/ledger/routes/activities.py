@@ -57,6 +57,7 @@ async def record_purchase(
         "tier": accrued.tier if accrued else "",
         "rules": views.rules_behind(ledger.programs, accrued),
         "expires_at": accrued.expires_at.isoformat() if accrued and accrued.expires_at else None,
+        "matures_at": accrued.matures_at.isoformat() if accrued and accrued.matures_at else None,
         "balance": balance,
     }
     return answer_of(outcome, answer)

@@ -15,7 +15,7 @@ from services.common.chain import chain_of, micros
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal, Undecodable
-from services.ledger import consume, schemas, views, wire
+from services.ledger import consume, people_views, schemas, views, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Command
@@ -58,7 +58,7 @@ class Ledger:
     async def find(self, connection: AsyncConnection, program: str, reference: str) -> tuple[int, str, str]:
         """(chain, id of the member who has everything now, id asked for). Raises Refusal("unknown_member")."""
         asked = await self._member_id(program, reference)
-        member = await views.heir(connection, self.chains, program, asked)
+        member = await people_views.heir(connection, self.chains, program, asked)
         return chain_of(member, self.chains), member, asked
 
     async def _member_id(self, program: str, reference: str) -> str:
@@ -95,8 +95,8 @@ async def told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[st
     """The events of an outcome (read again where it is the first outcome of an earlier request) and the balance."""
     if not outcome.duplicate:
         _refuse_if_refused(outcome, [decided.event for _, decided in outcome.events])
-        posted, held, debt = outcome.balance or (0, 0, 0)
-        return [decided.event for _, decided in outcome.events], views.balance(posted, held, debt)
+        balance = outcome.balance or (0, 0, 0, 0)
+        return [decided.event for _, decided in outcome.events], views.balance(*balance)
     command: Command = outcome.command
     async with ledger.reader.snapshot() as connection:
         events = await views.group(
@@ -110,7 +110,7 @@ async def told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[st
         )
         _refuse_if_refused(outcome, events)
         if isinstance(events[0], e.ActivityParked):
-            return events, views.balance(0, 0, 0)
+            return events, views.balance(0, 0, 0, 0)
         chain, member, _ = await ledger.find(connection, command.program, command.member)
         points: dict[str, int] = (await views.member(connection, chain, command.program, member))["points"]
     return events, points

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
 from services.common.errors import Refusal, Undecodable
-from services.ledger import profiles, schemas, views
+from services.ledger import people_views, profiles, schemas
 from services.ledger.domain.commands import Cause, EraseMember, SetProfile
 from services.ledger.routes.asking import (
     PREFIX,
@@ -65,7 +65,7 @@ async def get_profile(program: ProgramPath, member: MemberPath, key: Key, ledger
     key.allow(("member", "ops"), program)
     async with ledger.reader.snapshot() as connection:
         chain, member_id, _ = await ledger.find(connection, program, member)
-        sealed, data_key = await views.profile(connection, chain, program, member_id)
+        sealed, data_key = await people_views.profile(connection, chain, program, member_id)
     content = ledger.identifiers.sealer.open(program, sealed, data_key)
     nothing: dict[str, Any] = {**dict.fromkeys(profiles.FIELDS), "tags": []}
     return JSONResponse({"member": member_id, **nothing, **content})

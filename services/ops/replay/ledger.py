@@ -49,6 +49,9 @@ class ReplayedBook(Book):
     def expect_hold(self, member: Member, hold: Hold) -> None:
         """Nobody will ask."""
 
+    def expect_lapse(self, member: Member) -> None:
+        """Nobody will ask."""
+
 
 async def rebuild(live: Connection, build: Connection, chain: int, chains: int) -> None:
     """Fill one chain's projections in the schema that `build` finds, from the journal as `live` sees it.

@@ -47,10 +47,11 @@ async def _known(api: Api, service: str, path: str) -> dict[str, Any]:
 async def _expired(api: Api, here: str) -> int:
     """Points that the member has lost to expiry, by its statement."""
     lost = 0
+    losses = ("PointsExpired", "MemberLapsed")
     query: dict[str, str | int] = {"limit": STATEMENT_PAGE}
     for _ in range(STATEMENT_PAGES_MAX):
         page = await api.get("ledger", f"{here}/statement", **query)
-        lost += sum(int(entry["points"]) for entry in page["entries"] if entry["type"] == "PointsExpired")
+        lost += sum(int(entry["points"]) for entry in page["entries"] if entry["type"] in losses)
         if not page["next"]:
             return -lost
         query["after"] = page["next"]

@@ -128,12 +128,8 @@ class Points(_Words):
     posted: StrictInt | None = None
     held: StrictInt | None = None
     debt: StrictInt | None = None
+    pending: StrictInt | None = None
     expired: StrictInt | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pending_is_not_here_yet(cls, value: Any) -> Any:
-        return _refuse_later(value, frozenset({"pending"}))
 
 
 class WalletPoints(_Words):
@@ -142,6 +138,7 @@ class WalletPoints(_Words):
     available: StrictInt | None = None
     posted: StrictInt | None = None
     held: StrictInt | None = None
+    pending: StrictInt | None = None
 
 
 class Redemption(_Words):

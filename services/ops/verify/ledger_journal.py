@@ -15,6 +15,7 @@ from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
 from services.ops.verify.ledger_merges import MergeRows
+from services.ops.verify.ledger_people import PeopleRows
 from services.ops.verify.ledger_state import (
     HoldRead,
     LedgerState,
@@ -31,7 +32,7 @@ Posting = tuple[str, str, str, str, int, int | None]
 """(program, debit, credit, asset, amount, lot)"""
 
 
-class LedgerJournal(MergeRows):
+class LedgerJournal(MergeRows, PeopleRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -56,10 +57,10 @@ class LedgerJournal(MergeRows):
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
             **self.merge_readers(),
-            "ProfileChanged": self._profile,
-            "MemberErased": self._erased,
-            "ActivityParked": self._parked,
-            "ActivityUnparked": self._unparked,
+            **self.people_readers(),
+            "PointsMatured": self._matured,
+            "MemberActive": self._active,
+            "MemberLapsed": self._lapsed,
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -85,32 +86,6 @@ class LedgerJournal(MergeRows):
     # --- rows that move no points
 
     def _nothing(self, row: Any, message: Any) -> Sequence[Posting]:
-        return ()
-
-    def _profile(self, row: Any, message: Any) -> Sequence[Posting]:
-        key, member = self._member(row)
-        if member is not None:
-            self.state.profiles[key] = message.sealed
-        return ()
-
-    def _erased(self, row: Any, message: Any) -> Sequence[Posting]:
-        key, _ = self._member(row)
-        self.state.profiles.pop(key, None)
-        for identifier in message.identifiers:
-            if self.state.identifiers.pop((key[0], identifier.hash), None) != (identifier.kind, key[1]):
-                self._wrong("tables", row, f"forgets a {identifier.kind} that was not its own")
-        return ()
-
-    def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
-        self.state.parked[row["position"]] = (row["program"], message.reference, None, None, None, None)
-        return ()
-
-    def _unparked(self, row: Any, message: Any) -> Sequence[Posting]:
-        program, reference, member, *_ = self.state.parked.get(message.parked, ("", "", ""))
-        if program != row["program"] or member is not None:
-            self._wrong("tables", row, f"nothing waits at {message.parked}")
-        became = (message.member, message.chain, message.position, message.rejection)
-        self.state.parked[message.parked] = (row["program"], reference, *became)
         return ()
 
     def _activated(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -185,6 +160,9 @@ class LedgerJournal(MergeRows):
             self.state.lots[row["position"]] = LotRead(
                 key, opened, opened, 0, row["occurred_at"], expires_at, message.purchase
             )
+            if message.HasField("matures_at"):
+                self.state.lots[row["position"]].matures_at = _time(message.matures_at)
+                member.pending += opened
         account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
         return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
@@ -197,6 +175,7 @@ class LedgerJournal(MergeRows):
         if message.points < 1 or message.debt < 0 or _sum(parts) + message.debt != message.points:
             what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
             self._wrong("L2", row, what)
+        self._take_pending(row, key, member, parts, message.pending)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
@@ -216,9 +195,51 @@ class LedgerJournal(MergeRows):
         lot = self.state.lots.get(message.lot)
         if lot is not None and (lot.expires_at is None or lot.expires_at > row["occurred_at"]):
             self._wrong("L2", row, f"lot {message.lot} expires at {lot.expires_at}, not yet")
+        self._take_pending(row, key, member, [(message.lot, message.points)], message.pending)
         self._take(row, key, [(message.lot, message.points)], from_hold=False)
         member.posted -= message.points
         return [(key[0], f"member/{key[1]}", "breakage", POINTS, message.points, message.lot)]
+
+    # --- points in time
+
+    def _matured(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        lot = self._lot(row, key, message.lot)
+        if member is None or lot is None:
+            return ()
+        if lot.matures_at is None or lot.matures_at > row["occurred_at"] or lot.remaining != message.points:
+            what = f"lot {message.lot} of {lot.remaining} points matures at {lot.matures_at}"
+            self._wrong("L3", row, f"{message.points} points are mature, {what}")
+        lot.matures_at = None
+        member.pending -= message.points
+        return ()
+
+    def _active(self, row: Any, message: Any) -> Sequence[Posting]:
+        _, member = self._member(row)
+        if member is None:
+            return ()
+        lapses_at = _time(message.lapses_at) if message.HasField("lapses_at") else None
+        before = member.lapses_at
+        if lapses_at is not None and before is not None and lapses_at <= before:
+            self._wrong("tables", row, f"brings the lapse from {before} back to {lapses_at}")
+        member.lapses_at = lapses_at
+        return ()
+
+    def _lapsed(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        parts = _parts(message.allocations)
+        if member.lapses_at is None or member.lapses_at > row["occurred_at"]:
+            self._wrong("L2", row, f"the points of {key[1]} lapse at {member.lapses_at}, not yet")
+        if message.points != _sum(parts):
+            self._wrong("L2", row, f"{message.points} points are not {_sum(parts)} of lots")
+        self._take_pending(row, key, member, parts, message.pending)
+        self._take(row, key, parts, from_hold=False)
+        member.posted -= message.points
+        if member.held == 0:
+            member.lapses_at = None
+        return [(key[0], f"member/{key[1]}", "breakage", POINTS, amount, lot) for lot, amount in parts]
 
     # --- holds
 
@@ -227,7 +248,7 @@ class LedgerJournal(MergeRows):
         if member is None:
             return ()
         parts = _parts(message.allocations)
-        available = member.posted - member.held
+        available = member.posted - member.held - member.pending
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
         if message.amount < 1 or _sum(parts) != message.amount:
@@ -240,6 +261,8 @@ class LedgerJournal(MergeRows):
                 self._wrong("L3", row, f"takes {amount} of lot {lot_id}, free are {lot.remaining - lot.held}")
             if lot.expires_at is not None and lot.expires_at <= row["occurred_at"]:
                 self._wrong("L3", row, f"takes from lot {lot_id}, which expired at {lot.expires_at}")
+            if lot.matures_at is not None:
+                self._wrong("L3", row, f"takes from lot {lot_id}, which matures at {lot.matures_at}")
             lot.held += amount
         member.held += message.amount
         name = (*key, message.hold)
@@ -309,6 +332,16 @@ class LedgerJournal(MergeRows):
             lot.remaining -= amount
             if from_hold:
                 lot.held -= amount
+
+    def _take_pending(
+        self, row: Any, key: MemberKey, member: MemberRead, parts: list[tuple[int, int]], told: int
+    ) -> None:
+        """Of points that are taken, those of lots that are not mature; the row must say how many they are."""
+        lots = self.state.lots
+        pending = sum(amount for id_, amount in parts if id_ in lots and lots[id_].matures_at is not None)
+        if pending != told:
+            self._wrong("L3", row, f"says that {told} of its points were pending, {pending} were")
+        member.pending -= pending
 
     def _free(self, row: Any, key: MemberKey, parts: list[tuple[int, int]]) -> None:
         for lot_id, amount in parts:

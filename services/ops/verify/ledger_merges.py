@@ -63,10 +63,10 @@ class MergeRows:
         if member is None:
             return ()
         parts = [(part.lot, part.amount) for part in message.allocations]
-        had = (member.posted + member.debt, member.debt, member.held)
-        leaves = (sum(amount for _, amount in parts), message.debt, message.held)
+        had = (member.posted + member.debt, member.debt, member.held, member.pending)
+        leaves = (sum(amount for _, amount in parts), message.debt, message.held, message.pending)
         if had != leaves:
-            self._wrong("L2", row, f"leaves with (points, debt, held) {leaves} and had {had}")
+            self._wrong("L2", row, f"leaves with (points, debt, held, pending) {leaves} and had {had}")
         held = 0
         for lot_id, amount in parts:
             lot = self._lot(row, key, lot_id)
@@ -88,7 +88,8 @@ class MergeRows:
             if self.state.identifiers.pop((key[0], identifier.hash), None) != (identifier.kind, key[1]):
                 self._wrong("tables", row, f"leaves with a {identifier.kind} that was not its own")
         self.state.profiles.pop(key, None)
-        member.posted = member.debt = member.held = 0
+        member.posted = member.debt = member.held = member.pending = 0
+        member.lapses_at = None
         if member.merged_into:
             self._wrong("tables", row, f"was merged into {member.merged_into} before")
         member.merged_into = message.into
@@ -111,6 +112,9 @@ class MergeRows:
         self.state.lots[row["position"]] = LotRead(
             key, message.amount, message.points, 0, _time(message.earned_at), expires_at, message.purchase
         )
+        if message.HasField("matures_at"):
+            self.state.lots[row["position"]].matures_at = _time(message.matures_at)
+            member.pending += message.points
         return [(key[0], "in_transit", f"member/{key[1]}", "points", message.points, row["position"])]
 
     def _hold_moved(self, row: Any, message: Any) -> Sequence[Posting]:

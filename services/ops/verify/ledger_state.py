@@ -22,6 +22,7 @@ class LotRead:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    matures_at: datetime | None = None
     by_postings: int = 0
 
 
@@ -49,6 +50,8 @@ class MemberRead:
     posted: int = 0
     held: int = 0
     debt: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
     by_postings: int = 0
     """Sum of the postings to the member's account."""
     debt_by_postings: int = 0
@@ -56,6 +59,7 @@ class MemberRead:
     lots_remaining: int = 0
     """Sums over the table `lots`."""
     lots_held: int = 0
+    lots_pending: int = 0
     uncounted: int = 0
     """Purchases since the last accrual that counted them."""
     holds_open: int = 0

@@ -82,7 +82,15 @@ def _members(state: LedgerState) -> Told:
 
 def _lots(state: LedgerState) -> Told:
     return {
-        (*lot.owner, id_): (lot.amount, lot.remaining, lot.held, lot.earned_at, lot.expires_at, lot.purchase)
+        (*lot.owner, id_): (
+            lot.amount,
+            lot.remaining,
+            lot.held,
+            lot.earned_at,
+            lot.expires_at,
+            lot.purchase,
+            lot.matures_at,
+        )
         for id_, lot in state.lots.items()
     }
 
@@ -97,6 +105,8 @@ def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None
     if member is not None:
         member.lots_remaining += row["remaining"]
         member.lots_held += row["held"]
+        if row["matures_at"] is not None:
+            member.lots_pending += row["remaining"]
 
 
 def _holds(state: LedgerState) -> Told:
@@ -119,7 +129,9 @@ def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> Non
 
 
 def _accounts(state: LedgerState) -> Told:
-    return {(*key, POINTS): (m.posted, m.held, m.debt) for key, m in state.members.items()}
+    return {
+        (*key, POINTS): (m.posted, m.held, m.debt, m.pending, m.lapses_at) for key, m in state.members.items()
+    }
 
 
 def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
@@ -138,8 +150,11 @@ def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> 
     if held != member.holds_open or held != member.lots_held:
         what = f"held is {held}, open holds have {member.holds_open}, lots hold {member.lots_held}"
         found.add("L3", where, what)
-    if posted - held < 0 and debt == 0:
-        found.add("L3", where, f"available is {posted - held} and there is no debt")
+    pending = row["pending"]
+    if pending != member.lots_pending:
+        found.add("L3", where, f"pending is {pending}, lots that are not mature have {member.lots_pending}")
+    if posted - held - pending < 0 and debt == 0:
+        found.add("L3", where, f"available is {posted - held - pending} and there is no debt")
 
 
 def _settlements(state: LedgerState) -> Told:
@@ -164,7 +179,7 @@ PROJECTIONS = (
     ),
     Projection(
         "lots", ("program", "member", "lot"),
-        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase"), _lots, _each_lot, ("L2",),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at"), _lots, _each_lot, ("L2",),
     ),
     Projection(
         "holds", ("program", "member", "hold"),
@@ -173,8 +188,8 @@ PROJECTIONS = (
     ),
     # After lots and holds, whose sums it is held against.
     Projection(
-        "accounts", ("program", "member", "asset"), ("posted", "held", "debt"), _accounts, _each_account,
-        ("L2", "L3"),
+        "accounts", ("program", "member", "asset"), ("posted", "held", "debt", "pending", "lapses_at"),
+        _accounts, _each_account, ("L2", "L3"),
     ),
     Projection(
         "settlements", ("program", "member", "purchase"),

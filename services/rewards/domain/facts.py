@@ -13,7 +13,15 @@ class MemberEnrolled:
 
 @dataclass(slots=True, frozen=True)
 class PointsMoved:
-    """The posted balance changed by `points`: above zero given, below taken back or expired."""
+    """The posted balance changed by `points`: above zero given, below taken back or expired; of them `pending`."""
+
+    points: int
+    pending: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class PointsMatured:
+    """Pending points can be spent from now on."""
 
     points: int
 
@@ -84,6 +92,7 @@ Fact = (
     MemberEnrolled
     | MemberAbsorbed
     | PointsMoved
+    | PointsMatured
     | PointsHeld
     | HoldFact
     | TierChanged

@@ -13,6 +13,7 @@ from services.rewards.domain.facts import (
     HoldReleased,
     MemberAbsorbed,
     PointsHeld,
+    PointsMatured,
     PointsMoved,
     TierChanged,
 )
@@ -26,24 +27,30 @@ class Wallet:
     held: int = 0
     tier: str | None = None
     tier_since: datetime | None = None
+    pending: int = 0
+    """Points that can't be spent yet."""
 
     @property
     def available(self) -> int:
         """What a redemption can take: never below zero, though the posted balance of a debtor is."""
-        return max(0, self.posted - self.held)
+        return max(0, self.posted - self.held - self.pending)
 
 
 def evolve(wallet: Wallet, fact: Fact) -> None:
     """Bring the wallet to the moment after `fact`.
 
     Raises:
-        InvariantBroken: more was released than was held, which the ledger can't have said.
+        InvariantBroken: more was released than was held, or more matured than was pending, which the ledger can't
+            have said.
     """
     match fact:
-        case PointsMoved(points):
+        case PointsMoved(points, pending):
             wallet.posted += points
+            wallet.pending += pending
+        case PointsMatured(points):
+            wallet.pending -= points
         case MemberAbsorbed():
-            wallet.posted = wallet.held = 0
+            wallet.posted = wallet.held = wallet.pending = 0
         case HoldPlaced(amount=amount) | PointsHeld(points=amount):
             wallet.held += amount
         case HoldCaptured(spent=spent, held=held):
@@ -58,3 +65,5 @@ def evolve(wallet: Wallet, fact: Fact) -> None:
             pass
     if wallet.held < 0:
         raise InvariantBroken(f"the ledger's stream frees more points than it held: {fact}")
+    if wallet.pending < 0:
+        raise InvariantBroken(f"the ledger's stream takes more pending points than it gave: {fact}")

@@ -26,19 +26,24 @@ CREATE TABLE members (
 CREATE TABLE accounts (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, asset text NOT NULL,
     posted bigint NOT NULL, held bigint NOT NULL, debt bigint NOT NULL,
+    pending bigint NOT NULL, lapses_at timestamptz,
     PRIMARY KEY (chain, program, member, asset),
     CONSTRAINT account_held_is_not_negative CHECK (held >= 0),
     CONSTRAINT account_debt_is_not_negative CHECK (debt >= 0),
-    CONSTRAINT account_holds_what_it_has CHECK (posted + debt >= held)
+    CONSTRAINT account_pending_is_not_negative CHECK (pending >= 0),
+    CONSTRAINT account_holds_what_it_has CHECK (posted + debt >= held + pending)
 ) WITH (fillfactor = 70);
+CREATE INDEX accounts_lapsing ON accounts (chain, program, lapses_at) WHERE lapses_at IS NOT NULL;
 CREATE TABLE lots (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, lot bigint NOT NULL,
     amount bigint NOT NULL, remaining bigint NOT NULL, held bigint NOT NULL,
-    earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL,
+    earned_at timestamptz NOT NULL, expires_at timestamptz, purchase text NOT NULL, matures_at timestamptz,
     PRIMARY KEY (chain, program, member, lot),
-    CONSTRAINT lot_adds_up CHECK (0 <= held AND held <= remaining AND remaining <= amount)
+    CONSTRAINT lot_adds_up CHECK (0 <= held AND held <= remaining AND remaining <= amount),
+    CONSTRAINT lot_holds_mature_points CHECK (matures_at IS NULL OR held = 0)
 );
 CREATE INDEX lots_due ON lots (chain, program, expires_at) WHERE remaining > held;
+CREATE INDEX lots_pending ON lots (chain, program, matures_at) WHERE matures_at IS NOT NULL AND remaining > 0;
 CREATE TABLE holds (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, hold text NOT NULL,
     order_id text NOT NULL, amount bigint NOT NULL, captured bigint NOT NULL, expires_at timestamptz NOT NULL,

@@ -33,6 +33,7 @@ CREATE TABLE wallets (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL,
     posted bigint NOT NULL, held bigint NOT NULL CONSTRAINT wallets_held_is_not_negative CHECK (held >= 0),
     tier text, tier_since timestamptz,
+    pending bigint NOT NULL CONSTRAINT wallets_pending_is_not_negative CHECK (pending >= 0),
     PRIMARY KEY (chain, program, member)
 ) WITH (fillfactor = 80);
 CREATE TABLE redemptions (

@@ -87,7 +87,7 @@ class TierAssigned(_message.Message):
     def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ..., of: _Optional[str] = ...) -> None: ...
 
 class PointsAccrued(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version", "contributions", "counters")
+    __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version", "contributions", "counters", "matures_at")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,7 @@ class PointsAccrued(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    MATURES_AT_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
@@ -108,7 +109,8 @@ class PointsAccrued(_message.Message):
     version: str
     contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., amount: _Optional[int] = ..., version: _Optional[str] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
+    matures_at: _timestamp_pb2.Timestamp
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., amount: _Optional[int] = ..., version: _Optional[str] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., matures_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Contribution(_message.Message):
     __slots__ = ("rule", "counted")
@@ -129,20 +131,22 @@ class Counter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class PointsClawedBack(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt")
+    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt", "pending")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     DEBT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
     tier: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     debt: int
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ...) -> None: ...
+    pending: int
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
 
 class Allocation(_message.Message):
     __slots__ = ("lot", "amount")
@@ -195,12 +199,40 @@ class HoldReleased(_message.Message):
     def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
 
 class PointsExpired(_message.Message):
+    __slots__ = ("lot", "points", "pending")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    points: int
+    pending: int
+    def __init__(self, lot: _Optional[int] = ..., points: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
+
+class PointsMatured(_message.Message):
     __slots__ = ("lot", "points")
     LOT_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     lot: int
     points: int
     def __init__(self, lot: _Optional[int] = ..., points: _Optional[int] = ...) -> None: ...
+
+class MemberActive(_message.Message):
+    __slots__ = ("kind", "lapses_at")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LAPSES_AT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    lapses_at: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., lapses_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MemberLapsed(_message.Message):
+    __slots__ = ("points", "allocations", "pending")
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    points: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    pending: int
+    def __init__(self, points: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., pending: _Optional[int] = ...) -> None: ...
 
 class MembersMerged(_message.Message):
     __slots__ = ("absorbed", "points", "held", "debt", "before")
@@ -217,36 +249,40 @@ class MembersMerged(_message.Message):
     def __init__(self, absorbed: _Optional[str] = ..., points: _Optional[int] = ..., held: _Optional[int] = ..., debt: _Optional[int] = ..., before: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MemberAbsorbed(_message.Message):
-    __slots__ = ("into", "allocations", "debt", "held", "holds", "identifiers")
+    __slots__ = ("into", "allocations", "debt", "held", "holds", "identifiers", "pending")
     INTO_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     DEBT_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     HOLDS_FIELD_NUMBER: _ClassVar[int]
     IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
     into: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     debt: int
     held: int
     holds: _containers.RepeatedScalarFieldContainer[str]
     identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
-    def __init__(self, into: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., held: _Optional[int] = ..., holds: _Optional[_Iterable[str]] = ..., identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+    pending: int
+    def __init__(self, into: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., held: _Optional[int] = ..., holds: _Optional[_Iterable[str]] = ..., identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ..., pending: _Optional[int] = ...) -> None: ...
 
 class LotMoved(_message.Message):
-    __slots__ = ("lot", "amount", "points", "earned_at", "expires_at", "purchase")
+    __slots__ = ("lot", "amount", "points", "earned_at", "expires_at", "purchase", "matures_at")
     LOT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     EARNED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    MATURES_AT_FIELD_NUMBER: _ClassVar[int]
     lot: int
     amount: int
     points: int
     earned_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
     purchase: str
-    def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ..., points: _Optional[int] = ..., earned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purchase: _Optional[str] = ...) -> None: ...
+    matures_at: _timestamp_pb2.Timestamp
+    def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ..., points: _Optional[int] = ..., earned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purchase: _Optional[str] = ..., matures_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HoldMoved(_message.Message):
     __slots__ = ("hold", "order", "amount", "captured", "expires_at", "allocations")
