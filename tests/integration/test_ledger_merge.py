@@ -159,7 +159,7 @@ async def test_over_http_the_old_id_answers_with_the_survivor(
             assert (first.status_code, again.status_code) == (201, 200)
             body = first.json()
             assert (body["member"], body["absorbed"], body["points"], body["held"]) == (ANN, BOB, 100, 30)
-            assert body["balance"] == {"available": 70, "posted": 100, "held": 30, "debt": 0}
+            assert body["balance"] == {"available": 70, "posted": 100, "held": 30, "debt": 0, "pending": 0}
             assert again.json() == {**body, "duplicate": True}
 
             for reference in (BOB, "card:6001"):

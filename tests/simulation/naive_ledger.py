@@ -164,7 +164,8 @@ class NaiveLedger:
         if absorbed in self.heirs:
             raise Refused("already_merged")
         gone, left = self.members[absorbed], Account()
-        hand_over(self, gone, to)
+        # What is past its day expires as it comes over.
+        self._drop(hand_over(self, gone, to))
         left.tiers, left.carry = gone.tiers, gone.carry
         self.members[absorbed] = left
         self.heirs[absorbed] = self.heir(survivor)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.simulation.naive_ledger import Account, NaiveLedger
+    from tests.simulation.naive_ledger import Account, Credit, NaiveLedger
 
 
 def last_heir(heirs: dict[str, str], member: str) -> str:
@@ -14,8 +14,8 @@ def last_heir(heirs: dict[str, str], member: str) -> str:
     return last_heir(heirs, heirs[member]) if member in heirs else member
 
 
-def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
-    """Every credit, hold and purchase changes hands; debts add up."""
+def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> list[Credit]:
+    """Every credit, hold and purchase changes hands; debts add up. Returns the credits."""
     new = {}
     for credit in gone.credits:
         if credit.left:
@@ -34,3 +34,4 @@ def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
     to.lapses = max([at for at in (to.lapses, gone.lapses) if at is not None], default=None)
     to.carry += gone.carry
     to.earned.update(gone.earned)
+    return list(new.values())
