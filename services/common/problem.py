@@ -21,7 +21,6 @@ log = structlog.get_logger("http")
 TYPE = "https://tallybook.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
 BODY_BYTES_MAX = 1_000_000
-TOO_LARGE = f"at most {BODY_BYTES_MAX} bytes are taken: send less at a time"
 REQUEST_ERRORS_MAX = 20
 
 COMMON_STATUS = {
@@ -58,16 +57,19 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "5XX": _P
 """For `FastAPI(responses=...)`, so that a service's OpenAPI says how it answers errors."""
 
 
-def problem(status: int, code: str, detail: str, **more: Any) -> JSONResponse:
-    """A problem document. `detail` tells the caller what to do; `code` never changes its meaning."""
-    body = {
+def problem_of(code: str, detail: str) -> dict[str, Any]:
+    """A problem document without a status, for where many are told in one answer."""
+    return {
         "type": TYPE + code,
         "title": code.replace("_", " ").capitalize(),
-        "status": status,
         "code": code,
         "detail": detail,
-        **more,
     }
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> JSONResponse:
+    """A problem document. `detail` tells the caller what to do; `code` never changes its meaning."""
+    body = {**problem_of(code, detail), "status": status, **more}
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -76,8 +78,13 @@ def problem(status: int, code: str, detail: str, **more: Any) -> JSONResponse:
     return JSONResponse(body, status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def install_problems(app: FastAPI, status_of: Mapping[str, int]) -> None:
-    """Answer every error of `app` with a problem; `status_of` maps a service's refusal codes to HTTP."""
+def install_problems(
+    app: FastAPI, status_of: Mapping[str, int], body_bytes_max: Mapping[str, int] | None = None
+) -> None:
+    """Answer every error of `app` with a problem; `status_of` maps a service's refusal codes to HTTP.
+
+    `body_bytes_max`: the paths that take more, or less, than `BODY_BYTES_MAX`.
+    """
     statuses = {**COMMON_STATUS, **status_of}
 
     @app.exception_handler(Refusal)
@@ -119,22 +126,24 @@ def install_problems(app: FastAPI, status_of: Mapping[str, int]) -> None:
         log.error("unexpected", path=request.url.path, error=repr(error), exc_info=error)
         return problem(500, "internal_error", "This is our fault and was logged; send the request again.")
 
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, of_path=body_bytes_max or {})
 
 
 class BodyLimit:
-    """Refuses a body over `BODY_BYTES_MAX` before anything reads it whole."""
+    """Refuses a body over `BODY_BYTES_MAX` (or its path's own limit) before anything reads it whole."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, of_path: Mapping[str, int]) -> None:
         self._app = app
+        self._of_path = of_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._of_path.get(scope["path"], BODY_BYTES_MAX)
         length = next((v for k, v in scope["headers"] if k == b"content-length"), None)
-        if length is not None and (not length.isdigit() or int(length) > BODY_BYTES_MAX):
-            await self._refuse(scope, receive, send)
+        if length is not None and (not length.isdigit() or int(length) > most):
+            await problem(413, "body_too_large", _too_large(most))(scope, receive, send)
             return
         seen = 0
 
@@ -142,12 +151,13 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > BODY_BYTES_MAX:
+            if seen > most:
                 # Not a Refusal: FastAPI passes on its own exceptions while it reads a body, and no others.
-                raise HTTPException(413, TOO_LARGE)
+                raise HTTPException(413, _too_large(most))
             return message
 
         await self._app(scope, limited if length is None else receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await problem(413, "body_too_large", TOO_LARGE)(scope, receive, send)
+
+def _too_large(most: int) -> str:
+    return f"at most {most} bytes are taken: send less at a time"

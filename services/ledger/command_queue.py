@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -33,8 +33,11 @@ TRIES_MAX = 8
 TRY_AGAIN_SECONDS = 0.05
 TRANSACTIONS_MAX = 2
 """At once, in one process."""
+TOGETHER_MAX = 1
+"""Parts of batches that wait or run at once: tills that come back all together leave room for the checkouts."""
 
-Waiting = tuple[Command, asyncio.Future[Outcome]]
+Waiting = tuple[Sequence[Command], asyncio.Future[list[Outcome]]]
+"""Commands that go together (most go by themselves), and who waits for their outcomes."""
 
 
 class CommandQueue:
@@ -43,29 +46,40 @@ class CommandQueue:
     def __init__(self, writer: Writer, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
         self._writer = writer
         self._programs = programs
-        self._chains = chains
+        self.chains = chains
         self._wake = wake
         self._waiting: deque[Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._together = asyncio.Semaphore(TOGETHER_MAX)
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Gets the exception when an invariant is found broken: the process must stop."""
 
     async def submit(self, command: Command) -> Outcome:
-        """The command's outcome, after it is committed.
+        """The command's outcome, after it is committed. Raises Refusal as `submit_together` does."""
+        (outcome,) = await self._submit([command])
+        return outcome
+
+    async def submit_together(self, commands: Sequence[Command]) -> list[Outcome]:
+        """The outcomes of commands that are decided in their order, in one transaction, after it is committed.
 
         Raises:
             Refusal: "temporarily_unavailable" when too many wait or the database can't be had.
         """
+        async with self._together:
+            return await self._submit(commands)
+
+    async def _submit(self, commands: Sequence[Command]) -> list[Outcome]:
         if self._count >= WAITING_MAX:
             raise Refusal(
                 "temporarily_unavailable", "too many commands are waiting: send it again in a second"
             )
-        follow(command, self._programs.heirs, self._chains)
-        parking.widen(command, self._programs.parking, self._chains)
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, future))
-        self._count += 1
+        for command in commands:
+            follow(command, self._programs.heirs, self.chains)
+            parking.widen(command, self._programs.parking, self.chains)
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commands, future))
+        self._count += len(commands)
         if len(self._lanes) < TRANSACTIONS_MAX:
             lane = asyncio.create_task(self._drain())
             self._lanes.add(lane)
@@ -73,7 +87,7 @@ class CommandQueue:
         try:
             return await future
         finally:
-            self._count -= 1
+            self._count -= len(commands)
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -103,32 +117,38 @@ class CommandQueue:
             self._wake()
             # What was left comes before what has arrived since.
             self._waiting.extendleft(reversed([one for one in batch if one not in taken]))
-            telemetry.COMMAND_BATCH.observe(len(taken))
-            for (_, future), outcome in zip(taken, outcomes, strict=True):
+            telemetry.COMMAND_BATCH.observe(len(outcomes))
+            for outcome in outcomes:
                 refused = outcome.refusal[0] if outcome.refusal else "recorded"
                 telemetry.COMMANDS.labels("duplicate" if outcome.duplicate else refused).inc()
+            first = 0
+            for commands, future in taken:
+                last = first + len(commands)
                 if not future.done():
-                    future.set_result(outcome)
+                    future.set_result(outcomes[first:last])
+                first = last
 
     async def _transaction(self, batch: list[Waiting]) -> tuple[list[Waiting], list[Outcome]]:
         """Commit the commands whose chains are free, at least those of the first one's chain, and say which.
 
-        A command of several chains goes by itself: what is locked beyond those that are free would have to be
+        What is of several chains goes by itself: what is locked beyond those that are free would have to be
         waited for out of order.
         """
-        alone = len(batch[0][0].places()) > 1
-        candidates = batch[:1] if alone else [one for one in batch if len(one[0].places()) == 1]
+        alone = len(_chains(batch[0])) > 1
+        candidates = batch[:1] if alone else [one for one in batch if len(_chains(one)) == 1]
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 async with self._writer.transaction() as tx:
                     taken = candidates
                     if not alone:
-                        free = await Journal.lock_free(tx, (command.chain for command, _ in candidates))
+                        free = await Journal.lock_free(
+                            tx, (chain for one in candidates for chain in _chains(one))
+                        )
                         if not free:
-                            free = {batch[0][0].chain}
-                        taken = [one for one in candidates if one[0].chain in free]
-                    commands = [command for command, _ in taken]
-                    return taken, await handle(tx, commands, self._programs, self._chains, utc_now())
+                            free = _chains(batch[0])
+                        taken = [one for one in candidates if _chains(one) <= free]
+                    commands = [command for together, _ in taken for command in together]
+                    return taken, await handle(tx, commands, self._programs, self.chains, utc_now())
             except PASSING_FAULTS as error:
                 if attempt == TRIES_MAX:
                     raise
@@ -140,3 +160,7 @@ class CommandQueue:
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
+
+
+def _chains(one: Waiting) -> set[int]:
+    return {chain for command in one[0] for chain, _ in command.places()}

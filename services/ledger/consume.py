@@ -17,7 +17,18 @@ from services.common.db import Transaction
 from services.common.errors import Undecodable
 from services.common.program_section import PROGRAM_ID
 from services.ledger import wire
-from services.ledger.domain.commands import AssignTier, Cause, Command, Enrol, RecordPurchase, RecordReturn
+from services.ledger.domain.commands import (
+    AssignTier,
+    Cause,
+    Command,
+    Enrol,
+    RecordInteraction,
+    RecordPurchase,
+    RecordReferral,
+    RecordReturn,
+    RecordTopUp,
+    ReverseTopUp,
+)
 from services.ledger.handle import Outcome, handle
 from services.ledger.profiles import content_of
 from services.ledger.store import Programs, purchase_source
@@ -44,6 +55,8 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
     chain = chain_of(member, chains)
     if isinstance(message, activities.Enrolment):
         return _enrolment(message, member, chain, identifiers, now)
+    if isinstance(message, activities.Referral):
+        return _referral(message, member, chain, identifiers, chains, now)
     content = wire.bare(message)
     digest = sha256(content).digest()
     if isinstance(message, activities.Purchase):
@@ -53,6 +66,17 @@ def command_of(message: Any, identifiers: wire.Identifiers, chains: int, now: da
         wire.bounded(message.payment_method, "payment_method")
         cause = Cause(purchase_source(program), purchase.id, digest)
         return RecordPurchase(program, member, chain, cause, now, purchase)
+    if isinstance(message, activities.TopUp):
+        wire.check_texts(message, content, [])
+        top_up = wire.top_up_of(message, wire.named(content, member))
+        return RecordTopUp(program, member, chain, Cause(f"{program}/top_up", top_up.id, digest), now, top_up)
+    if isinstance(message, activities.TopUpReversal):
+        wire.check_texts(message, content, [])
+        undone = wire.top_up_reversal_of(message, wire.named(content, member))
+        cause = Cause(f"{program}/top_up_reversal", undone.id, digest)
+        return ReverseTopUp(program, member, chain, cause, now, undone)
+    if isinstance(message, activities.Interaction):
+        return _interaction(message, member, chain, Cause(f"{program}/interaction", message.id, digest), now)
     activity = wire.return_of(message, wire.named(content, member))
     wire.check_texts(message, content, [])
     cause = Cause(f"{program}/return", activity.id, digest)
@@ -80,6 +104,32 @@ def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifi
     return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed, profile)
 
 
+def _interaction(message: Any, member: str, chain: int, cause: Cause, now: datetime) -> RecordInteraction:
+    for field in ("kind", "content", "channel", "store"):
+        wire.bounded(getattr(message, field), field)
+    return RecordInteraction(
+        message.program, member, chain, cause, now, wire.required_id(message.id, "id"), wire.required_time(message),
+        message.kind, message.content, message.channel, message.store,
+    )  # fmt: skip
+
+
+def _referral(
+    message: Any, member: str, chain: int, identifiers: wire.Identifiers, chains: int, now: datetime
+) -> RecordReferral:
+    wire.bounded(message.step, "step")
+    wire.bounded(message.task, "task")
+    # A task is the referee's own. Whoever referred goes no further in clear than the referee does.
+    message.referrer = (
+        identifiers.reference(message.referrer, "referrer") if message.step == "registered" else ""
+    )
+    digest = sha256(wire.bare(message)).digest()
+    cause = Cause(f"{message.program}/referral", wire.required_id(message.id, "id"), digest)
+    return RecordReferral(
+        message.program, member, chain, cause, now, message.id, wire.required_time(message), message.referrer,
+        chain_of(message.referrer, chains), message.step, message.task,
+    )  # fmt: skip
+
+
 def count(outcomes: Sequence[Outcome]) -> Applied:
     """What became of a batch, in numbers."""
     applied = Applied()
@@ -94,7 +144,7 @@ def count(outcomes: Sequence[Outcome]) -> Applied:
 
 
 class Activities:
-    """purchases.v1 and members.v1: written by anybody, so anything may be in them."""
+    """Every topic but our own streams: written by anybody, so anything may be in them."""
 
     own_stream = False
 

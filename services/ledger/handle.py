@@ -14,12 +14,14 @@ from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import Refusal
 from services.ledger import parking, store, wire
+from services.ledger.domain import retries
 from services.ledger.domain.clock import tick_before
 from services.ledger.domain.commands import (
     ActivateProgram,
     Command,
     Enrol,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
     SetProfile,
 )
@@ -27,6 +29,7 @@ from services.ledger.domain.decide import run
 from services.ledger.domain.events import ActivityParked, ActivityRejected, ActivityUnparked, Decided
 from services.ledger.heirs import follow
 from services.ledger.identifiers import find_identifiers
+from services.ledger.inbox import Seen, inbox_chain
 
 KINDS = {
     "RecordPurchase": "purchase",
@@ -35,12 +38,26 @@ KINDS = {
     "PlaceHold": "hold",
     "CaptureHold": "capture",
     "ReleaseHold": "release",
+    "RefundSpend": "refund",
+    "Adjust": "adjustment",
+    "ApproveAdjustment": "adjustment_approval",
+    "DeclineAdjustment": "adjustment_decline",
+    "UnlinkIdentifiers": "unlinking",
+    "SuspendMember": "suspension",
+    "ReactivateMember": "reactivation",
+    "CloseMember": "closing",
     "AssignTier": "tier",
     "MergeMembers": "merge",
     "SetProfile": "profile",
     "EraseMember": "erasure",
+    "RecordInteraction": "interaction",
+    "RecordReferral": "referral",
+    "RewardReferral": "referral_reward",
     "AdvanceClock": "clock",
     "ActivateProgram": "program",
+    "RecordTopUp": "top_up",
+    "ReverseTopUp": "top_up_reversal",
+    "SendGift": "gift",
 }
 DETAIL_CHARS_MAX = 500
 SLICE = 50
@@ -106,9 +123,9 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
             loaded.changes.profile_keys[command.profile.sealed] = command.profile.key
         if _is_parked(outcome.events) and isinstance(command, RecordPurchase | RecordReturn):
             kept = parking.Parked(outcome.chain, outcome.position, recorded_at, command)
-            loaded.parked.setdefault((command.program, command.member), []).append(kept)
+            loaded.waiting.setdefault((command.program, command.member), []).append(kept)
         elif isinstance(command, Enrol) and outcome.refusal is None:
-            _unpark(loaded, command, recorded_at)
+            _apply(loaded, command, recorded_at)
     for chain, position, program, member, event, *_ in loaded.journal.entries[first:]:
         loaded.changes.note(chain, program, member, event, position)
     return outcomes
@@ -117,28 +134,38 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
 async def _resolve(tx: Transaction, commands: Sequence[Command], chains: int) -> None:
     """Members named by an identifier get their id and chain; those whom nobody knows keep the identifier's hash."""
     named = [c for c in commands if ":" in c.member and not isinstance(c, Enrol)]
-    if not named:
+    referring = [c for c in commands if isinstance(c, RecordReferral) and ":" in c.referrer]
+    if not named and not referring:
         return
-    wanted = [(c.program, bytes.fromhex(c.member.partition(":")[2])) for c in named]
-    found = await find_identifiers(tx, wanted, chains)
+    wanted = [_identifier(c.program, c.member) for c in named]
+    wanted_too = [_identifier(c.program, c.referrer) for c in referring]
+    found = await find_identifiers(tx, wanted + wanted_too, chains)
     for command, key in zip(named, wanted, strict=True):
         if key in found:
             wire.rename(command, found[key])
             command.chain = chain_of(command.member, chains)
+    for referral, key in zip(referring, wanted_too, strict=True):
+        if key in found:
+            referral.referrer = found[key]
+            referral.referrer_chain = chain_of(referral.referrer, chains)
+
+
+def _identifier(program: str, reference: str) -> tuple[str, bytes]:
+    return program, bytes.fromhex(reference.partition(":")[2])
 
 
 def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outcome:
     """A command for the first time."""
     program, journal = command.program, loaded.journal
     cause = (command.cause.source, command.cause.id, command.cause.digest)
-    version = _version(loaded, program, command.chain)
+    version = _version(loaded, command.chain, program)
 
     def append(decided: Decided) -> int:
         nonlocal cause
         member, event, occurred_at = decided.member, decided.event, decided.occurred_at
         chain = command.chain if decided.chain is None else decided.chain
-        in_force = version if chain == command.chain else _version(loaded, program, chain)
-        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, in_force)
+        of_chain = version if chain == command.chain else _version(loaded, chain, program)
+        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, of_chain)
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -152,7 +179,7 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
     position = events[0][0] if events else 0
     if command.cause.digest is not None:
         code = refusal[0] if refusal else parking.PARKED if _is_parked(events) else None
-        _remember(loaded, command, command.cause.digest, position, code)
+        _remember(loaded, command, command.cause.digest, position, code, events)
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt, member.pending)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
@@ -162,9 +189,9 @@ def _is_parked(events: list[tuple[int, Decided]]) -> bool:
     return bool(events) and isinstance(events[0][1].event, ActivityParked)
 
 
-def _unpark(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> None:
+def _apply(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> None:
     """What waited for the member is taken now, like any late activity; each row says where it went."""
-    for parked in parking.waiting_for(enrolment, loaded.parked):
+    for parked in parking.waiting_for(enrolment, loaded.waiting):
         command = parked.of(enrolment)
         tick = tick_before(loaded.book, command)
         if tick is not None:
@@ -176,18 +203,18 @@ def _unpark(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> No
             parked.chain, program, None,
             ActivityUnparked(parked.position, command.member, outcome.chain, outcome.position, code or ""),
             enrolment.occurred_at, recorded_at, (cause.source, cause.id, None),
-            _version(loaded, program, parked.chain),
+            _version(loaded, parked.chain, program),
         )  # fmt: skip
         seen = loaded.seen.get((cause.source, cause.id))
         if seen is not None:
-            loaded.seen[cause.source, cause.id] = store.Seen(
+            loaded.seen[cause.source, cause.id] = Seen(
                 seen.digest, command.member, outcome.chain, outcome.position, code
             )
     for _, name in enrolment.references:
-        loaded.parked.pop((enrolment.program, name), None)
+        loaded.waiting.pop((enrolment.program, name), None)
 
 
-def _version(loaded: store.Loaded, program: str, chain: int) -> str:
+def _version(loaded: store.Loaded, chain: int, program: str) -> str:
     """The version in force on a chain; empty where no program is active yet."""
     state = loaded.book.programs.get((chain, program))
     return "" if state is None else state.version
@@ -202,10 +229,18 @@ def _refuse(
     return [(append(decided), decided)]
 
 
-def _remember(loaded: store.Loaded, command: Command, digest: bytes, position: int, code: str | None) -> None:
+def _remember(
+    loaded: store.Loaded,
+    command: Command,
+    digest: bytes,
+    position: int,
+    code: str | None,
+    events: list[tuple[int, Decided]],
+) -> None:
     cause = command.cause
-    loaded.seen[cause.source, cause.id] = store.Seen(digest, command.member, command.chain, position, code)
-    place = store.inbox_chain(cause.source, cause.id, loaded.chains)
+    first = events[0][1] if code is None and isinstance(command, retries.COMPARED) else None
+    loaded.seen[cause.source, cause.id] = Seen(digest, command.member, command.chain, position, code, first)
+    place = inbox_chain(cause.source, cause.id, loaded.chains)
     loaded.inbox_rows.append(
         (place, cause.source, cause.id, digest, command.chain, position, command.member, code)
     )
@@ -216,7 +251,7 @@ def _absorbed(loaded: store.Loaded, command: Command, member: str | None) -> boo
     return survivor is not None and member in survivor.absorbed
 
 
-def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at: datetime) -> Outcome:
+def _again(loaded: store.Loaded, command: Command, seen: Seen, recorded_at: datetime) -> Outcome:
     """The same request again changes nothing; another one under its id is refused, and that is recorded."""
     # A request refused for want of its member is the same request when the identifier is known by now.
     # And one that was taken for a member who has been merged into this one since.
@@ -225,17 +260,22 @@ def _again(loaded: store.Loaded, command: Command, seen: store.Seen, recorded_at
         or seen.rejection == "unknown_member"
         or _absorbed(loaded, command, seen.member)
     )
-    if seen.digest == command.cause.digest and same_member:
+    kind, cause = KINDS[type(command).__name__], command.cause
+    different: tuple[str, str] | None = (
+        "id_reused",
+        f"{kind} {cause.id!r} was sent before with other content: give the new one an id of its own",
+    )
+    if seen.digest == cause.digest and same_member:
+        different = None
+    elif seen.first is not None:
+        different = retries.difference(loaded.book, seen.first, command)
+    if different is None:
         refusal = None if seen.rejection in (None, parking.PARKED) else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
-    kind = KINDS[type(command).__name__]
-    detail = (
-        f"{kind} {command.cause.id!r} was sent before with other content: give the new one an id of its own"
-    )
-    cause = command.cause
-    rejected = Decided(ActivityRejected(kind, "id_reused", detail), None, command.now)
+    code, detail = different
+    rejected = Decided(ActivityRejected(kind, code, detail[:DETAIL_CHARS_MAX]), None, command.now)
     position = loaded.journal.append(
         command.chain, command.program, None, rejected.event, command.now, recorded_at,
-        (cause.source, cause.id, cause.digest), _version(loaded, command.program, command.chain),
+        (cause.source, cause.id, cause.digest), _version(loaded, command.chain, command.program),
     )  # fmt: skip
-    return Outcome(command, command.chain, position, [(position, rejected)], ("id_reused", detail))
+    return Outcome(command, command.chain, position, [(position, rejected)], (code, detail))

@@ -1,8 +1,9 @@
-"""Identifiers, read: who is known by one, and what somebody is known by."""
+"""Which identifier leads to whom, in the database: rows are spread by the identifier's own hash."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from services.common.chain import spread
 from services.common.db import Transaction
@@ -17,6 +18,10 @@ SELECT i.program, i.hash, i.kind, i.member FROM unnest($1::text[], $2::text[]) A
 CROSS JOIN LATERAL (
     SELECT * FROM identifiers WHERE program = k.program AND member = k.member OFFSET 0
 ) AS i
+"""
+DELETE = """
+DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
+WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
 """
 
 
@@ -39,3 +44,26 @@ async def load_identifiers(tx: Transaction, book: Book, members: Iterable[tuple[
         for row in await tx.fetch(FIND_IDENTIFIERS_OF, [k[0] for k in keys], [k[1] for k in keys]):
             book.identifiers[row["program"], row["hash"]] = row["member"]
             book.kinds[row["program"], row["hash"]] = row["kind"]
+
+
+async def write(
+    tx: Transaction,
+    linked: Mapping[tuple[str, bytes], tuple[str, str]],
+    unlinked: Collection[tuple[str, bytes]],
+    chains: int,
+) -> None:
+    """First what leads nowhere any more, for it may lead to another member by now."""
+    if unlinked:
+        places = [spread(digest, chains) for _, digest in unlinked]
+        programs, digests = [program for program, _ in unlinked], [digest for _, digest in unlinked]
+        await tx.execute(DELETE, places, programs, digests)
+    if linked:
+        await tx.copy_records_to_table("identifiers", records=rows(linked, chains))
+
+
+def rows(identifiers: Mapping[tuple[str, bytes], tuple[str, str]], chains: int) -> list[tuple[Any, ...]]:
+    """Rows of `identifiers` from (kind, member) by (program, hash)."""
+    return [
+        (spread(digest, chains), program, digest, kind, member)
+        for (program, digest), (kind, member) in identifiers.items()
+    ]

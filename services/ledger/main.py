@@ -24,6 +24,8 @@ from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.ledger import api, consume, wire
 from services.ledger.command_queue import CommandQueue
+from services.ledger.referral_rewards import count_owed
+from services.ledger.routes import batch
 from services.ledger.routes.asking import Ledger
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import Programs
@@ -59,6 +61,9 @@ def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], Non
                 {
                     settings.topic("purchases.v1"): activities,
                     settings.topic("members.v1"): activities,
+                    settings.topic("top_ups.v1"): activities,
+                    settings.topic("interactions.v1"): activities,
+                    settings.topic("referrals.v1"): activities,
                     settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, wake_relay),
                 },
                 writer,
@@ -98,7 +103,7 @@ async def assembled(
 
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
-                return await progress(session, SERVICE)
+                return {**await progress(session, SERVICE), "rewards_owed": await count_owed(session)}
 
         app = create_app(Ledger(queue, reader, programs, identifiers, settings.chains), Keys(writer))
         app.include_router(health_router(ready))
@@ -120,7 +125,7 @@ def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     )
     app.state.ledger = ledger
     app.state.keys = keys
-    install_problems(app, api.STATUS_OF)
+    install_problems(app, api.STATUS_OF, {batch.PATH: batch.BODY_BYTES_MAX})
     app.include_router(api.router)
     return app
 

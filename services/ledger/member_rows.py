@@ -19,6 +19,7 @@ def member_of(row: asyncpg.Record) -> Member:
         row["posted"],
         row["held"],
         row["debt"],
+        status=row["status"],
     )
     member.pending, member.lapses_at = row["pending"], row["lapses_at"]
     member.merged_into = row["merged_into"]
@@ -38,5 +39,5 @@ def row_of(member: Member) -> tuple[Any, ...]:
     return (
         m.chain, m.program, m.id, m.enrolled_at,
         [since for since, _, _ in tiers], [name for _, name, _ in tiers], [of for _, _, of in tiers],
-        m.merged_into, list(m.absorbed),
+        m.merged_into, list(m.absorbed), m.status,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from services.common.codec import time_of
 from services.common.errors import InvariantBroken
 from services.ledger import wire
 from services.ledger.domain import events as e
-from services.ledger.domain.commands import Return
+from services.ledger.domain.commands import Return, TopUp, TopUpReversal
 from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.ledger.v1 import events_pb2 as pb
 
@@ -94,8 +94,8 @@ def _converters(hint: Any, name: str) -> tuple[Callable[[Any, Any], None], Calla
     """How a field of this type is put into a message, and taken out."""
     if hint is datetime or set(get_args(hint)) == {datetime, NoneType}:
         return _time(name)
-    if hint is Return:
-        return _write_return, _read_return
+    if hint in ACTIVITIES:
+        return _activity(*ACTIVITIES[hint])
     if get_origin(hint) is list:
         (element,) = get_args(hint)
         return _list_of_values(name) if element in PLAIN else _list_of_rows(element, name)
@@ -156,12 +156,26 @@ def _list_of_rows(element: Any, name: str) -> tuple[Callable[[Any, Any], None], 
     return write, read
 
 
-def _write_return(message: Any, activity: Return) -> None:
-    message.activity.CopyFrom(activities.Return.FromString(activity.content))
+def _activity(
+    kind: type[Message], told: Callable[[Any, bytes], Any]
+) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
+    """Converters of an activity that an event holds as it was told."""
+
+    def write(message: Any, activity: Any) -> None:
+        message.activity.CopyFrom(kind.FromString(activity.content))
+
+    def read(message: Any) -> Any:
+        return told(message.activity, message.activity.SerializeToString())
+
+    return write, read
 
 
-def _read_return(message: Any) -> Return:
-    return wire.return_of(message.activity, message.activity.SerializeToString())
+ACTIVITIES: dict[Any, tuple[type[Message], Callable[[Any, bytes], Any]]] = {
+    Return: (activities.Return, wire.return_of),
+    TopUp: (activities.TopUp, wire.top_up_of),
+    TopUpReversal: (activities.TopUpReversal, wire.top_up_reversal_of),
+}
+"""Activities in the core's words: their messages, and how they are read."""
 
 
 def _unembedded(payload: bytes) -> bytes:

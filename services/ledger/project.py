@@ -9,16 +9,18 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.ledger import adjustments, identifiers, money_rows, project_holds, social_store
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.counters import as_text
+from services.ledger.domain.evolve import settles
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
 from services.ledger.member_rows import row_of
 from services.ledger.project_merge import note_merge
-from services.ledger.project_profile import delete_identifiers, write_people
+from services.ledger.project_profile import write_people
 
 MemberKey = tuple[str, str]
 
@@ -35,6 +37,7 @@ LOT_COLUMNS = (
     "expires_at",
     "purchase",
     "matures_at",
+    "asset",
 )
 
 DELETE_MEMBERS = """
@@ -55,14 +58,15 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (chain, program, member, lot, remaining, held, matures_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-CLOSE_HOLDS = """
-UPDATE holds AS h SET state = k.state, captured = k.captured, allocation_lots = '{}', allocation_points = '{}'
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-    AS k (chain, program, member, hold, state, captured)
-WHERE h.chain = k.chain AND h.program = k.program AND h.member = k.member AND h.hold = k.hold
+REINSTATE_LOTS = """
+UPDATE lots AS l SET expires_at = k.expires_at
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+    AS k (chain, program, member, lot, expires_at)
+WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
 MEMBER_COLUMNS = (
     "chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed",
+    "status",
 )  # fmt: skip
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
@@ -73,10 +77,6 @@ UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
 """
-HOLD_COLUMNS = (
-    "chain", "program", "member", "hold", "order_id", "amount", "captured", "expires_at", "state",
-    "allocation_lots", "allocation_points",
-)  # fmt: skip
 UPSERT_COUNTERS = """
 INSERT INTO counters
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
@@ -100,24 +100,40 @@ class Changes:
         self.postings: list[tuple[Any, ...]] = []
         self.new_lots: dict[tuple[str, str, int], None] = {}
         self.lots: dict[tuple[str, str, int], None] = {}
+        self.reinstated: dict[tuple[str, str, int], None] = {}
+        """Lots with another expiry."""
         self.accounts: dict[MemberKey, None] = {}
         self.members: dict[MemberKey, bool] = {}
         """True: the member is in the table already."""
         self.holds: dict[tuple[str, str, str], bool] = {}
         """True: the hold is in the table already."""
         self.settlements: dict[tuple[str, str, str], None] = {}
+        self.money: dict[tuple[str, str, str], None] = {}
+        """Accounts of money, by (program, member, asset)."""
+        self.top_ups: dict[tuple[str, str, str], None] = {}
+        self.ran_out: list[tuple[str, str, int]] = []
+        """Lots of money of which something expired."""
+        self.parked: dict[tuple[str, str, str, str], None] = {}
+        """Returns (program, member, purchase, return) that begin to wait."""
+        self.unparked: dict[tuple[str, str, str, str], None] = {}
+        """Those that wait no longer, and are in the table."""
         self.counters: dict[tuple[str, str, str], None] = {}
         self.programs: dict[tuple[int, str], None] = {}
         self.versions: list[tuple[Any, ...]] = []
-        self.identifiers: list[tuple[str, bytes, str, str]] = []
+        self.award_counts: dict[tuple[str, str, str], None] = {}
+        self.budgets: dict[tuple[str, str], None] = {}
+        self.referrals: dict[MemberKey, None] = {}
+        self.adjustments: dict[tuple[str, str, str], None] = {}
+        self.identifiers: dict[tuple[str, bytes], tuple[str, str]] = {}
+        """(kind, member) by (program, hash)."""
         self.unlinked: dict[tuple[str, bytes], None] = {}
-        """Identifiers that somebody was known by before this batch."""
+        """Identifiers that led to somebody before, or for a while."""
         self.profiles: dict[MemberKey, bytes | None] = {}
         """None: it is gone, and its key with it."""
         self.profile_keys: dict[bytes, bytes] = {}
         """The (encrypted) key of each sealed profile."""
-        self.parked: dict[tuple[int, int], tuple[Any, ...]] = {}
-        self.unparked: list[tuple[Any, ...]] = []
+        self.waiting: dict[tuple[int, int], tuple[Any, ...]] = {}
+        self.applied: list[tuple[Any, ...]] = []
         """Activities parked before this batch: (chain, position, member, applied chain and position, rejection)."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
@@ -134,7 +150,7 @@ class Changes:
                 self.accounts[key] = None
                 if event.points > event.debt_repaid:
                     self.new_lots[program, member, position] = None
-                if event.reason != "purchase":
+                if settles(event):
                     self.settlements[program, member, event.purchase] = None
                     return
                 for counter in event.counters:
@@ -147,14 +163,21 @@ class Changes:
             case e.TierAssigned():
                 self.members.setdefault(key, True)
             case e.ReturnRecorded():
-                self.settlements[program, member, event.activity.of] = None
+                if event.activity.of:
+                    self.settlements[program, member, event.activity.of] = None
+                if event.parked:
+                    self._unpark(program, member, event.activity.of, event.activity.id)
+            case e.ReturnParked():
+                self.parked[program, member, event.activity.of, event.activity.id] = None
+            case e.ParkedReturnRefused():
+                self._unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
-                self.settlements[program, member, event.purchase] = None
+                if settles(event):
+                    self.settlements[program, member, event.purchase] = None
                 self.touch(program, member, event.allocations)
             case e.PointsExpired():
                 self.accounts[key] = None
-                self.touch(program, member, [(event.lot, event.points)])
                 self.touch(program, member, [(event.lot, event.points)])
             case e.PointsMatured():
                 self.accounts[key] = None
@@ -177,18 +200,56 @@ class Changes:
                 self.accounts[key] = None
                 self.holds.setdefault((program, member, event.hold), True)
                 self.touch(program, member, event.allocations)
+            case e.SpendRefunded():
+                self.accounts[key] = None
+                for hold, _, _ in event.parts:
+                    self.holds.setdefault((program, member, hold), True)
+                self.touch(program, member, event.allocations)
+            case e.LotsReinstated():
+                for lot in event.lots:
+                    if (program, member, lot) not in self.new_lots:
+                        self.reinstated[program, member, lot] = None
             case e.ProgramActivated():
                 self.programs[chain, program] = None
                 self.versions.append((chain, program, event.version, event.document, position))
             case e.IdentifiersLinked():
-                self.identifiers.extend((program, digest, kind, member) for kind, digest in event.identifiers)
+                self.identifiers.update(
+                    {(program, digest): (kind, member) for kind, digest in event.identifiers}
+                )
+            case e.IdentifiersUnlinked():
+                self.unlink(program, [digest for _, digest in event.identifiers])
+            case e.PointsAdjusted():
+                self.accounts[key] = None
+                self.adjustments[program, member, event.adjustment] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                self.touch(program, member, event.allocations)
+            case e.AdjustmentRequested() | e.AdjustmentDeclined():
+                self.adjustments[program, member, event.adjustment] = None
+            case e.MemberSuspended() | e.MemberReactivated():
+                self.members.setdefault(key, True)
+            case e.MemberClosed():
+                self.members.setdefault(key, True)
+                self.accounts[key] = None
+                self.touch(program, member, event.allocations)
+            case _ if isinstance(event, MoneyEvent):
+                money_rows.note(self, program, member, event, position)
+            case e.PointsAwarded():
+                self.accounts[key] = None
+                if event.points > event.debt_repaid:
+                    self.new_lots[program, member, position] = None
+                self.award_counts.update({(program, member, slot): None for slot in event.counted})
+                if event.campaign:
+                    self.budgets[program, event.campaign] = None
+            case e.ReferralRegistered() | e.ReferralTaskDone() | e.ReferralQualified() | e.ReferralRewarded():
+                self.referrals[key] = None
             case e.ProfileChanged():
                 self.profiles[key] = event.sealed
             case e.MemberErased():
                 self.profiles[key] = None
                 self.unlink(program, [digest for _, digest in event.identifiers])
             case e.ActivityParked():
-                self.parked[chain, position] = (
+                self.waiting[chain, position] = (
                     chain,
                     position,
                     program,
@@ -199,7 +260,7 @@ class Changes:
                     None,
                 )
             case e.ActivityUnparked():
-                self._unpark(chain, program, event)
+                self._apply(chain, program, event)
             case (
                 e.MembersMerged()
                 | e.MemberAbsorbed()
@@ -214,19 +275,27 @@ class Changes:
         """Nobody is known by these any more, until they are linked again."""
         gone = {(program, digest): None for digest in digests}
         if gone:
-            self.identifiers = [row for row in self.identifiers if row[:2] not in gone]
+            for key in gone:
+                self.identifiers.pop(key, None)
             self.unlinked |= gone
 
-    def _unpark(self, chain: int, program: str, event: e.ActivityUnparked) -> None:
+    def _apply(self, chain: int, program: str, event: e.ActivityUnparked) -> None:
         became = (event.member, event.chain, event.position, event.rejection)
-        row = self.parked.get((chain, event.parked))
+        row = self.waiting.get((chain, event.parked))
         if row is not None:
-            self.parked[chain, event.parked] = (*row[:4], *became)
+            self.waiting[chain, event.parked] = (*row[:4], *became)
         else:
-            self.unparked.append((chain, event.parked, *became))
+            self.applied.append((chain, event.parked, *became))
+
+    def _unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+        key = (program, member, purchase, return_id)
+        if key in self.parked:
+            del self.parked[key]
+        else:
+            self.unparked[key] = None
 
     def touch(self, program: str, member: str, allocations: e.Allocations) -> None:
-        """Lots that have other numbers now."""
+        """Lots that were there before."""
         for lot, _ in allocations:
             if (program, member, lot) not in self.new_lots:
                 self.lots[program, member, lot] = None
@@ -241,6 +310,9 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.lots:
         rows = lot_rows(book, changes.lots)
         await tx.execute(UPDATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 5, 6, 10)))
+    if changes.reinstated:
+        rows = lot_rows(book, changes.reinstated)
+        await tx.execute(REINSTATE_LOTS, *([row[i] for row in rows] for i in (0, 1, 2, 3, 8)))
     if changes.members:
         there = [key for key, is_there in changes.members.items() if is_there]
         if there:
@@ -248,25 +320,26 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.copy_records_to_table(
             "members", records=member_rows(book, changes.members), columns=MEMBER_COLUMNS
         )
-    if changes.accounts:
-        await tx.execute(UPSERT_ACCOUNTS, *_transposed(account_rows(book, changes.accounts)))
+    if changes.accounts or changes.money:
+        rows = account_rows(book, changes.accounts) + money_rows.account_rows(book, changes.money)
+        # In one order everywhere, so that two transactions never wait for each other in a ring.
+        rows.sort(key=lambda row: row[:4])
+        await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
     if changes.holds:
-        closed = hold_rows(book, [key for key, is_there in changes.holds.items() if is_there])
-        if closed:
-            await tx.execute(CLOSE_HOLDS, *([row[i] for row in closed] for i in (0, 1, 2, 3, 8, 6)))
-        placed = hold_rows(book, [key for key, is_there in changes.holds.items() if not is_there])
-        if placed:
-            await tx.copy_records_to_table("holds", records=placed, columns=HOLD_COLUMNS)
+        await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:
         settled = settlement_rows(book, changes.settlements)
         await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
         await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+    await money_rows.write_top_ups(tx, book, changes)
+    if changes.parked or changes.unparked:
+        await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
+    if changes.adjustments:
+        await tx.execute(adjustments.UPSERT, *_transposed(adjustments.rows(book, changes.adjustments)))
     if changes.counters:
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
-    if changes.unlinked:
-        await delete_identifiers(tx, changes.unlinked, chains)
-    if changes.identifiers:
-        await tx.copy_records_to_table("identifiers", records=identifier_rows(changes.identifiers, chains))
+    if changes.identifiers or changes.unlinked:
+        await identifiers.write(tx, changes.identifiers, changes.unlinked, chains)
     await write_people(tx, book, changes)
     if changes.versions:
         await tx.executemany(
@@ -275,6 +348,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         )
     if changes.programs:
         await tx.execute(UPSERT_PROGRAMS, *_transposed(program_rows(book, changes.programs)))
+    await social_store.write(tx, book, chains, changes.award_counts, changes.budgets, changes.referrals)
 
 
 def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any, ...]]:
@@ -282,7 +356,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
     rows = []
     for program, member_id, lot_id in keys:
         member = book.members[program, member_id]
-        lot = member.lots[lot_id]
+        lot = member.lots.get(lot_id) or member.money[lot_id]
         rows.append(
             (
                 member.chain,
@@ -296,6 +370,7 @@ def lot_rows(book: Book, keys: Iterable[tuple[str, str, int]]) -> list[tuple[Any
                 lot.expires_at,
                 lot.purchase,
                 lot.matures_at,
+                lot.asset,
             )
         )
     return rows
@@ -331,27 +406,12 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
                 member.lapses_at,
             )
         )
-    # In one order everywhere, so that two transactions never wait for each other in a ring.
-    rows.sort(key=lambda row: row[:3])
     return rows
 
 
 def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     """Rows of `members` as they are now."""
     return [row_of(book.members[key]) for key in keys]
-
-
-def hold_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
-    """Rows of `holds` as they are now."""
-    rows = []
-    for program, member_id, hold_id in keys:
-        member = book.members[program, member_id]
-        hold = member.holds[hold_id]
-        rows.append(
-            (member.chain, program, member_id, hold.id, hold.order, hold.amount, hold.captured, hold.expires_at,
-             hold.state, [lot for lot, _ in hold.allocations], [points for _, points in hold.allocations])
-        )  # fmt: skip
-    return rows
 
 
 def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
@@ -374,14 +434,6 @@ def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple
         value, position = member.counters[name]
         rows.append((member.chain, program, member_id, name, Decimal(as_text(value)), position))
     return rows
-
-
-def identifier_rows(identifiers: Iterable[tuple[str, bytes, str, str]], chains: int) -> list[tuple[Any, ...]]:
-    """Rows of `identifiers` from (program, hash, kind, member)."""
-    return [
-        (spread(digest, chains), program, digest, kind, member)
-        for program, digest, kind, member in identifiers
-    ]
 
 
 def program_rows(book: Book, keys: Iterable[tuple[int, str]]) -> list[tuple[Any, ...]]:

@@ -1,11 +1,10 @@
-"""Profiles, parked activities and identifiers that are gone, written. A key stands beside its profile, or is gone."""
+"""Profiles and parked activities, written. A key stands beside its profile, or is gone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from services.common.chain import spread
 from services.common.db import Transaction
 from services.ledger.domain.book import Book
 
@@ -22,16 +21,12 @@ DELETE_MEMBER_KEYS = """
 DELETE FROM member_keys AS p USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 WHERE p.chain = k.chain AND p.program = k.program AND p.member = k.member
 """
-UNPARK = """
+APPLY = """
 UPDATE parked AS p SET member = k.member, applied_chain = k.applied_chain, applied_position = k.applied_position,
     rejection = k.rejection
 FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::text[])
     AS k (chain, position, member, applied_chain, applied_position, rejection)
 WHERE p.chain = k.chain AND p.position = k.position
-"""
-DELETE_IDENTIFIERS = """
-DELETE FROM identifiers AS i USING unnest($1::smallint[], $2::text[], $3::bytea[]) AS k (chain, program, hash)
-WHERE i.chain = k.chain AND i.program = k.program AND i.hash = k.hash
 """
 
 
@@ -39,16 +34,10 @@ async def write_people(tx: Transaction, book: Book, changes: Changes) -> None:
     """Profiles with their keys, and what is parked."""
     if changes.profiles:
         await write_profiles(tx, book, changes.profiles, changes.profile_keys)
-    if changes.parked:
-        await tx.copy_records_to_table("parked", records=list(changes.parked.values()))
-    if changes.unparked:
-        await tx.execute(UNPARK, *([row[n] for row in changes.unparked] for n in range(6)))
-
-
-async def delete_identifiers(tx: Transaction, gone: Iterable[tuple[str, bytes]], chains: int) -> None:
-    """Nobody is known by (program, hash) any more."""
-    rows = [(spread(digest, chains), program, digest) for program, digest in gone]
-    await tx.execute(DELETE_IDENTIFIERS, *([row[n] for row in rows] for n in range(3)))
+    if changes.waiting:
+        await tx.copy_records_to_table("parked", records=list(changes.waiting.values()))
+    if changes.applied:
+        await tx.execute(APPLY, *([row[n] for row in changes.applied] for n in range(6)))
 
 
 async def write_profiles(

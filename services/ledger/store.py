@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
-from services.common.chain import chain_of, spread
+from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
-from services.ledger import heirs, parking, payloads, project
+from services.ledger import (
+    adjustments,
+    heirs,
+    money_rows,
+    parking,
+    payloads,
+    project,
+    social_store,
+    store_holds,
+    store_parked,
+)
 from services.ledger.counting import load_counters
-from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
+    BY_HAND,
     AdvanceClock,
     AssignTier,
     CaptureHold,
@@ -25,31 +36,42 @@ from services.ledger.domain.commands import (
     EraseMember,
     MergeMembers,
     PlaceHold,
+    RecordReferral,
     RecordReturn,
+    RecordTopUp,
+    RefundSpend,
     ReleaseHold,
+    ReverseTopUp,
+    SendGift,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
-from services.ledger.domain.merge import MOVED
 from services.ledger.domain.program import Program, parse_program
 from services.ledger.identifiers import find_identifiers, load_identifiers
+from services.ledger.inbox import Seen, inbox_chain, load_inbox
 from services.ledger.member_rows import member_of
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
-SPENDING = (RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, MergeMembers)
+SPENDING = (
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
+    MergeMembers, *BY_HAND,
+)  # fmt: skip
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
 # So where another order or index is thinkable, LATERAL with OFFSET 0 (which the planner can't take apart) says:
 # key by key.
-FIND_INBOX = """
-SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.rejection
-FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
-JOIN inbox AS i USING (chain, source, event_id)
+FIND_PROGRAMS = """
+SELECT p.chain, p.program, p.version, p.clock_at, r.parked FROM programs AS p
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS parked
+    FROM (SELECT FROM parked_returns WHERE chain = p.chain AND program = p.program LIMIT 1) AS one
+) AS r
+WHERE p.chain = ANY($1::smallint[])
 """
-FIND_PROGRAMS = "SELECT chain, program, version, clock_at FROM programs WHERE chain = ANY($1::smallint[])"
 FIND_VERSIONS = """
 SELECT DISTINCT ON (version) version, document FROM program_versions
 WHERE chain = ANY($1::smallint[]) AND NOT version = ANY($2::text[])
@@ -95,17 +117,6 @@ FIND_LOTS = """
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN lots AS l USING (chain, program, member) WHERE l.remaining > 0
 """
-FIND_HOLDS = """
-SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-CROSS JOIN LATERAL (
-    SELECT * FROM holds
-    WHERE chain = k.chain AND program = k.program AND member = k.member AND state = 'open'
-    ORDER BY hold OFFSET 0
-) AS h
-UNION ALL
-SELECT h.* FROM unnest($4::smallint[], $5::text[], $6::text[], $7::text[]) AS k (chain, program, member, hold)
-JOIN holds AS h USING (chain, program, member, hold) WHERE h.state <> 'open'
-"""
 FIND_SETTLEMENTS = """
 SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN settlements AS s USING (chain, program, member)
@@ -129,17 +140,6 @@ INBOX_COLUMNS = ("chain", "source", "event_id", "digest", "journal_chain", "posi
 
 
 @dataclass(slots=True)
-class Seen:
-    """The first outcome of a request."""
-
-    digest: bytes
-    member: str | None
-    chain: int
-    position: int
-    rejection: str | None
-
-
-@dataclass(slots=True)
 class Loaded:
     """All that one batch of commands is decided on."""
 
@@ -149,7 +149,7 @@ class Loaded:
     chains: int
     changes: project.Changes = field(default_factory=project.Changes)
     inbox_rows: list[tuple[object, ...]] = field(default_factory=list)
-    parked: dict[parking.Reference, list[parking.Parked]] = field(default_factory=dict)
+    waiting: dict[parking.Reference, list[parking.Parked]] = field(default_factory=dict)
 
 
 class Programs:
@@ -172,11 +172,6 @@ class Programs:
         return program
 
 
-def inbox_chain(source: str, event_id: str, chains: int) -> int:
-    """Where the inbox keeps a request: by its own key, so that the same id from another member is seen too."""
-    return spread(f"{source}/{event_id}".encode(), chains)
-
-
 async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:
     """Lock the chains of `commands` and read what they need."""
     journal = await Journal.lock(
@@ -184,14 +179,16 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     )
     book = Book()
     book.versions = programs.versions
-    seen = await _load_inbox(tx, commands, chains)
-    await _load_programs(tx, book, programs, list(journal.heads))
-    parked = {}
+    seen = await load_inbox(tx, commands, chains)
+    await parking.learn(tx, seen.values())
+    with_returns = await _load_programs(tx, book, programs, list(journal.heads))
+    waiting = {}
     asked, commands = commands, list(commands)
     if programs.parking:
         await parking.check(tx, asked, programs.parking, chains)
-        parked = await parking.load(tx, asked)
-        commands += parking.prospects(asked, parked)
+        waiting = await parking.load(tx, asked)
+        commands += parking.prospects(asked, waiting)
+    parked = await store_parked.find_parked(tx, commands, with_returns)
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member
@@ -202,6 +199,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         if isinstance(c, SPENDING) or (isinstance(c, Enrol) and c.references)
         for chain, member in c.places()
     }
+    spenders.update({(row["chain"], row["program"], row["member"]): None for row in parked})
     due_lots = []
     if due:
         places = ([k[0] for k in due], [k[1] for k in due], list(due.values()))
@@ -212,6 +210,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         whole.update(dict.fromkeys(lapsing_within(book, commands, due)))
         keys.update(whole)
         spenders.update(whole)
+        # An account of money is the sum of its lots, and so needs them all.
+        spenders.update(money_rows.owners(due_lots))
     merged = []
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
         member = book.members[row["program"], row["member"]] = member_of(row)
@@ -220,21 +220,28 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             merged.append(member)
     if merged:
         await heirs.check(tx, programs.heirs, merged, commands, chains)
+    store_parked.put_parked(book, parked)
     await load_counters(tx, book, commands)
     if spenders:
-        await _load_spenders(tx, book, commands, spenders, programs, chains)
+        await _load_spenders(tx, book, commands, spenders, chains)
+    if any(isinstance(command, (RecordReturn, AssignTier, RecordReferral)) for command in commands):
+        await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
-        if row["lot"] not in member.lots:
+        if row["lot"] not in member.lots and row["lot"] not in member.money:
             _add_lot(book, member, row)
-    enrolments = [
-        (c.program, digest) for c in commands if isinstance(c, Enrol) for _, digest in c.identifiers
+    named = [
+        (c.program, digest)
+        for c in commands
+        if isinstance(c, Enrol | UnlinkIdentifiers)
+        for _, digest in c.identifiers
     ]
-    book.identifiers = await find_identifiers(tx, enrolments, chains)
+    book.identifiers = await find_identifiers(tx, named, chains)
     losing = [(c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
     losing += [(c.program, c.member) for c in commands if isinstance(c, EraseMember)]
     await load_identifiers(tx, book, losing)
-    return Loaded(book, journal, seen, chains, parked=parked)
+    await social_store.load(tx, book, commands, chains)
+    return Loaded(book, journal, seen, chains, waiting=waiting)
 
 
 async def save(tx: Transaction, loaded: Loaded) -> None:
@@ -245,31 +252,15 @@ async def save(tx: Transaction, loaded: Loaded) -> None:
     await project.write(tx, loaded.book, loaded.changes, loaded.chains)
 
 
-async def _load_inbox(
-    tx: Transaction, commands: Sequence[Command], chains: int
-) -> dict[tuple[str, str], Seen]:
-    causes = [command.cause for command in commands if command.cause.digest is not None]
-    if not causes:
-        return {}
-    places = [inbox_chain(cause.source, cause.id, chains) for cause in causes]
-    rows = await tx.fetch(
-        FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
-    )
-    seen = {
-        (row["source"], row["event_id"]): Seen(
-            row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]
-        )
-        for row in rows
-    }
-    await parking.learn(tx, seen.values())
-    return seen
-
-
-async def _load_programs(tx: Transaction, book: Book, programs: Programs, chains: list[int]) -> None:
+async def _load_programs(
+    tx: Transaction, book: Book, programs: Programs, chains: list[int]
+) -> set[tuple[int, str]]:
+    """Returns the (chain, program) where returns wait for their purchases."""
     rows = await tx.fetch(FIND_PROGRAMS, chains)
     await load_versions(tx, programs, {row["version"] for row in rows}, chains)
     for row in rows:
         book.programs[row["chain"], row["program"]] = ProgramState(row["version"], row["clock_at"])
+    return {(row["chain"], row["program"]) for row in rows if row["parked"]}
 
 
 async def load_versions(tx: Transaction, programs: Programs, wanted: set[str], chains: list[int]) -> None:
@@ -295,43 +286,35 @@ async def _load_spenders(
     book: Book,
     commands: Sequence[Command],
     spenders: dict[Key, None],
-    programs: Programs,
     chains: int,
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
-    survivors = heirs.survivors(book)
-    named = heirs.holds_named(book, commands, chains)
-    named_columns = [[key[i] for key in named] for i in range(4)]
-    for row in await tx.fetch(FIND_HOLDS, *columns, *named_columns):
-        key = (row["program"], row["member"])
-        member = book.members.get(key) or survivors[key]
-        if row["state"] == MOVED:
-            continue
-        hold = Hold(
-            row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
-            list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
-        )  # fmt: skip
-        member.holds[hold.id] = hold
-        if hold.state == "open":
-            book.expect_hold(member, hold)
+    await store_holds.load_holds(tx, book, commands, columns, chains)
+    refunds = [command for command in commands if isinstance(command, RefundSpend)]
+    if refunds:
+        for row in await store_holds.load_spent(tx, book, refunds):
+            member = book.members[row["program"], row["member"]]
+            if row["lot"] not in member.lots:
+                _add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
+    await adjustments.load(tx, book, commands)
+    await money_rows.load_top_ups(tx, book, commands, spenders)
     if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers, Enrol)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
             book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
                 returned, row["adjusted"]
             )
-        await _load_purchases(tx, book, commands, programs, chains)
 
 
 async def _load_purchases(
     tx: Transaction, book: Book, commands: Sequence[Command], programs: Programs, chains: int
 ) -> None:
-    """The facts of purchases that are returned, or whose tier turns out to be another."""
+    """The facts of purchases that are returned, whose tier turns out to be another, or that a referral comes after."""
     rows = []
     returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
     if returns:
@@ -340,13 +323,19 @@ async def _load_purchases(
         rows += await tx.fetch(FIND_PURCHASES, *keys)
         if programs.parking:
             rows += await tx.fetch(parking.FIND_APPLIED_PURCHASES, *keys)
-    tiers = [
+    since = [
         (chain_of(c.of, chains) if c.of else c.chain, c.program, c.of or c.member, c.since)
         for c in commands
         if isinstance(c, AssignTier)
     ]
-    if tiers:
-        rows += await tx.fetch(FIND_PURCHASES_SINCE, *([t[i] for t in tiers] for i in range(4)))
+    since += [
+        # One made at that very time counts for the referral.
+        (c.chain, c.program, c.member, c.occurred_at - timedelta(microseconds=1))
+        for c in commands
+        if isinstance(c, RecordReferral) and c.referrer
+    ]
+    if since:
+        rows += await tx.fetch(FIND_PURCHASES_SINCE, *([s[i] for s in since] for i in range(4)))
     rows.sort(key=lambda row: (row["chain"], row["position"]))
     # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
     versions = {row["program_version"] for row in rows}
@@ -381,17 +370,9 @@ def purchase_source(program: str) -> str:
 
 
 def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
-    lot = Lot(
-        row["lot"],
-        row["amount"],
-        row["remaining"],
-        row["held"],
-        row["earned_at"],
-        row["expires_at"],
-        row["purchase"],
-        row["matures_at"],
-    )
-    member.lots[lot.id] = lot
+    # After the key, the columns are the lot's fields in their order.
+    lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
+    member.lots_of(lot.asset)[lot.id] = lot
     book.expect_lot(member, lot)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -55,6 +56,7 @@ members = Table(
     Column("tier_of", ARRAY(Text), nullable=False),
     Column("merged_into", Text, nullable=False),
     Column("absorbed", ARRAY(Text), nullable=False),
+    Column("status", Text, nullable=False),
 )
 
 accounts = Table(
@@ -92,6 +94,7 @@ lots = Table(
     Column("expires_at", DateTime(timezone=True)),
     Column("purchase", Text, nullable=False),
     Column("matures_at", DateTime(timezone=True)),
+    Column("asset", Text, nullable=False),
     CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="lot_adds_up"),
     CheckConstraint("matures_at IS NULL OR held = 0", name="lot_holds_mature_points"),
     Index("lots_due", "chain", "program", "expires_at", postgresql_where=text("remaining > held")),
@@ -118,7 +121,11 @@ holds = Table(
     Column("state", Text, nullable=False),
     Column("allocation_lots", ARRAY(BigInteger), nullable=False),
     Column("allocation_points", ARRAY(BigInteger), nullable=False),
+    Column("spent_lots", ARRAY(BigInteger), nullable=False),
+    Column("spent_points", ARRAY(BigInteger), nullable=False),
+    Column("refunded", BigInteger, nullable=False),
     CheckConstraint("amount > 0 AND 0 <= captured AND captured <= amount", name="hold_adds_up"),
+    CheckConstraint("0 <= refunded AND refunded <= captured", name="hold_gives_back_what_was_spent"),
     Index("holds_open", "chain", "program", "member", "hold", postgresql_where=text("state = 'open'")),
     Index("holds_due", "chain", "program", "expires_at", postgresql_where=text("state = 'open'")),
 )
@@ -133,6 +140,55 @@ settlements = Table(
     Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("adjustment", Text, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Index(
+        "adjustments_waiting", "chain", "program", "requested_at",
+        postgresql_where=text("state = 'requested'"),
+    ),
+)  # fmt: skip
+
+top_ups = Table(
+    "top_ups",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("top_up", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("bonus", BigInteger, nullable=False),
+    Column("principal_lot", BigInteger, nullable=False),
+    Column("bonus_lot", BigInteger, nullable=False),
+    Column("bonus_expired", BigInteger, nullable=False),
+    Column("reversed", Boolean, nullable=False),
+    CheckConstraint("amount > 0 AND 0 <= bonus_expired AND bonus_expired <= bonus", name="top_up_adds_up"),
+)
+
+parked_returns = Table(
+    "parked_returns",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("return_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
 )
 
 counters = Table(
@@ -210,6 +266,43 @@ program_versions = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+award_counts = Table(
+    "award_counts",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("awards", BigInteger, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("campaign", Text, primary_key=True),
+    Column("given", BigInteger, nullable=False),
+    CheckConstraint("given >= 0", name="budget_given_is_not_negative"),
+)
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("referral", Text, nullable=False),
+    Column("referrer", Text, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("qualified_at", DateTime(timezone=True)),
+    Column("tasks", ARRAY(Text), nullable=False),
+    Column("owed_sides", ARRAY(Text), nullable=False),
+    Column("owed_since", ARRAY(DateTime(timezone=True)), nullable=False),
+    CheckConstraint("member <> referrer", name="referral_is_of_another"),
+    Index("referrals_owed", "chain", "program", "member", postgresql_where=text("owed_sides <> '{}'")),
+)
+
 APPEND_ONLY = ("postings",)
 PROJECTIONS = (
     "members",
@@ -217,11 +310,17 @@ PROJECTIONS = (
     "lots",
     "holds",
     "settlements",
+    "adjustments",
+    "top_ups",
+    "parked_returns",
     "counters",
     "identifiers",
     "profiles",
     "parked",
     "programs",
     "program_versions",
+    "award_counts",
+    "budgets",
+    "referrals",
 )
 """What replay throws away and rebuilds from the journal."""

@@ -1,4 +1,7 @@
-"""Moves the clock of programs that run on the wall's: every hour, and as soon as something falls due."""
+"""Moves the clock of programs that run on the wall's: every hour, and as soon as something falls due.
+
+It also rewards referrals, of every program: what is owed stands in the book until it is given.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from services.common.db import PASSING_FAULTS, Writer
 from services.common.errors import Refusal
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain.commands import AdvanceClock, Cause
+from services.ledger.referral_rewards import owed
 from services.ledger.store import Programs, load_versions
 
 log = structlog.get_logger("ticker")
@@ -36,7 +40,7 @@ ORDER BY p.chain, p.program
 
 
 class Ticker:
-    """Sends `AdvanceClock`; two tickers do no harm, the second finds the clock moved."""
+    """Sends `AdvanceClock` and `RewardReferral`; two tickers do no harm, the second finds the work done."""
 
     def __init__(self, writer: Writer, queue: CommandQueue, programs: Programs) -> None:
         self._writer = writer
@@ -62,8 +66,11 @@ class Ticker:
             # A process that has just started has met no program: it must know which clocks are not the wall's.
             versions, chains = {row["version"] for row in rows}, {row["chain"] for row in rows}
             await load_versions(session, self._programs, versions, sorted(chains))
+            rewards = await owed(session, self._queue.chains, now)
         for row in rows:
             if self._programs.versions[row["version"]].runs_on_events:
                 continue
             cause = Cause("clock", now.isoformat())
             await self._queue.submit(AdvanceClock(row["program"], "", row["chain"], cause, now, now))
+        for command in rewards:
+            await self._queue.submit(command)

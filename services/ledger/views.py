@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.chain import chain_of, spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
-from services.ledger import payloads
+from services.ledger import money_views, payloads, social_views
 from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
 from services.ledger.domain.merge import MOVED
+from services.ledger.domain.money import MoneyEvent
 from services.ledger.parking import PARKED
 from services.ledger.store import Programs
 from services.ledger.tables import (
@@ -32,9 +34,14 @@ from services.ledger.tables import (
 STATEMENT_TYPES = (
     "MemberEnrolled", "PurchaseRecorded", "PointsAccrued", "ReturnRecorded", "PointsClawedBack", "HoldPlaced",
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
-    "IdentifiersLinked", "MembersMerged", "LotMoved", "HoldMoved", "MemberAbsorbed", "ProfileChanged", "MemberErased",
+    "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
+    "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined", "MemberSuspended",
+    "MemberReactivated", "MemberClosed", "MembersMerged", "LotMoved", "HoldMoved", "MemberAbsorbed",
+    "ProfileChanged", "MemberErased", *social_views.TYPES, *money_views.STATEMENT_TYPES,
 )  # fmt: skip
 GROUP_ROWS_MAX = 10
+ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
+CLAWED_BACK = {"return": "return", "top_up": "reversal"}
 
 
 def balance(posted: int, held: int, debt: int, pending: int) -> dict[str, int]:
@@ -53,6 +60,7 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
     query = (
         select(
             members,
+            accounts.c.asset,
             accounts.c.posted,
             accounts.c.held,
             accounts.c.debt,
@@ -64,7 +72,8 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         .join(programs, and_(programs.c.chain == members.c.chain, programs.c.program == members.c.program))
         .where(members.c.chain == chain, members.c.program == program, members.c.member == member_id)
     )
-    row = (await connection.execute(query)).mappings().first()
+    rows = (await connection.execute(query)).mappings().all()
+    row = next((row for row in rows if row["asset"] == POINTS), None)
     if row is None:
         raise Refusal("unknown_member", f"member {member_id!r} is not enrolled in {program!r}")
     return {
@@ -72,10 +81,12 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
         "member": member_id,
         "absorbed": row["absorbed"],
         "enrolled_at": row["enrolled_at"].isoformat(),
+        "status": row["status"],
         "tier": next(
             (t for t, of in zip(row["tier_names"][::-1], row["tier_of"][::-1], strict=True) if not of), ""
         ),
         "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
+        "money": money_views.by_currency(rows),
         "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
         "clock": row["clock_at"].isoformat(),
     }
@@ -157,6 +168,7 @@ async def statement(
                 "occurred_at": row.occurred_at.isoformat(),
                 "recorded_at": row.recorded_at.isoformat(),
                 "points": points,
+                "money": money_views.moved(event),
                 "text": text,
                 "rules": rules_behind(known, event),
                 "details": details,
@@ -186,6 +198,9 @@ def rules_behind(known: Programs, event: e.Event | None) -> list[dict[str, str]]
     """The rules that made an event's points, with their arithmetic; none where it gives none."""
     if not isinstance(event, e.PointsAccrued):
         return []
+    if event.reason == "top_up":
+        arithmetic = f"{event.amount} minor units loaded -> {event.points}"
+        return [{"rule": "top-up ladder", "arithmetic": arithmetic}]
     program = known.versions[event.version]
     rules = explain(program, event.amount, event.tier, event.contributions, event.counters)
     return [rule._asdict() for rule in rules]
@@ -203,7 +218,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 {"purchase": p.id, "amount": amount},
             )
         case e.PointsAccrued():
-            why = "earned by" if event.reason == "purchase" else "added by the tier for"
+            why = ACCRUED.get(event.reason, "added by the tier for purchase")
             debt = f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
             expires_at = event.expires_at.isoformat() if event.expires_at else None
             details = {
@@ -213,7 +228,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
             }
-            return event.points, f"{event.points} points {why} purchase {event.purchase}{debt}", details
+            return event.points, f"{event.points} points {why} {event.purchase}{debt}", details
         case e.ReturnRecorded():
             amount = sum(line.amount for line in event.lines)
             a = event.activity
@@ -223,10 +238,20 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
                 {"return": a.id, "purchase": a.of, "amount": amount},
             )
         case e.PointsClawedBack():
-            why = "return" if event.reason == "return" else "tier"
-            text = f"{event.points} points of purchase {event.purchase} taken back by the {why}"
+            of = "top-up" if event.reason == "top_up" else "purchase"
+            why = CLAWED_BACK.get(event.reason, "tier")
+            text = f"{event.points} points of {of} {event.purchase} taken back by the {why}"
             text += f", {event.debt} of them as debt" if event.debt else ""
-            return -event.points, text, {"purchase": event.purchase, "debt": event.debt}
+            text += f", {event.forgiven} more forgiven" if event.forgiven else ""
+            details = {"purchase": event.purchase, "debt": event.debt, "forgiven": event.forgiven}
+            return -event.points, text, details
+        case e.ReturnParked():
+            a = event.activity
+            text = f"return {a.id} waits for purchase {a.of}"
+            return 0, text, {"return": a.id, "purchase": a.of}
+        case e.ParkedReturnRefused():
+            text = f"return {event.id} does not fit purchase {event.of}: {event.detail}"
+            return 0, text, {"return": event.id, "purchase": event.of, "code": event.code}
         case e.HoldPlaced():
             return (
                 0,
@@ -242,6 +267,13 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.HoldReleased():
             text = f"hold of {event.amount} points for order {event.order} {event.reason}"
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
+        case e.SpendRefunded():
+            text = f"{event.amount} points spent on order {event.order} given back"
+            text += f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
+            return event.amount, text, {"refund": event.refund, "order": event.order, "left": event.left}
+        case e.LotsReinstated():
+            until = event.until.isoformat()
+            return 0, f"points past their day live on until {until}", {"lots": event.lots, "until": until}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
         case e.PointsMatured():
@@ -278,7 +310,29 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.IdentifiersLinked():
             kinds = [kind for kind, _ in event.identifiers]
             return 0, f"known by {', '.join(kinds)}", {"kinds": kinds}
-    return 0, type(event).__name__, {}
+        case e.IdentifiersUnlinked():
+            kinds = [kind for kind, _ in event.identifiers]
+            return 0, f"no longer known by {', '.join(kinds)}", {"kinds": kinds}
+        case e.PointsAdjusted():
+            details = {"adjustment": event.adjustment, "reason": event.reason, "note": event.note}
+            details["expires_at"] = event.expires_at.isoformat() if event.expires_at else None
+            done = "given" if event.points > 0 else "taken"
+            return event.points, f"{abs(event.points)} points {done} by hand: {event.reason}", details
+        case e.AdjustmentRequested():
+            text = f"{event.points} points by hand asked for: {event.reason}"
+            return 0, text, {"adjustment": event.adjustment, "reason": event.reason, "note": event.note}
+        case e.AdjustmentDeclined():
+            return 0, "points by hand declined", {"adjustment": event.adjustment, "note": event.note}
+        case e.MemberSuspended():
+            return 0, f"suspended: {event.reason}", {"reason": event.reason}
+        case e.MemberReactivated():
+            return 0, f"reactivated: {event.reason}", {"reason": event.reason}
+        case e.MemberClosed():
+            text = f"closed: {event.reason}; {event.points} points forfeited"
+            return event.debt - event.points, text, {"reason": event.reason, "debt": event.debt}
+    if isinstance(event, MoneyEvent):
+        return 0, *money_views.describe(event)
+    return social_views.describe(event)
 
 
 async def group(
@@ -333,16 +387,22 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
     """A program's points, summed over its postings."""
     by_account = {
         account: (
-            select(func.coalesce(func.sum(postings.c.amount), 0))
-            .where(postings.c.program == program_id, column == account)
+            select(
+                func.coalesce(
+                    func.sum(
+                        case((postings.c.credit == account, postings.c.amount), else_=-postings.c.amount)
+                    ),
+                    0,
+                )
+            )
+            .where(
+                postings.c.program == program_id,
+                postings.c.asset == POINTS,
+                or_(postings.c.debit == account, postings.c.credit == account),
+            )
             .scalar_subquery()
         )
-        for account, column in (
-            ("issued", postings.c.debit),
-            ("redeemed", postings.c.credit),
-            ("breakage", postings.c.credit),
-            ("clawed_back", postings.c.credit),
-        )
+        for account in ("issued", "adjustment", "redeemed", "breakage", "clawed_back")
     }
     count = (
         select(func.count())
@@ -351,15 +411,18 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
         .scalar_subquery()
     )
     row = (await connection.execute(select(count, *by_account.values()))).one()
-    enrolled, issued, spent, expired, clawed_back = (int(value) for value in row)
+    enrolled, not_issued, not_adjusted, spent, expired, clawed_back = (int(value) for value in row)
+    issued, adjusted = -not_issued, -not_adjusted
     return {
         "program": program_id,
         "members": enrolled,
         "issued": issued,
+        "adjusted": adjusted,
         "spent": spent,
         "expired": expired,
         "clawed_back": clawed_back,
-        "outstanding": issued - spent - expired - clawed_back,
+        "outstanding": issued + adjusted - spent - expired - clawed_back,
+        "money": await money_views.totals(connection, program_id),
     }
 
 

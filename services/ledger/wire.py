@@ -21,7 +21,11 @@ from services.ledger.domain.commands import (
     PurchaseLine,
     RecordPurchase,
     RecordReturn,
+    RecordTopUp,
     Return,
+    ReverseTopUp,
+    TopUp,
+    TopUpReversal,
 )
 from services.ledger.profiles import Sealer
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -31,6 +35,10 @@ ACTIVITY_TYPES: dict[str, type[Message]] = {
     "tallybook.activities.v1.Purchase": activities.Purchase,
     "tallybook.activities.v1.Return": activities.Return,
     "tallybook.activities.v1.Enrolment": activities.Enrolment,
+    "tallybook.activities.v1.TopUp": activities.TopUp,
+    "tallybook.activities.v1.TopUpReversal": activities.TopUpReversal,
+    "tallybook.activities.v1.Interaction": activities.Interaction,
+    "tallybook.activities.v1.Referral": activities.Referral,
 }
 TIER_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
 
@@ -60,7 +68,7 @@ class Identifiers:
             self._key, b"profile:" + orjson.dumps(content, option=orjson.OPT_SORT_KEYS), "sha256"
         )
 
-    def reference(self, member: str) -> str:
+    def reference(self, member: str, field: str = "member") -> str:
         """A member reference without clear identifiers: a member id, or `kind:<hex of the hash>`.
 
         Raises:
@@ -71,7 +79,7 @@ class Identifiers:
         match = IDENTIFIER.fullmatch(member)
         if match is None:
             raise Undecodable(
-                "member is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
+                f"{field} is neither a member id (1 to 64 of A-Z a-z 0-9 _ . -) nor an identifier kind:value"
             )
         return f"{match[1]}:{self.digest(match[1], match[2]).hex()}"
 
@@ -81,6 +89,13 @@ def required_id(value: str, field: str) -> str:
     if not ID.fullmatch(value):
         raise Undecodable(f"{field} must be 1 to 128 printable characters without blanks")
     return value
+
+
+def required_time(message: Any) -> datetime:
+    """When an activity occurred. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    return time_of(message.occurred_at)
 
 
 def bounded(value: str, field: str) -> str:
@@ -126,7 +141,7 @@ def named(content: bytes, member: str) -> bytes:
 
 
 def _member_field(member: str) -> bytes:
-    """Field 3 of a Purchase and of a Return; a reference is so short that its length is one byte."""
+    """Field 3 of every activity with lines or money; a reference is so short that its length is one byte."""
     text = member.encode()
     return b"\x1a%c%b" % (len(text), text)
 
@@ -151,9 +166,27 @@ def return_of(message: Any, content: bytes) -> Return:
     return Return(required_id(message.id, "id"), time_of(message.occurred_at), of, lines, content)
 
 
+def top_up_of(message: Any, content: bytes) -> TopUp:
+    """A `TopUp` message in the core's words; `content` is what the book keeps of it. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    currency = bounded(message.currency, "currency")
+    return TopUp(
+        required_id(message.id, "id"), time_of(message.occurred_at), currency, message.amount, content
+    )
+
+
+def top_up_reversal_of(message: Any, content: bytes) -> TopUpReversal:
+    """A `TopUpReversal` message in the core's words; `content` is what the book keeps. Raises Undecodable."""
+    if not message.HasField("occurred_at"):
+        raise Undecodable("occurred_at is missing")
+    of = bounded(message.of, "of")
+    return TopUpReversal(required_id(message.id, "id"), time_of(message.occurred_at), of, content)
+
+
 def rename(command: Command, member: str) -> None:
     """Give a command the member id behind the identifier that it came with, in its content too."""
-    if isinstance(command, (RecordPurchase, RecordReturn)):
+    if isinstance(command, (RecordPurchase, RecordReturn, RecordTopUp, ReverseTopUp)):
         told = command.purchase if isinstance(command, RecordPurchase) else command.activity
         told.content = named(told.content.removesuffix(_member_field(command.member)), member)
     command.member = member

@@ -14,7 +14,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.ops.api import Api, UnreachableError
 
 READS = {
-    "ledger": ("purchases.v1", "members.v1", "tiers.v1"),
+    "ledger": (
+        "purchases.v1",
+        "members.v1",
+        "interactions.v1",
+        "referrals.v1",
+        "top_ups.v1",
+        "tiers.v1",
+    ),
     "tiering": ("ledger.v1",),
     "rewards": ("ledger.v1", "tiers.v1"),
 }
@@ -30,7 +37,8 @@ class NotLevelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServiceLag:
-    """Records of a service's topics: read, of those written; and its journal rows that wait to be published."""
+    """Records of a service's topics: read, of those written; and its journal rows that wait to be published, those
+    that rewards of referrals will be among them."""
 
     read: int
     written: int
@@ -131,6 +139,6 @@ class LevelGauge:
             for place, end in written.items():
                 consumer = consumers.get(f"{place.topic}/{place.partition}", {})
                 read += min(end, int(consumer.get("next_offset") or 0))
-            unpublished = int(facts["relay"]["behind"])
+            unpublished = int(facts["relay"]["behind"]) + int(facts.get("rewards_owed", 0))
             services[service] = ServiceLag(read, sum(written.values()), unpublished)
         return Lag(services)

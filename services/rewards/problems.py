@@ -9,6 +9,8 @@ STATUS = {
     "unknown_redemption": 404,
     "id_reused": 409,
     "insufficient_points": 409,
+    "member_suspended": 409,
+    "member_closed": 409,
     "redemption_not_reserved": 409,
     "redemption_being_captured": 409,
     "redemption_being_cancelled": 409,
@@ -19,4 +21,8 @@ STATUS = {
     # The ledger's, where the redemption's hold is not what it should be.
     "hold_unknown": 409,
     "amount_exceeds_hold": 409,
+    "exists_with_different_member": 409,
+    "exists_with_different_order": 409,
+    "exists_with_different_amount": 409,
+    "exists_with_different_ttl": 409,
 }

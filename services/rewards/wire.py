@@ -28,8 +28,11 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.ClockAdvanced,
         ledger.MemberEnrolled,
         ledger.PointsAccrued,
+        ledger.PointsAwarded,
         ledger.PointsClawedBack,
         ledger.PointsExpired,
+        ledger.PointsAdjusted,
+        ledger.MemberClosed,
         ledger.PointsMatured,
         ledger.MemberLapsed,
         ledger.HoldPlaced,
@@ -39,6 +42,7 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.MemberAbsorbed,
         ledger.LotMoved,
         ledger.HoldMoved,
+        ledger.SpendRefunded,
     )
 }
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
@@ -56,15 +60,25 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.PointsMoved(message.points, pending)
         case "PointsClawedBack" | "PointsExpired" | "MemberLapsed":
             return facts.PointsMoved(-message.points, -message.pending)
+        case "PointsAwarded":
+            return facts.PointsMoved(message.points)
         case "PointsMatured":
             return facts.PointsMatured(message.points)
+        case "SpendRefunded":
+            return facts.PointsMoved(message.amount)
+        case "PointsAdjusted":
+            return facts.PointsMoved(message.points)
+        case "MemberClosed":
+            return facts.PointsMoved(message.debt - message.points, -message.pending)
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":
             return facts.HoldPlaced(message.hold, message.order, message.amount, time_of(message.expires_at))
         case "HoldCaptured":
             held = message.amount + sum(part.amount for part in message.released)
-            return facts.HoldCaptured(message.hold, message.order, message.amount, held)
+            return facts.HoldCaptured(
+                message.hold, message.order, message.amount, held, final=message.left == 0
+            )
         case "HoldReleased":
             return facts.HoldReleased(
                 message.hold, message.order, message.amount, message.reason == "expired"

@@ -17,6 +17,10 @@ from tallybook.activities.v1 import activities_pb2 as activities
 PURCHASE = "tallybook.activities.v1.Purchase"
 RETURN = "tallybook.activities.v1.Return"
 ENROLMENT = "tallybook.activities.v1.Enrolment"
+TOP_UP = "tallybook.activities.v1.TopUp"
+TOP_UP_REVERSAL = "tallybook.activities.v1.TopUpReversal"
+INTERACTION = "tallybook.activities.v1.Interaction"
+REFERRAL = "tallybook.activities.v1.Referral"
 CHAINS = 16
 IDENTIFIERS = wire.Identifiers("0123456789abcdef" * 4)
 
@@ -45,6 +49,41 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "member": "ann",
         "occurred_at": "2026-01-05T10:00:00Z",
         "identifiers": [{"kind": "card", "value": "6001"}],
+    },
+    TOP_UP: {
+        "id": "t1",
+        "program": "grocer",
+        "member": "ann",
+        "occurred_at": "2026-01-05T10:00:00-05:00",
+        "store": "s1",
+        "channel": "pos",
+        "currency": "USD",
+        "amount": 10000,
+    },
+    TOP_UP_REVERSAL: {
+        "id": "u1",
+        "program": "grocer",
+        "member": "card:6001",
+        "occurred_at": "2026-01-06T10:00:00Z",
+        "of": "t1",
+    },
+    INTERACTION: {
+        "id": "i1",
+        "program": "grocer",
+        "member": "ann",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "kind": "review",
+        "content": "c9",
+        "channel": "app",
+        "store": "s1",
+    },
+    REFERRAL: {
+        "id": "f1",
+        "program": "grocer",
+        "member": "bob",
+        "occurred_at": "2026-01-05T10:00:00Z",
+        "referrer": "phone:+15550100",
+        "step": "registered",
     },
 }
 

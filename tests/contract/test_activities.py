@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from services.common.codec import JSON, MAX_VALUE_BYTES, PROTOBUF, activity_headers
 from services.common.errors import Undecodable
-from services.ledger.domain.commands import Command, RecordPurchase
+from services.ledger.domain.commands import Command, RecordPurchase, RecordReferral
 from tests.contract.activity_records import (
     DOCUMENTS,
     ENROLMENT,
+    INTERACTION,
     PURCHASE,
+    REFERRAL,
     RETURN,
     as_json,
     as_protobuf,
@@ -74,6 +76,13 @@ def test_an_identifier_goes_no_further_than_the_reading() -> None:
     assert command.member.startswith("phone:")
     assert "5550100" not in repr(command)
     assert len(command.member) == len("phone:") + 64
+
+
+def test_a_referrers_identifier_goes_no_further_either() -> None:
+    command = read(*as_json(REFERRAL, DOCUMENTS[REFERRAL]))
+    assert isinstance(command, RecordReferral)
+    assert command.referrer.startswith("phone:")
+    assert "5550100" not in repr(command)
 
 
 def spoilt(type_: str, **changes: Any) -> tuple[Any, bytes]:
@@ -147,6 +156,11 @@ UNDECODABLE: dict[str, tuple[Any, bytes | None, str]] = {
     "a channel of 201 characters": (*spoilt(RETURN, channel="A" * 201), "channel must"),
     "a currency of 201 characters": (*spoilt(PURCHASE, currency="A" * 201), "currency must"),
     "a return of a NUL": (*spoilt(RETURN, of="p\0"), "of must"),
+    "an interaction with a kind of 201 characters": (*spoilt(INTERACTION, kind="k" * 201), "kind must"),
+    "an interaction of a NUL": (*spoilt(INTERACTION, content="c\0"), "content must"),
+    "an interaction without time": (*spoilt(INTERACTION, occurred_at=None), "occurred_at is missing"),
+    "a referral by nobody": (*spoilt(REFERRAL, referrer=""), "referrer is neither"),
+    "a referral with a task of 201 characters": (*spoilt(REFERRAL, task="t" * 201), "task must"),
     "an enrolment with an identifier without kind": (
         *spoilt(ENROLMENT, identifiers=[{"kind": "", "value": "1"}]), "identifier has a kind"),
     "an enrolment with an identifier without value": (

@@ -31,10 +31,12 @@ from services.ledger.domain.commands import (
     EraseMember,
     MergeMembers,
     PlaceHold,
+    RefundSpend,
     ReleaseHold,
+    SendGift,
     SetProfile,
 )
-from services.ledger.handle import Outcome, handle
+from services.ledger.handle import KINDS, Outcome, handle
 from services.ledger.store import Programs
 from services.ops.install import on_server
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -55,7 +57,16 @@ DOCUMENT: dict[str, Any] = {
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
         "expiry": {"months": 12},
+        "adjustments": {"reasons": ["goodwill"], "limit": 100},
         "holds": {"max_ttl_seconds": 86_400_0},
+        "stored_value": {
+            "ladder": [
+                {"load": 5_000, "bonus_points": 50},
+                {"load": 10_000, "bonus": 1_000, "bonus_points": 20},
+            ],
+            "expiry": {"bonus_months": 6},
+            "balance": {"max": 100_000},
+        },
     },
 }
 WINDOWED: dict[str, Any] = {
@@ -70,6 +81,25 @@ PARKS: dict[str, Any] = {
     "program": "parker",
     "ledger": {**DOCUMENT["ledger"], "enrolment": "park"},
 }
+SOCIAL: dict[str, Any] = {
+    **DOCUMENT,
+    "ledger": {
+        **DOCUMENT["ledger"],
+        "campaigns": [{"id": "welcome", "budget": 1_000}],
+        "interactions": [
+            {"kind": "review", "points": 10, "once_per": "content", "caps": {"month": 3}},
+            {"kind": "photo", "points": 100, "campaign": "welcome"},
+        ],
+        "referrals": {
+            "minimum": 2_000,
+            "referrer": {"points": 500},
+            "referee": {"points": 200, "task": "bind_phone"},
+            "caps": {"month": 5},
+            "campaign": "welcome",
+        },
+    },
+}
+"""The grocer's program with interactions, referrals and a campaign."""
 
 
 @asynccontextmanager
@@ -159,7 +189,9 @@ class Ledger:
 
     async def balance(self, member: str = "ann") -> tuple[int, int, int]:
         """(posted, held, debt)"""
-        (row,) = await self.rows("SELECT posted, held, debt FROM accounts WHERE member = $1", member)
+        (row,) = await self.rows(
+            "SELECT posted, held, debt FROM accounts WHERE member = $1 AND asset = 'points'", member
+        )
         return tuple(row)
 
     def hold(self, amount: int, id_: str = "h1", member: str = "ann", ttl: int | None = None) -> PlaceHold:
@@ -169,6 +201,17 @@ class Ledger:
     def capture(self, id_: str = "h1", amount: int | None = None, member: str = "ann") -> CaptureHold:
         cause = self._cause("capture", f"c-{id_}", id_, amount)
         return CaptureHold("grocer", member, self._chain(member), cause, NOON, id_, amount)
+
+    def capture_part(self, amount: int, id_: str, hold: str = "h1", member: str = "ann") -> CaptureHold:
+        """A capture that leaves the rest held."""
+        cause = self._cause("capture", id_, hold, amount, "more")
+        return CaptureHold("grocer", member, self._chain(member), cause, NOON, hold, amount, final=False)
+
+    def refund(
+        self, id_: str = "f1", amount: int | None = None, order: str = "order-h1", member: str = "ann"
+    ) -> RefundSpend:
+        cause = self._cause("refund", id_, order, amount)
+        return RefundSpend("grocer", member, self._chain(member), cause, NOON, id_, order, amount)
 
     def release(self, id_: str = "h1", member: str = "ann") -> ReleaseHold:
         return ReleaseHold(
@@ -188,6 +231,12 @@ class Ledger:
 
     def erase(self, member: str) -> EraseMember:
         return EraseMember("grocer", member, self._chain(member), self._cause("erasure", member), NOON)
+
+    def member_command(self, cls: type[Any], id_: str, member: str, *content: object) -> Command:
+        """A command in which nothing follows what all commands have but `content`."""
+        cause = self._cause(KINDS[cls.__name__], id_, *content)
+        command: Command = cls("grocer", member, self._chain(member), cause, NOON, *content)
+        return command
 
     def tier(self, name: str, since: datetime, position: int = 1, member: str = "ann") -> AssignTier:
         cause = Cause("tallybook/tiering", f"{self._chain(member)}-{position}")
@@ -219,11 +268,44 @@ class Ledger:
         message.lines.add(line=line, quantity=units)
         return self.activity(message)
 
+    def interaction(
+        self, id_: str, kind: str, content: str = "", *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.Interaction(id=id_, program="grocer", member=member, kind=kind, content=content)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def referral(self, id_: str, referee: str, *, at: datetime = NOON, **step: str) -> Command:
+        """`referrer` for a registration, `task` for a task."""
+        kind = "registered" if "referrer" in step else "task"
+        message = activities.Referral(id=id_, program="grocer", member=referee, step=kind, **step)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
     def enrol(self, member: str = "ann", *cards: str, id_: str = "", program: str = "grocer") -> Command:
         identifiers = [activities.Identifier(kind="card", value=card) for card in cards]
         message = activities.Enrolment(id=id_, program=program, member=member, identifiers=identifiers)
         message.occurred_at.FromDatetime(NOON)
         return self.activity(message)
+
+    def top_up(
+        self, id_: str = "t1", amount: int = 10_000, *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.TopUp(id=id_, program="grocer", member=member, currency="USD", amount=amount)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def reverse_top_up(
+        self, of: str = "t1", id_: str = "u1", *, member: str = "ann", at: datetime = NOON
+    ) -> Command:
+        message = activities.TopUpReversal(id=id_, program="grocer", member=member, of=of)
+        message.occurred_at.FromDatetime(at)
+        return self.activity(message)
+
+    def gift(self, amount: int, to: str, id_: str = "g1", member: str = "ann") -> SendGift:
+        cause = self._cause("gift", id_, to, amount)
+        there = self._chain(to)
+        return SendGift("grocer", member, self._chain(member), cause, NOON, id_, to, there, "USD", amount)
 
     def activity(self, message: Any) -> Command:
         """The command in an activity."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -371,10 +372,30 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("POST", "/purchases", purchase("scoped", member="scoped"), {"ops", "pos"}),
     ("POST", "/returns", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "of": "x",
                           "lines": [{"line": 1, "quantity": 1}]}, {"ops", "pos"}),
+    ("POST", "/interactions", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                               "kind": "review"}, {"ops", "pos", "checkout"}),
+    ("POST", "/referrals", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                            "step": "task", "task": "x"}, {"ops", "pos", "checkout"}),
     ("POST", "/members/scoped/holds", {"order": "o", "amount": 1}, {"ops", "checkout"}),
     ("GET", "/members/scoped/holds/h", None, {"ops", "audit", "checkout", "member"}),
     ("POST", "/members/scoped/holds/h/capture", {}, {"ops", "checkout"}),
     ("POST", "/members/scoped/holds/h/release", {}, {"ops", "checkout"}),
+    ("POST", "/top_ups", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "currency": "USD",
+                          "amount": 1}, {"ops", "pos"}),
+    ("POST", "/top_ups/reversals", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
+                                    "of": "scoped"}, {"ops", "pos"}),
+    ("POST", "/members/scoped/gifts", {"to": "scoped", "currency": "USD", "amount": 1}, {"ops", "checkout"}),
+    ("GET", "/members/scoped/money", None, {"ops", "audit", "pos", "checkout", "member"}),
+    ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
+    ("GET", "/adjustments", None, {"ops", "audit"}),
+    ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops"}),
+    ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit"}),
+    ("POST", "/members/scoped/adjustments/a/approve", {}, {"ops"}),
+    ("POST", "/members/scoped/adjustments/a/decline", {}, {"ops"}),
+    ("DELETE", "/members/scoped/identifiers/card:1", None, {"ops", "pos", "checkout"}),
+    ("POST", "/members/scoped/suspend", {"reason": "x"}, {"ops"}),
+    ("POST", "/members/scoped/reactivate", {"reason": "x"}, {"ops"}),
+    ("POST", "/members/scoped/close", {"reason": "x"}, {"ops"}),
 ]  # fmt: skip
 
 
@@ -391,11 +412,18 @@ async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, 
 
 def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
     prefix = "/v1/programs/{program}"
+    names = {
+        "{member}": "scoped",
+        "{hold}": "h",
+        "{order}": "o",
+        "{adjustment}": "a",
+        "{identifier}": "card:1",
+    }
     there = {
-        (method.upper(), path.removeprefix(prefix).replace("{member}", "scoped").replace("{hold}", "h"))
+        (method.upper(), re.sub(r"{\w+}", lambda name: names[name[0]], path.removeprefix(prefix)))
         for path, methods in ledger.app.openapi()["paths"].items()
         for method in methods
-        if path.startswith("/v1/")
+        if path.startswith(prefix)
     }
     assert there == {(method, path) for method, path, _, _ in ROUTES}
 

@@ -17,6 +17,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from services.common.problem import MEDIA_TYPE
+from services.ledger.routes.batch import MEDIA_TYPE as MEDIA_TYPE_OF_BATCH
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import Served, served
 
@@ -29,6 +30,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 async def ledger(postgres: LocalPostgres, bootstrap: str) -> AsyncIterator[Served]:
     async with served(postgres.url, bootstrap) as found:
         yield found
+
+
+@schemathesis.serializer(MEDIA_TYPE_OF_BATCH)
+def ndjson(_ctx: Any, value: Any) -> bytes:
+    """A batch is text to the schema: each of its lines says for itself what is wrong."""
+    return str(value).encode(errors="replace")
 
 
 def cases(app: Any) -> dict[str, list[Any]]:

@@ -87,3 +87,26 @@ async def test_more_than_can_wait_are_told_to_come_again(ledger: Ledger, queue: 
     assert [refusal.code for refusal in refused] == ["temporarily_unavailable"] * 3
     (again,) = await submit(queue, tick)
     assert isinstance(again, Outcome)
+
+
+async def test_many_batches_at_once_leave_room_for_single_commands(
+    ledger: Ledger, queue: CommandQueue
+) -> None:
+    await ledger.advance(NOON)
+    tick = AdvanceClock("grocer", "", 0, Cause("clock", "x"), NOON, NOON)
+    batches = [asyncio.create_task(queue.submit_together([tick] * 500)) for _ in range(10)]
+    (outcome,) = await submit(queue, ledger.hold(1))
+    assert isinstance(outcome, Outcome)
+    assert [len(outcomes) for outcomes in await asyncio.gather(*batches)] == [500] * 10
+
+
+async def test_commands_that_go_together_are_decided_in_their_order(
+    ledger: Ledger, queue: CommandQueue
+) -> None:
+    before = await transactions(ledger)
+    members = [f"m{n}" for n in range(20)]
+    bought = [ledger.purchase(f"p-{member}", member=member) for member in members]
+    back = [ledger.return_(f"p-{member}", f"r-{member}", member=member) for member in members]
+    outcomes = await queue.submit_together(bought + back)
+    assert [outcome.refusal for outcome in outcomes] == [None] * 40
+    assert await transactions(ledger) - before == 1

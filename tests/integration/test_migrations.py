@@ -147,12 +147,13 @@ WRONG = (
     "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, -1, 0)",
     "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 0, 0, -1)",
     "INSERT INTO accounts VALUES (0, 'g', 'm', 'points', 10, 5, 0, 6)",
-    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 11, 0, now(), NULL, 'p')",
-    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 6, now(), NULL, 'p')",
-    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p')",
-    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 1, now(), NULL, 'p', now())",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}')",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 11, 0, now(), NULL, 'p', NULL, 'points')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 6, now(), NULL, 'p', NULL, 'points')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p', NULL, 'points')",
+    "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 1, now(), NULL, 'p', now(), 'points')",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 6)",
 )
 
 

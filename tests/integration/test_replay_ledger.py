@@ -29,12 +29,18 @@ CHANGES = {
     "lots": "purchase = purchase || 'x'",
     "holds": "order_id = order_id || 'x'",
     "settlements": "adjusted = adjusted + 1",
+    "adjustments": "note = note || 'x'",
+    "top_ups": "bonus = bonus + 1",
+    "parked_returns": "position = position + 1",
     "counters": "value = value + 0.1",
     "identifiers": "kind = kind || 'x'",
     "profiles": "sealed = sealed || '\\x00'",
     "parked": "reference = reference || 'x'",
     "programs": "clock_at = clock_at + interval '1 microsecond'",
     "program_versions": "position = position + 1",
+    "award_counts": "awards = awards + 1",
+    "budgets": "given = given + 1",
+    "referrals": "referral = referral || 'x'",
 }
 
 

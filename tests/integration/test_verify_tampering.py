@@ -44,6 +44,7 @@ CHANGES = {
     "bigint": ("{c} + 1", "{c} - 1", "{c} + 1000000"),
     "numeric": ("{c} + 0.1",),
     "text": ("{c} || 'x'",),
+    "boolean": ("NOT {c}",),
     "bytea": ("set_byte({c}, 0, (get_byte({c}, 0) + 1) % 256)", "{c} || '\\x00'"),
     "timestamp with time zone": ("{c} + interval '1 microsecond'", "{c} - interval '1 microsecond'"),
     "bigint[]": ("array_replace({c}, {c}[1], {c}[1] + 1)", "{c} || 1::bigint"),
@@ -119,7 +120,7 @@ async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: s
     assert report.looked["chain"] == rows > 100
     assert all(report.looked[check] for check in CHECKS)
     assert types == set(pb.DESCRIPTOR.message_types_by_name) - {
-        "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "Contribution", "Counter",
+        "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "Contribution", "Counter", "SpentPart",
     }  # fmt: skip
 
 
@@ -261,7 +262,10 @@ async def test_points_given_in_all_tables_alike_are_found(book: str) -> None:
         await connection.execute(f"UPDATE postings SET amount = amount + 5 WHERE {at}", chain, position)
         lot = "UPDATE lots SET amount = amount + 5, remaining = remaining + 5 WHERE chain = $1 AND lot = $2"
         await connection.execute(lot, chain, position)
-        account = "UPDATE accounts SET posted = posted + 5 WHERE chain = $1 AND member = $2 AND program = $3"
+        account = """
+            UPDATE accounts SET posted = posted + 5
+            WHERE chain = $1 AND member = $2 AND program = $3 AND asset = 'points'
+        """
         await connection.execute(account, chain, member, posting["program"])
         report = await look(connection)
     assert set(report.counts) == {"L1", "tables"}

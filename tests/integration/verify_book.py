@@ -9,15 +9,28 @@ from typing import Any
 
 import asyncpg
 
+from services.ledger.domain.commands import (
+    Adjust,
+    ApproveAdjustment,
+    CloseMember,
+    DeclineAdjustment,
+    ReactivateMember,
+    SuspendMember,
+    UnlinkIdentifiers,
+)
+from services.ledger.referral_rewards import owed
 from services.ops.verify.broker import STREAMS, check_applied
 from services.ops.verify.chain import verify_chain
-from services.ops.verify.findings import Findings, Report
+from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
+from services.ops.verify.social_tables import check_budgets
 from tests.integration.ledger_rows import (
     CHAINS,
     DOCUMENT,
+    IDENTIFIERS,
     NOON,
     PARKS,
+    SOCIAL,
     WINDOWED,
     Ledger,
     member_on,
@@ -54,7 +67,7 @@ COUNTING: dict[str, Any] = {
 async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
     """Members on every chain, each with accruals, debt, holds in every state, tiers, returns, expiries, refusals."""
     async with service_role("ledger", owner_url) as url, Ledger.open(url) as ledger:
-        await ledger.activate()
+        await ledger.activate(SOCIAL)
         await ledger.activate(COUNTING)
         for chain in range(CHAINS):
             for number in range(MEMBERS_EACH):
@@ -65,6 +78,15 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             member = member_on(chain)
             await ledger.take(ledger.purchase(f"{member}-1", 777, member=member))
             await ledger.take(ledger.purchase(f"{member}-n", 777, member=f"card:{member}-unknown"))
+            # Money goes round all chains: paid in, given on, handed back; some of each bonus is left to run out.
+            for top_up in ("t1", "t2", "t3"):
+                await ledger.take(ledger.top_up(f"{member}-{top_up}", member=member))
+            to = member_on((chain + 1) % CHAINS)
+            await ledger.take(ledger.gift(2_700, to, f"{member}-g", member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u1", member=member))
+            await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u2", member=member))
+            await _recommend(ledger, member, chain)
+            await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
         for chain in range(CHAINS):
             # Somebody from the next chain, and somebody from the same.
             for absorbed in (
@@ -78,7 +100,12 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await _park(ledger, member_on(chain, MEMBERS_EACH + 2))
             await _tell(ledger, member_on(chain, 1), member_on(chain, 2))
         await ledger.advance(NOON + 400 * DAY)
+        for chain in range(CHAINS):
+            member = member_on(chain)
+            undone = ledger.reverse_top_up(f"{member}-t3", f"{member}-u3", member=member, at=NOON + 400 * DAY)
+            await ledger.take(undone)
         await _live_in_the_club(ledger)
+        await _days_after_their_last(ledger)
         async with ledger.writer.transaction() as tx:
             await tx.execute(OFFSETS)
             await tx.execute("INSERT INTO stream_positions VALUES (1, 'tiers.v1', 7)")
@@ -86,6 +113,21 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
                 "UPDATE relay_positions AS r SET position = h.position FROM chain_heads h WHERE h.chain = r.chain"
             )
         yield ledger
+
+
+async def _days_after_their_last(ledger: Ledger) -> None:
+    """Under a version that is kinder: points come back to lots that have expired, and returns wait for purchases."""
+    kinder = {"expired_lots": {"reinstate_days": 30}, "unknown_purchase": "park"}
+    section = {**DOCUMENT["ledger"], "returns": kinder}
+    await ledger.activate({**DOCUMENT, "ledger": section})
+    for chain in range(CHAINS):
+        member = member_on(chain)
+        await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
+        for number, units in enumerate((1, 2)):
+            for of in ("4", "never"):
+                back = f"{member}-r{of}{number}"
+                await ledger.take(ledger.return_(f"{member}-{of}", back, member=member, units=units))
+        await ledger.take(ledger.purchase(f"{member}-4", 5_000, member=member))
 
 
 async def _live(ledger: Ledger, member: str) -> None:
@@ -96,11 +138,11 @@ async def _live(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.purchase(f"{member}-2", 20_000, member=member, at=NOON + DAY))
     await ledger.take(ledger.tier("silver", NOON + DAY / 2, member=member))
     for hold in "abcd":
-        await ledger.take(
-            ledger.hold(50, f"{member}-{hold}", member, ttl=86_400 * (2 if hold == "d" else 900))
-        )
+        await ledger.take(ledger.hold(50, f"{member}-{hold}", member, ttl=86_400 * (2 if hold == "d" else 9)))
     await ledger.take(ledger.capture(f"{member}-a", 30, member))
     await ledger.take(ledger.release(f"{member}-b", member))
+    await ledger.take(ledger.capture_part(20, f"{member}-part", f"{member}-c", member))
+    await ledger.take(ledger.refund(f"{member}-f", 10, f"order-{member}-a", member))
     await ledger.take(
         ledger.return_(f"{member}-1", f"{member}-r1", member=member, at=NOON + 2 * DAY, units=2)
     )
@@ -111,6 +153,54 @@ async def _live(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.hold(10_000, f"{member}-f", member))
     if not member.endswith("0"):
         await ledger.take(ledger.purchase(f"{member}-3", 9_000, member=member, at=NOON + 40 * DAY))
+
+
+async def _by_hand(ledger: Ledger, ann: str, bob: str) -> None:
+    """Points by hand in every state and way; one member is suspended, one closed in debt, and a card changes hands."""
+    for member in (ann, bob):
+        await ledger.take(ledger.enrol(member, f"{ann}-card" if member == ann else f"{bob}-card"))
+        await ledger.take(ledger.purchase(f"{member}-1", 20_000, member=member))
+        for number, points in enumerate((90, 120, 130, -140, -20)):
+            id_ = f"{member}-a{number}"
+            command = ledger.member_command(Adjust, id_, member, id_, points, "goodwill", "sorry", "carol")
+            await ledger.take(command)
+        for number in (1, 3):
+            await ledger.take(
+                ledger.member_command(
+                    ApproveAdjustment, f"{member}-y{number}", member, f"{member}-a{number}", "dave"
+                )
+            )
+        await ledger.take(
+            ledger.member_command(DeclineAdjustment, f"{member}-n", member, f"{member}-a2", "no", "dave")
+        )
+        await ledger.take(ledger.member_command(SuspendMember, f"{member}-s", member, "fraud?", "carol"))
+    await ledger.take(ledger.member_command(ReactivateMember, f"{bob}-o", bob, "no fraud", "carol"))
+    asked = ledger.member_command(Adjust, f"{ann}-w", ann, f"{ann}-w", 500, "goodwill", "", "carol")
+    await ledger.take(asked)
+    await ledger.take(ledger.hold(1, f"{ann}-h", ann))
+    await ledger.take(ledger.hold(240, f"{bob}-h", bob), ledger.capture(f"{bob}-h", member=bob))
+    await ledger.take(ledger.return_(f"{bob}-1", f"{bob}-r", member=bob))
+    await ledger.take(ledger.member_command(CloseMember, f"{bob}-c", bob, "as asked", "carol"))
+    await ledger.take(ledger.purchase(f"{bob}-2", member=bob))
+    card = ("card", IDENTIFIERS.digest("card", f"{bob}-card"))
+    await ledger.take(ledger.member_command(UnlinkIdentifiers, f"{bob}-u", bob, [card]))
+    await ledger.take(ledger.enrol(ann, f"{bob}-card"))
+
+
+async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
+    """What one member says and whom it brings: a friend on the next chain, rewarded, and one who has yet to buy."""
+    for n, content in enumerate(("c1", "c1", "c2")):
+        await ledger.take(ledger.interaction(f"{referrer}-i{n}", "review", content, member=referrer))
+    friend, other = (member_on((chain + n) % CHAINS, MEMBERS_EACH + n) for n in (1, 2))
+    for name in (friend, other):
+        await ledger.take(ledger.referral(f"{name}-f", name, referrer=referrer))
+    await ledger.take(ledger.purchase(f"{friend}-1", 5_000, member=friend))
+    async with ledger.writer.session() as session:
+        rewards = await owed(session, CHAINS, NOON)
+    for reward in rewards:
+        await ledger.take(reward)
+    await ledger.take(ledger.referral(f"{friend}-t", friend, task="bind_phone"))
+    await ledger.take(ledger.interaction(f"{referrer}-p", "photo", member=referrer))
 
 
 async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
@@ -176,4 +266,8 @@ async def look(connection: asyncpg.Connection) -> Report:
     report = found.report
     for chain in range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
+    check_in_transit(report)
+    whole = Findings("ledger", None)
+    await check_budgets(connection, chains, report.given, whole)
+    report.add(whole.report)
     return report

@@ -13,7 +13,7 @@ from services.common.journal import Head, Journal
 from services.common.program_document import canonical
 from services.ledger import payloads, wire
 from services.ledger.consume import command_of
-from services.ledger.domain.book import Book, Member
+from services.ledger.domain.book import POINTS, Book, Member
 from services.ledger.domain.commands import (
     ActivateProgram,
     AdvanceClock,
@@ -25,6 +25,7 @@ from services.ledger.domain.commands import (
     MergeMembers,
     PlaceHold,
     Profile,
+    RefundSpend,
     ReleaseHold,
     SetProfile,
 )
@@ -37,8 +38,12 @@ from services.ledger.parking import widen
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation.naive_earning import EARNING
+from tests.simulation.naive_holds import REINSTATE_DAYS
 from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
+from tests.simulation.naive_members import LIMIT
+from tests.simulation.naive_stored_value import STORED_VALUE
+from tests.simulation.social_book import SOCIAL
 
 WALL = datetime(2020, 1, 1, 12, tzinfo=UTC)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,8 +61,11 @@ def document(version: str) -> dict[str, Any]:
             "exclude_categories": [EXCLUDED],
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
+        "adjustments": {"reasons": ["goodwill"], "limit": LIMIT},
         **RULES[version.removesuffix("-park")],
+        "stored_value": STORED_VALUE[version.removesuffix("-park")],
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
+        **SOCIAL[version.removesuffix("-park")],
     }
     if version.endswith("park"):
         ledger["enrolment"] = "park"
@@ -65,6 +73,12 @@ def document(version: str) -> dict[str, Any]:
         ledger["earning"] |= EARNING
     if version.startswith("v2"):
         ledger["earning"]["points_per_unit"] = "0.033333333"
+        ledger["returns"] = {
+            "expired_lots": {"reinstate_days": REINSTATE_DAYS["v2"]},
+            "shortfall": "forgive",
+            "unknown_purchase": "park",
+            "without_purchase": "record",
+        }
     return {"program": PROGRAM, "time_zone": "UTC", "clock": "events", "ledger": ledger}
 
 
@@ -131,6 +145,8 @@ class RealBook:
         }
         assert again.programs == self.book.programs
         assert again.identifiers == self.book.identifiers
+        assert again.referrals == self.book.referrals
+        assert again.budgets == self.book.budgets
         last = genesis(0)
         for number, row in enumerate(self.rows, 1):
             (
@@ -166,19 +182,23 @@ class RealBook:
         """L1 and L2: all accounts sum to zero; a member's postings are its balance, lot by lot."""
         accounts: Counter[str] = Counter()
         lots: Counter[tuple[str, int | None]] = Counter()
-        for _, _, _, _, debit, credit, _, amount, lot in self.loaded.changes.postings:
+        in_transit = 0
+        for _, _, _, _, debit, credit, asset, amount, lot in self.loaded.changes.postings:
             assert amount > 0
             assert debit != credit
-            accounts[credit] += amount
-            accounts[debit] -= amount
             lots[credit, lot] += amount
             lots[debit, lot] -= amount
-        assert sum(accounts.values()) == 0
+            in_transit += amount * ((credit == "in_transit") - (debit == "in_transit"))
+            if asset == POINTS:
+                accounts[credit] += amount
+                accounts[debit] -= amount
+        assert sum(accounts.values()) == in_transit == 0
         for (_, name), member in self.book.members.items():
             account = f"member/{name}"
             assert accounts[account] == member.posted
             assert lots[account, None] == -member.debt
-            assert all(lots[account, lot.id] == lot.remaining for lot in member.lots.values())
+            every = (*member.lots.values(), *member.money.values())
+            assert all(lots[account, lot.id] == lot.remaining for lot in every)
 
 
 def activity_of(message: Any) -> Command:
@@ -214,13 +234,19 @@ def _cause(kind: str, id_: str, *content: object) -> Cause:
     return Cause(f"{PROGRAM}/{kind}", id_, repr(content).encode())
 
 
+def order_of(hold: str) -> str:
+    """The order that a hold is for: some holds are for the same."""
+    return f"o{int(hold[1:]) % 8}"
+
+
 def hold_of(id_: str, member: str, amount: int, seconds: int) -> Command:
     cause = _cause("hold", id_, amount, seconds)
-    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, f"order-{id_}", amount, seconds)
+    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, order_of(id_), amount, seconds)
 
 
-def capture_of(id_: str, hold: str, member: str, amount: int | None) -> Command:
-    return CaptureHold(PROGRAM, member, 0, _cause("capture", id_, hold, amount), WALL, hold, amount)
+def capture_of(id_: str, hold: str, member: str, amount: int | None, final: bool = True) -> Command:
+    cause = _cause("capture", id_, hold, amount, final)
+    return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final)
 
 
 def merge_of(id_: str, survivor: str, absorbed: str) -> Command:
@@ -238,3 +264,8 @@ def erasure_of(id_: str, member: str) -> Command:
 
 def release_of(id_: str, hold: str, member: str) -> Command:
     return ReleaseHold(PROGRAM, member, 0, _cause("release", id_, hold), WALL, hold)
+
+
+def refund_of(id_: str, order: str, member: str, amount: int | None) -> Command:
+    cause = _cause("refund", id_, order, amount)
+    return RefundSpend(PROGRAM, member, 0, cause, WALL, id_, order, amount)

@@ -19,10 +19,15 @@ from services.ledger.domain import lots
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
+from tests.simulation.hold_rules import HoldRules, code_again
+from tests.simulation.members_rules import MemberRules
 from tests.simulation.merge_rules import MergeRules
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
+from tests.simulation.naive_social import NaiveSocial
 from tests.simulation.parking_rules import ParkingRules, was_parked
+from tests.simulation.social_rules import SocialRules
+from tests.simulation.stored_value_rules import StoredValueRules
 
 EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
 STEPS = 50
@@ -40,13 +45,16 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
+class LedgerMachine(
+    HoldRules, MemberRules, SocialRules, StoredValueRules, MergeRules, ParkingRules, RuleBasedStateMachine
+):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.real = real.RealBook()
         self.naive = NaiveLedger(real.WALL)
+        self.social = NaiveSocial(self.naive)
         self.sent: list[tuple[Callable[[], Command], Outcome]] = []
         self.known: dict[tuple[str, str], tuple[Command, Outcome]] = {}
         self.number = 0
@@ -66,10 +74,15 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
         at = self.at(later)
         self.both(
             lambda: real.purchase_of(id_, member, at, bought),
-            lambda: self.naive.purchase(id_, member, at, bought, real.WALL),
+            lambda: self.social.purchase(id_, member, at, bought, real.WALL),
         )
 
-    @rule(of=ids, member=members, later=hours, units=st.dictionaries(st.integers(1, 3), small, min_size=1))
+    @rule(
+        of=ids | st.just(""),
+        member=members,
+        later=hours,
+        units=st.dictionaries(st.integers(1, 3), small, min_size=1),
+    )
     def give_back(self, of: str, member: str, later: int, units: dict[int, int]) -> None:
         at, id_ = self.at(later), self.next_id()
         self.both(
@@ -86,7 +99,7 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
     def hold(self, id_: str, member: str, amount: int, seconds: int) -> None:
         self.both(
             lambda: real.hold_of(id_, member, amount, seconds),
-            lambda: self.naive.hold(id_, member, amount, seconds),
+            lambda: self.naive.hold(id_, real.order_of(id_), member, amount, seconds),
         )
 
     @rule(hold=hold_ids, member=members, amount=st.none() | st.integers(1, 300))
@@ -128,7 +141,7 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
     @rule(data=st.data(), end=st.sampled_from(["capture", "part", "release"]))
     def end_a_hold(self, data: st.DataObject, end: str) -> None:
         holds = [
-            (member, id_, hold.amount)
+            (member, id_, hold.left)
             for member, account in self.naive.members.items()
             for id_, hold in account.holds.items()
             if hold.state == "open"
@@ -219,10 +232,14 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
             naive = [(c.left, c.held, c.expires, c.purchase, c.matures) for c in account.credits]
             assert [lot for lot in found if lot[0]] == [credit for credit in naive if credit[0]]
             assert member.merged_into == self.naive.heirs.get(name, "")
-            # A merged member's holds stand under the survivor, open ones here and those that were over there.
-            here = {id_: hold.state for id_, hold in member.holds.items()}
-            assert {id_: state for id_, state in here.items() if not member.merged_into} == {
-                id_: hold.state for id_, hold in account.holds.items()
+            # What was merged stands under the survivor.
+            here = {id_: h for id_, h in member.holds.items() if h.state != "moved"}
+            assert {id_: (h.state, h.left, h.captured) for id_, h in here.items()} == {
+                id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
+            }
+            self.spends_agree(name)
+            assert {of: len(waiting) for of, waiting in member.parked.items()} == {
+                of: len(waiting) for of, waiting in account.parked.items()
             }
             carry = member.counters.get("carry")
             assert account.carry == (carry.value if carry else 0)
@@ -244,18 +261,18 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
         self.number += 1
         return f"n{self.number}"
 
-    def both(self, make: Callable[[], Command], naive: Callable[[], None]) -> None:
+    def both(self, make: Callable[[], Command], naive: Callable[[], None]) -> Outcome:
         """One request with an id: an id that was used counts once."""
         command = make()
         key = (command.cause.source, command.cause.id)
         if key in self.known:
-            self.reused(command, *self.known[key])
-            return
+            return self.reused(command, *self.known[key])
         outcome = self.unkeyed(lambda: self.real.take(command), naive)
         self.known[key] = (command, outcome)
         self.sent.append((make, outcome))
+        return outcome
 
-    def reused(self, command: Command, first: Command, outcome: Outcome) -> None:
+    def reused(self, command: Command, first: Command, outcome: Outcome) -> Outcome:
         """An id that was used: the same content is a repeat, any other is refused, and neither changes a member."""
         before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
         again = self.real.take(command)
@@ -264,9 +281,10 @@ class LedgerMachine(MergeRules, ParkingRules, RuleBasedStateMachine):
             self.naive.heir(command.member) == self.naive.heir(first.member) or unknown
         )
         assert again.duplicate == same
-        assert same or (again.refusal and again.refusal[0] == "id_reused")
+        assert same or (again.refusal and again.refusal[0] == code_again(command, first, outcome))
         assert len(self.real.rows) == rows + (not same)
         assert self.real.book.members == before
+        return again
 
     def unkeyed(self, take: Callable[[], Outcome], naive: Callable[[], Any]) -> Outcome:
         """One command; both refuse with the same code, or both take it."""

@@ -26,9 +26,15 @@ from services.ledger.domain.commands import (
     PurchaseLine,
     RecordPurchase,
     RecordReturn,
+    RecordTopUp,
+    RefundSpend,
     ReleaseHold,
     Return,
+    ReverseTopUp,
+    SendGift,
     SetProfile,
+    TopUp,
+    TopUpReversal,
 )
 from services.ledger.domain.decide import run
 from services.ledger.domain.events import Decided, Event
@@ -93,6 +99,10 @@ class Given:
     def lot(self, member: str = "ann") -> int:
         """The id of the member's newest lot."""
         return max(self.member(member).lots)
+
+    def lot_of(self, asset: str, member: str = "ann") -> int:
+        """The id of the member's newest lot of an asset of money."""
+        return max(lot.id for lot in self.member(member).money.values() if lot.asset == asset)
 
     def balance(self, member: str = "ann") -> tuple[int, int, int]:
         """(posted, held, debt)"""
@@ -168,28 +178,89 @@ def hold(
     id_: str = "h1",
     *,
     ttl: int | None = None,
+    order: str | None = None,
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
 ) -> PlaceHold:
-    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, f"order-{id_}", amount, ttl)
+    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, order or f"order-{id_}", amount, ttl)
 
 
 def capture(
     id_: str = "h1",
     amount: int | None = None,
     *,
+    final: bool = True,
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
 ) -> CaptureHold:
-    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount)
+    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount, final)
 
 
 def release(
     id_: str = "h1", *, member: str = "ann", program: str = "grocer", now: datetime = NOON
 ) -> ReleaseHold:
     return ReleaseHold(program, member, CHAIN, NO_CAUSE, now, id_)
+
+
+def top_up(
+    id_: str = "t1",
+    amount: int = 10_000,
+    *,
+    at: datetime = NOON,
+    member: str = "ann",
+    currency: str = "USD",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> RecordTopUp:
+    """Money paid in."""
+    message = activities.TopUp(
+        id=id_, program=program, member=member, occurred_at=stamp(at), currency=currency, amount=amount
+    )
+    fact = TopUp(id_, at, currency, amount, message.SerializeToString())
+    return RecordTopUp(program, member, CHAIN, NO_CAUSE, now, fact)
+
+
+def reverse_top_up(
+    of: str = "t1",
+    *,
+    at: datetime = NOON,
+    member: str = "ann",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> ReverseTopUp:
+    """A top-up undone."""
+    message = activities.TopUpReversal(
+        id=f"undo-{of}", program=program, member=member, occurred_at=stamp(at), of=of
+    )
+    fact = TopUpReversal(f"undo-{of}", at, of, message.SerializeToString())
+    return ReverseTopUp(program, member, CHAIN, NO_CAUSE, now, fact)
+
+
+def gift(
+    amount: int,
+    id_: str = "g1",
+    *,
+    to: str = "bob",
+    member: str = "ann",
+    currency: str = "USD",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> SendGift:
+    return SendGift(program, member, CHAIN, NO_CAUSE, now, id_, to, CHAIN, currency, amount)
+
+
+def refund(
+    order: str = "order-h1",
+    amount: int | None = None,
+    *,
+    id_: str = "f1",
+    member: str = "ann",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> RefundSpend:
+    return RefundSpend(program, member, CHAIN, NO_CAUSE, now, id_, order, amount)
 
 
 def enrol(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.ledger.domain.book import Settlement
+from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED, Settlement
 from services.ledger.domain.checks import AMOUNT_MAX, FUTURE_TOLERANCE, LINES_MAX, POINTS_MAX, QUANTITY_MAX
 from services.ledger.domain.commands import Command
 from services.ledger.domain.members import IDENTIFIERS_MAX
@@ -62,17 +62,21 @@ def _given(changes: Changes, **rules: Any) -> Given:
     given.when(g.clock(NOON))
     lines = [g.line(1, 8_000, 2), g.line(2, 2_000)]
     given.when(g.purchase(lines=lines))
+    given.member().status = changes.get("status", ACTIVE)
     return given
 
 
 def _purchase(changes: Changes) -> tuple[Given, Command]:
     rules: Changes = {}
-    if "required" in changes:
+    if changes.get("required"):
         rules["enrolment"] = "required"
     if "rate" in changes:
         rules["earning"] = {"points_per_unit": changes["rate"]}
     given = Given(rules=g.program(**rules))
     given.when(g.clock(NOON))
+    if "status" in changes:
+        given.when(g.enrol("ann"))
+        given.member().status = changes["status"]
     quantity, amount = changes.get("quantity", 1), changes.get("amount", AMOUNT_MAX)
     # The last line carries the mistakes, so that a repeated id and a wrong number can stand together.
     lines = [g.line(n, 100) for n in range(changes.get("lines", 2))]
@@ -107,6 +111,10 @@ def _enrol(changes: Changes) -> tuple[Given, Command]:
         given.when(g.enrol("bob", ("card", b"bobs")))
     if "known" in changes:
         given.when(g.enrol("ann", ("card", b"0")))
+    if "status" in changes:
+        if "known" not in changes:
+            given.when(g.enrol("ann"))
+        given.member().status = changes["status"]
     identifiers = [("card", b"bobs" if "taken" in changes else b"0")]
     identifiers += [("card", b"%d" % n) for n in range(1, changes.get("identifiers", 1))]
     return given, g.enrol(
@@ -127,10 +135,13 @@ def _place(changes: Changes) -> tuple[Given, Command]:
 
 
 def _held(changes: Changes) -> Given:
-    given = _given(changes)
-    given.when(g.hold(60, ttl=60))
+    given = _given({})
+    given.when(g.hold(80 if "part" in changes else 60, ttl=60))
+    if "part" in changes:
+        given.when(g.capture(amount=20, final=False))
     if "over" in changes:
         given.when(changes["over"])
+    given.member().status = changes.get("status", ACTIVE)
     if "later" in changes:
         # The instant at which the hold times out; the clock of the program has not been moved there yet.
         given.book.programs[g.CHAIN, "grocer"].clock = NOON + timedelta(seconds=60)
@@ -141,6 +152,7 @@ def _capture(changes: Changes) -> tuple[Given, Command]:
     return _held(changes), g.capture(
         changes.get("hold", "h1"),
         changes.get("amount"),
+        final="more" not in changes,
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
@@ -149,6 +161,22 @@ def _capture(changes: Changes) -> tuple[Given, Command]:
 def _release(changes: Changes) -> tuple[Given, Command]:
     return _held(changes), g.release(
         changes.get("hold", "h1"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _refund(changes: Changes) -> tuple[Given, Command]:
+    given = _given({})
+    given.when(g.hold(60))
+    given.when(g.capture(amount=50, final=False))
+    given.when(g.refund(amount=20, id_="f0"))
+    if "back" in changes:
+        given.when(g.refund(id_="f00"))
+    given.member().status = changes.get("status", ACTIVE)
+    return given, g.refund(
+        changes.get("order", "order-h1"),
+        changes.get("amount"),
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
@@ -185,9 +213,64 @@ def _clock(changes: Changes) -> tuple[Given, Command]:
     return _given(changes), g.clock(changes.get("to", NOON + DAY), program=changes.get("program", "grocer"))
 
 
+def _stored(changes: Changes) -> Given:
+    """Ann has loaded 10,000 and got 1,000 on top; bob is a member and has 500."""
+    section = {"ladder": [{"load": 10_000, "bonus": 1_000}], "top_up": {"min": 100, "max": 20_000},
+               "balance": {"max": changes.get("room", 100_000)}, "gift": {"max": 15_000}}  # fmt: skip
+    given = Given(rules=g.program("v0", stored_value={**section, "balance": {"max": 100_000}}))
+    given.when(g.clock(NOON))
+    given.when(g.top_up("t1"))
+    given.when(g.top_up("t2", 500, member="bob"))
+    rules: Changes = {} if "off" in changes else {"stored_value": section}
+    if "required" in changes:
+        rules["enrolment"] = "required"
+    given.activate(g.program("v1", **rules))
+    given.member().status = changes.get("status", ACTIVE)
+    return given
+
+
+def _top_up(changes: Changes) -> tuple[Given, Command]:
+    return _stored(changes), g.top_up(
+        "t3",
+        changes.get("amount", 10_000),
+        at=changes.get("at", NOON),
+        currency=changes.get("currency", "USD"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _top_up_reversal(changes: Changes) -> tuple[Given, Command]:
+    given = _stored({**changes, "status": ACTIVE})
+    if "again" in changes:
+        given.when(g.reverse_top_up())
+    if "held" in changes:
+        for lot in given.member().money.values():
+            lot.held = 1
+    given.member().status = changes.get("status", ACTIVE)
+    return given, g.reverse_top_up(
+        changes.get("of", "t1"),
+        at=changes.get("at", NOON),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _gift(changes: Changes) -> tuple[Given, Command]:
+    return _stored(changes), g.gift(
+        changes.get("amount", 11_000),
+        to=changes.get("member", "ann") if "self" in changes else changes.get("to", "bob"),
+        currency=changes.get("currency", "USD"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
 NO_PROGRAM = _m("unknown_program", program="nobodys")
 TIMES = (_m("occurred_in_future", at=FUTURE), _m("occurred_too_early", at=EARLY))
 NO_MEMBER = (_m("unknown_member", member="zoe"), _m("unknown_member", member="card:ff"))
+CLOSED_MEMBER = _m("member_closed", status=CLOSED)
+SUSPENDED_MEMBER = _m("member_suspended", status=SUSPENDED)
 NO_HOLD = (
     _m("hold_unknown", hold="h9"),
     _m("hold_already_captured", over=g.capture()),
@@ -214,6 +297,7 @@ TABLES = (
             _m("line_repeated", repeat=True),
             _m("unknown_member", required=True),
             _m("unknown_member", member="card:ff"),
+            _m("member_closed", required=False, status=CLOSED),
             _m("points_out_of_range", rate=1_000_000),
         ),
     ),
@@ -226,6 +310,8 @@ TABLES = (
             _m("lines_out_of_range", lines=0),
             _m("lines_out_of_range", times=LINES_MAX + 1),
             *NO_MEMBER,
+            CLOSED_MEMBER,
+            _m("return_without_purchase", of=""),
             _m("purchase_unknown", of="p9"),
             _m("line_unknown", unknown_lines=[9]),
             _m("quantity_out_of_range", quantity=0),
@@ -241,6 +327,7 @@ TABLES = (
             *TIMES,
             _m("member_id_invalid", member="card:ff"),
             _m("identifiers_out_of_range", identifiers=IDENTIFIERS_MAX + 1),
+            CLOSED_MEMBER,
             _m("identifier_taken", taken=True),
             _m("already_enrolled", known=True),
         ),
@@ -255,6 +342,8 @@ TABLES = (
             _m("ttl_out_of_range", ttl=0),
             _m("ttl_out_of_range", ttl=86_401),
             *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
             _m("insufficient_points", amount=101),
         ),
     ),
@@ -264,13 +353,93 @@ TABLES = (
         (
             NO_PROGRAM,
             *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
             *NO_HOLD,
             _m("amount_out_of_range", amount=0),
             _m("amount_exceeds_hold", amount=61),
         ),
     ),
-    Table("release", _release, (NO_PROGRAM, *NO_MEMBER, *NO_HOLD)),
-    Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER)),
+    Table(
+        "capture",
+        lambda changes: _capture({"part": True, "more": True, **changes}),
+        (
+            NO_PROGRAM,
+            *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
+            *NO_HOLD,
+            _m("amount_out_of_range", amount=0),
+            _m("amount_exceeds_hold", amount=61),
+        ),
+    ),
+    Table(
+        "refund",
+        _refund,
+        (
+            NO_PROGRAM,
+            *NO_MEMBER,
+            CLOSED_MEMBER,
+            _m("order_unknown", order="o9"),
+            _m("order_already_refunded", back=True),
+            _m("amount_out_of_range", amount=0),
+            _m("amount_exceeds_spend", amount=31),
+        ),
+    ),
+    Table(
+        "release",
+        lambda changes: _release({"part": True, **changes}),
+        (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD),
+    ),
+    Table("release", _release, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD)),
+    Table(
+        "top_up",
+        _top_up,
+        (
+            NO_PROGRAM,
+            *TIMES,
+            _m("stored_value_off", off=True),
+            _m("currency_mismatch", currency="EUR"),
+            _m("amount_out_of_range", amount=99),
+            _m("amount_out_of_range", amount=20_001),
+            _m("unknown_member", member="zoe", required=True),
+            _m("unknown_member", member="card:ff"),
+            CLOSED_MEMBER,
+            _m("balance_limit_exceeded", room=21_999),
+        ),
+    ),
+    Table(
+        "top_up_reversal",
+        _top_up_reversal,
+        (
+            NO_PROGRAM,
+            *TIMES,
+            *NO_MEMBER,
+            CLOSED_MEMBER,
+            _m("top_up_unknown", of="t9"),
+            _m("top_up_reversed", again=True),
+            _m("top_up_held", held=True),
+        ),
+    ),
+    Table(
+        "gift",
+        _gift,
+        (
+            NO_PROGRAM,
+            _m("stored_value_off", off=True),
+            _m("currency_mismatch", currency="EUR"),
+            _m("amount_out_of_range", amount=0),
+            _m("amount_out_of_range", amount=15_001),
+            _m("gift_to_self", self=True),
+            *NO_MEMBER,
+            CLOSED_MEMBER,
+            SUSPENDED_MEMBER,
+            _m("receiver_unknown", to="yan"),
+            _m("insufficient_value", amount=11_001),
+            _m("balance_limit_exceeded", room=11_499),
+        ),
+    ),
+    Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
     Table("profile", _profile, (NO_PROGRAM, *NO_MEMBER)),
     Table("erasure", _erasure, (NO_PROGRAM, *NO_MEMBER)),
     Table(

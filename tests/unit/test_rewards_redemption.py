@@ -217,6 +217,7 @@ HOLD_EXPIRED = HoldReleased("r1", "order-1", 500, expired=True)
         (State.RESERVING, HoldPlaced("r1", "order-1", 499, LATER), State.RESERVING),
         (State.RESERVING, HOLD_EXPIRED, State.RESERVING),
         (State.RESERVED, HoldReleased("r1", "order-2", 500, expired=True), State.RESERVED),
+        (State.RESERVED, HoldCaptured("r1", "order-1", 500, 500, final=False), State.RESERVED),
     ],
 )
 def test_the_ledger_s_stream_finishes_and_ends_redemptions(

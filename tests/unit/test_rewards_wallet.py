@@ -43,6 +43,12 @@ def test_points_given_taken_back_and_expired_move_the_posted_balance() -> None:
     assert (wallet.posted, wallet.held, wallet.available) == (850, 0, 850)
 
 
+def test_points_by_hand_and_a_closing_move_the_posted_balance() -> None:
+    taken = ledger.PointsAdjusted(points=-100)
+    assert after(ACCRUED, ledger.PointsAdjusted(points=30), taken).posted == 930
+    assert after(ACCRUED, taken, ledger.MemberClosed(points=940, debt=40)).posted == 0
+
+
 def test_points_that_repay_debt_count_too() -> None:
     wallet = after(
         ledger.PointsClawedBack(points=40, debt=40), ledger.PointsAccrued(points=100, debt_repaid=40)
@@ -83,6 +89,21 @@ def test_a_capture_in_part_frees_the_rest_of_the_hold() -> None:
     )
     wallet = after(ACCRUED, PLACED, captured)
     assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
+
+
+def test_a_capture_that_is_not_final_leaves_the_rest_of_the_hold_held() -> None:
+    captured = ledger.HoldCaptured(hold="h", order="o", amount=200, left=100)
+    wallet = after(ACCRUED, PLACED, captured)
+    assert (wallet.posted, wallet.held, wallet.available) == (800, 100, 700)
+    freed = ledger.HoldReleased(hold="h", order="o", amount=100, reason="released", captured=200)
+    wallet = after(ACCRUED, PLACED, captured, freed)
+    assert (wallet.posted, wallet.held, wallet.available) == (800, 0, 800)
+
+
+def test_points_given_back_are_there_again() -> None:
+    captured = ledger.HoldCaptured(hold="h", order="o", amount=300)
+    wallet = after(ACCRUED, PLACED, captured, ledger.SpendRefunded(order="o", amount=120))
+    assert (wallet.posted, wallet.held, wallet.available) == (820, 0, 820)
 
 
 @pytest.mark.parametrize("reason", ["released", "expired"])

@@ -82,7 +82,7 @@ def test_a_step_is_named_by_its_number_kind_and_line(tmp_path: Path) -> None:
             "s.yaml:3: steps[1].at: '2026-01-05T10:00:00' has no zone",
         ),
         (HEAD + "- advance_to: tomorrow\n", "s.yaml:3: steps[1].advance_to: 'tomorrow' is no time"),
-        (HEAD + "- interaction: {id: i1}\n", "s.yaml:3: steps[1]: `interaction` is not supported yet"),
+        (HEAD + "- quote: {id: i1}\n", "s.yaml:3: steps[1]: `quote` is not supported yet"),
         (HEAD + "- quote: {member: ann}\n", "s.yaml:3: steps[1]: `quote` is not supported yet"),
         (
             HEAD + "- redeem: {id: o1, member: ann, reward: x, step: refund}\n",
@@ -114,7 +114,7 @@ def test_a_wrong_document_gets_an_error_that_names_the_place(
 
 
 def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
-    told = complaint(tmp_path, HEAD + "- enroll: {}\n- interaction: {}\n")
+    told = complaint(tmp_path, HEAD + "- enroll: {}\n- quote: {}\n")
     assert [line.split(": ")[0] for line in told.splitlines()] == ["s.yaml:3", "s.yaml:4"]
 
 

@@ -234,6 +234,54 @@ def test_points_of_somebody_who_is_no_member_are_found() -> None:
     assert reading.wrong == [("tables", "bob is not enrolled in grocer")]
 
 
+def test_a_hold_in_parts_and_its_refund_are_read_without_a_finding() -> None:
+    reading = Reading()
+    reading.place(60, {3: 60})
+    reading.take(pb.HoldCaptured(hold="h", order="o", amount=20, allocations=parts({3: 20}), left=40))
+    reading.take(
+        pb.HoldReleased(
+            hold="h", order="o", amount=40, reason="released", allocations=parts({3: 40}), captured=20
+        )
+    )
+    refunded = pb.SpendRefunded(
+        order="o", amount=15, parts=[pb.SpentPart(hold="h", lot=3, amount=15)],
+        allocations=parts({3: 15}), left=5,
+    )  # fmt: skip
+    assert reading.take(refunded) == [("grocer", "redeemed", "member/ann", "points", 15, 3)]
+    assert reading.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("message", "check"),
+    [
+        (pb.HoldCaptured(hold="h", order="o", amount=1, allocations=parts({3: 1}), left=40), "L3"),
+        (pb.HoldCaptured(hold="h", order="o", amount=1, allocations=parts({3: 1}), left=39), "L3"),
+        (pb.HoldReleased(hold="h", amount=40, reason="released", allocations=parts({3: 40})), "L3"),
+        (pb.HoldReleased(hold="h", amount=39, captured=20, allocations=parts({3: 39})), "L3"),
+        (pb.SpendRefunded(order="o", amount=21, parts=[pb.SpentPart(hold="h", lot=3, amount=21)],
+                          allocations=parts({3: 21})), "L2"),
+        (pb.SpendRefunded(order="x", amount=20, parts=[pb.SpentPart(hold="h", lot=3, amount=20)],
+                          allocations=parts({3: 20})), "L2"),
+        (pb.SpendRefunded(order="o", amount=20, parts=[pb.SpentPart(hold="h", lot=3, amount=20)],
+                          allocations=parts({3: 19})), "L2"),
+        (pb.SpendRefunded(order="o", amount=20, parts=[pb.SpentPart(hold="h", lot=3, amount=20)],
+                          allocations=parts({3: 19}), debt_repaid=1), "L2"),
+        (pb.SpendRefunded(order="o", amount=19, parts=[pb.SpentPart(hold="h", lot=3, amount=19)],
+                          allocations=parts({3: 19})), "L2"),
+        (pb.SpendRefunded(order="o", amount=20, parts=[pb.SpentPart(hold="h", lot=3, amount=20)],
+                          allocations=parts({3: 20}), expired=20), "L2"),
+        (pb.LotsReinstated(lots=[3]), "L2"),
+    ],
+)  # fmt: skip
+def test_a_part_or_refund_that_cannot_follow_is_found(message: Any, check: str) -> None:
+    reading = Reading()
+    reading.place(60, {3: 60})
+    reading.take(pb.HoldCaptured(hold="h", order="o", amount=20, allocations=parts({3: 20}), left=40))
+    assert reading.wrong == []
+    reading.take(message)
+    assert check in [finding[0] for finding in reading.wrong]
+
+
 TRACELESS: list[Event] = [
     PurchaseRecorded(Purchase("p1", NOON, "USD", [], b"")),
     ActivityRejected("purchase", "unknown_member", ""),

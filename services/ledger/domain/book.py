@@ -9,7 +9,7 @@ import heapq
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.ledger.domain.commands import PurchaseLine
+from services.ledger.domain.commands import PurchaseLine, Return
 from services.ledger.domain.counters import Counted, Counter
 from services.ledger.domain.program import Program
 
@@ -20,7 +20,10 @@ HOLD_ENDS, LOT_EXPIRES, LOT_MATURES, MEMBER_LAPSES = range(4)
 """What falls due; at one instant in this order."""
 
 POINTS = "points"
-"""The asset of every posting so far."""
+"""The asset of points. Money is kept in two more for each currency: `money.asset`."""
+
+ACTIVE, SUSPENDED, CLOSED = "active", "suspended", "closed"
+"""What a member is: a suspended one earns and spends nothing, a closed one does neither, for ever."""
 
 
 @dataclass(slots=True)
@@ -34,8 +37,10 @@ class Lot:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
+    """What it came from: a purchase, of money a top-up or a gift."""
     matures_at: datetime | None = None
     """Pending until the clock has come by here: it can't be spent or held. None: it can."""
+    asset: str = POINTS
 
     @property
     def free(self) -> int:
@@ -55,6 +60,14 @@ class Hold:
     state: str
     """open | captured | released | expired"""
     allocations: list[tuple[int, int]]
+    spent: list[tuple[int, int]] = field(default_factory=list)
+    """(lot, points) that were captured and not given back since."""
+    refunded: int = 0
+
+    @property
+    def left(self) -> int:
+        """Points still set aside."""
+        return sum([points for _, points in self.allocations])
 
 
 @dataclass(slots=True)
@@ -78,6 +91,14 @@ class PurchaseFact:
 
 
 @dataclass(slots=True)
+class ParkedReturn:
+    """A return that waits for its purchase; `position` is that of the row that says so."""
+
+    position: int
+    activity: Return
+
+
+@dataclass(slots=True)
 class Settlement:
     """What happened to a purchase after its first accrual."""
 
@@ -85,6 +106,52 @@ class Settlement:
     """Units returned, by line."""
     adjusted: int = 0
     """Points given (or, below zero, taken back) after the first accrual."""
+
+
+@dataclass(slots=True)
+class TopUpFact:
+    """A top-up as the book has it, and what became of it. Amounts are minor units."""
+
+    currency: str
+    amount: int
+    points: int = 0
+    """Points given on top."""
+    bonus: int = 0
+    principal_lot: int = 0
+    bonus_lot: int = 0
+    """0: no money was given on top."""
+    bonus_expired: int = 0
+    """What of the bonus went to breakage: it was not spent."""
+    reversed: bool = False
+
+
+@dataclass(slots=True)
+class Referral:
+    """How a referee came, and what it has led to. `owed` are (side, since when): who waits for a reward."""
+
+    id: str
+    referee: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Adjustment:
+    """Points given or taken by hand, or asked for."""
+
+    id: str
+    points: int
+    reason: str
+    note: str
+    state: str
+    """requested | applied | declined"""
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
+    """Who approved or declined; empty while it waits, and where the limit needs nobody."""
 
 
 @dataclass(slots=True)
@@ -111,16 +178,31 @@ class Member:
     """Who was merged into this one, with the tiers that each had: what they bought goes on earning by those."""
     profile: bytes = b""
     """Sealed; not loaded for decisions, which never look at it."""
+    parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
+    """Returns by the purchase that they wait for."""
+    awards: dict[str, int] = field(default_factory=dict)
+    """How many awards were counted in each slot (`awards.slots_of`); those that the commands at hand ask for."""
+    bought_before: datetime | None = None
+    """When the member's first purchase was made, where a referral asks for it and the purchase is not at hand."""
     counters: dict[str, Counted] = field(default_factory=dict)
     """What programs with rules that need it count; only those counters that the commands at hand need."""
     uncounted: int = 0
     """Purchases since the counter of visits was last written."""
     complete: bool = False
     """True when every lot with points left is in `lots`; spending needs it."""
+    money: dict[int, Lot] = field(default_factory=dict)
+    """Lots of stored value of every asset, apart from those of points."""
+    top_ups: dict[str, TopUpFact] = field(default_factory=dict)
     pending: int = 0
     """Points of lots that are not mature."""
     lapses_at: datetime | None = None
     """When all points that no hold protects expire, if nothing puts it off. None: they have days of their own."""
+    status: str = ACTIVE
+    adjustments: dict[str, Adjustment] = field(default_factory=dict)
+
+    def lots_of(self, asset: str) -> dict[int, Lot]:
+        """Where a lot of this asset is kept."""
+        return self.lots if asset == POINTS else self.money
 
     @property
     def available(self) -> int:
@@ -177,6 +259,10 @@ class Book:
         """(program, hash) -> member id."""
         self.kinds: dict[tuple[str, bytes], str] = {}
         """What each of the identifiers is: card, phone, ..."""
+        self.referrals: dict[tuple[str, str], Referral] = {}
+        """By (program, referee)."""
+        self.budgets: dict[tuple[str, str], int] = {}
+        """Points given by (program, campaign)."""
         self.horizon: dict[tuple[int, str], datetime] | None = None
         """How far the commands at hand can move the clocks; None: any distance. What is due later is not looked for."""
         self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}
@@ -230,9 +316,13 @@ class Book:
                 if member.lapses_at == at and member.complete and (member.free > 0 or member.held == 0):
                     return kind, member, None
             else:
-                lot = member.lots.get(int(id_))
+                lot = member.lots.get(int(id_)) or member.money.get(int(id_))
                 if lot is None:
                     continue
-                if lot.free > 0 if kind == LOT_EXPIRES else lot.matures_at is not None and lot.remaining > 0:
+                if kind == LOT_EXPIRES:
+                    # A lot that was reinstated is on the list with its old day too.
+                    if lot.free > 0 and lot.expires_at == at:
+                        return kind, member, lot
+                elif lot.matures_at is not None and lot.remaining > 0:
                     return kind, member, lot
         return None

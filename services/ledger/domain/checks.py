@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from services.common.errors import InvariantBroken, Refusal
-from services.ledger.domain.book import BEGINNING, Book, Member
+from services.ledger.domain.book import BEGINNING, CLOSED, SUSPENDED, Book, Member
 from services.ledger.domain.commands import Command
 from services.ledger.domain.program import Program
 
@@ -30,15 +30,38 @@ def active_program(book: Book, command: Command) -> Program:
     return program
 
 
-def enrolled_member(book: Book, command: Command) -> Member:
-    """The command's member, with its lots at hand. Raises Refusal("unknown_member")."""
+def known_member(book: Book, command: Command) -> Member:
+    """The command's member, closed or not. Raises Refusal("unknown_member")."""
     member = book.members.get((command.program, command.member))
     if member is None:
         raise Refusal("unknown_member", _unknown(command))
     if member.merged_into:
         raise InvariantBroken(f"{type(command).__name__} for {member.id}, who was merged into another")
+    return member
+
+
+def enrolled_member(book: Book, command: Command) -> Member:
+    """The command's member, with its lots at hand. Raises Refusal("unknown_member" or "member_closed")."""
+    member = known_member(book, command)
+    check_not_closed(member)
     if not member.complete:
         raise InvariantBroken(f"the lots of {member.id} were not loaded for {type(command).__name__}")
+    return member
+
+
+def check_not_closed(member: Member) -> None:
+    """Raises Refusal("member_closed")."""
+    if member.status == CLOSED:
+        raise Refusal("member_closed", f"member {member.id!r} was closed, for good: enrol under another id")
+
+
+def spending_member(book: Book, command: Command) -> Member:
+    """The command's member, who may spend. Raises Refusal as `enrolled_member` does, and "member_suspended"."""
+    member = enrolled_member(book, command)
+    if member.status == SUSPENDED:
+        raise Refusal(
+            "member_suspended", f"member {member.id!r} is suspended: earning goes on, spending waits for ops"
+        )
     return member
 
 

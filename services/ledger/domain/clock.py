@@ -6,24 +6,38 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain.book import BEGINNING, LOT_MATURES, MEMBER_LAPSES, Book, Hold, Lot
+from services.ledger.domain.book import (
+    BEGINNING,
+    LOT_MATURES,
+    MEMBER_LAPSES,
+    POINTS,
+    Book,
+    Hold,
+    Lot,
+    Member,
+)
 from services.ledger.domain.checks import FUTURE_TOLERANCE, active_program
 from services.ledger.domain.commands import (
     ActivateProgram,
     AdvanceClock,
     Cause,
     Command,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
+    RecordTopUp,
+    ReverseTopUp,
 )
 from services.ledger.domain.events import (
     ClockAdvanced,
     Decided,
-    HoldReleased,
+    MoneyExpired,
     PointsExpired,
     PointsMatured,
     ProgramActivated,
 )
+from services.ledger.domain.holds import released
 from services.ledger.domain.inactivity import lapse
 from services.ledger.domain.lots import pending_among
 
@@ -47,8 +61,10 @@ def new_day(book: Book, command: Command) -> datetime | None:
     """
     if isinstance(command, RecordPurchase):
         occurred_at = command.purchase.occurred_at
-    elif isinstance(command, RecordReturn):
+    elif isinstance(command, RecordReturn | RecordTopUp | ReverseTopUp):
         occurred_at = command.activity.occurred_at
+    elif isinstance(command, (RecordInteraction, RecordReferral)):
+        occurred_at = command.occurred_at
     else:
         return None
     state = book.programs.get((command.chain, command.program))
@@ -74,15 +90,18 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
         if kind == MEMBER_LAPSES:
             yield lapse(member)
         elif isinstance(what, Hold):
-            freed = list(what.allocations)
-            yield Decided(
-                HoldReleased(what.id, what.order, what.amount, "expired", freed), member.id, what.expires_at
-            )
+            yield Decided(released(what, "expired"), member.id, what.expires_at)
         elif isinstance(what, Lot) and kind == LOT_MATURES and what.matures_at is not None:
             yield Decided(PointsMatured(what.id, what.remaining), member.id, what.matures_at)
         elif isinstance(what, Lot) and what.expires_at is not None:
-            pending = pending_among(member, [(what.id, what.free)])
-            yield Decided(PointsExpired(what.id, what.free, pending), member.id, what.expires_at)
+            yield Decided(expired(member, what), member.id, what.expires_at)
+
+
+def expired(member: Member, lot: Lot) -> PointsExpired | MoneyExpired:
+    """What is free of a lot goes to breakage."""
+    if lot.asset == POINTS:
+        return PointsExpired(lot.id, lot.free, pending_among(member, [(lot.id, lot.free)]))
+    return MoneyExpired(lot.id, lot.asset, lot.free)
 
 
 def activate_program(book: Book, command: ActivateProgram) -> Iterator[Decided]:

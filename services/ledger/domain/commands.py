@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -56,6 +56,27 @@ class Return:
     occurred_at: datetime
     of: str
     lines: list[tuple[int, int]]
+    content: bytes = field(compare=False)
+
+
+@dataclass(slots=True)
+class TopUp:
+    """Money paid in, as it was told. `amount` is minor units; `content` is its wire form."""
+
+    id: str
+    occurred_at: datetime
+    currency: str
+    amount: int
+    content: bytes
+
+
+@dataclass(slots=True)
+class TopUpReversal:
+    """The top-up `of` is to be undone."""
+
+    id: str
+    occurred_at: datetime
+    of: str
     content: bytes
 
 
@@ -89,6 +110,35 @@ class RecordReturn(Command):
 
 
 @dataclass(slots=True)
+class RecordTopUp(Command):
+    """A till or shop tells of money paid in."""
+
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class ReverseTopUp(Command):
+    """A till or shop hands money back for a top-up."""
+
+    activity: TopUpReversal
+
+
+@dataclass(slots=True)
+class SendGift(Command):
+    """Money of the member becomes `receiver`'s, who lives on `receiver_chain`. `amount` is minor units."""
+
+    gift: str
+    receiver: str
+    receiver_chain: int
+    currency: str
+    amount: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """Giver and receiver."""
+        return ((self.chain, self.member), (self.receiver_chain, self.receiver))
+
+
+@dataclass(slots=True)
 class Enrol(Command):
     """Somebody joins; `identifiers` are (kind, hash)."""
 
@@ -104,6 +154,110 @@ class Enrol(Command):
 
 
 @dataclass(slots=True)
+class RecordInteraction(Command):
+    """A member did something that is no purchase; `content` is what it was about."""
+
+    interaction: str
+    occurred_at: datetime
+    kind: str
+    content: str
+    channel: str
+    store: str
+
+
+@dataclass(slots=True)
+class RecordReferral(Command):
+    """`member` (the referee) joined on the referrer's word (`registered`), or did a `task`."""
+
+    referral: str
+    occurred_at: datetime
+    referrer: str
+    referrer_chain: int
+    step: str
+    task: str
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The referee's and the referrer's: two who refer each other at once see each other."""
+        own = (self.chain, self.member)
+        return (own, (self.referrer_chain, self.referrer)) if self.referrer else (own,)
+
+
+@dataclass(slots=True)
+class RewardReferral(Command):
+    """Give what is owed for the referral of `member` (the referee)."""
+
+    referrer: str
+    referrer_chain: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The referee's and the referrer's: both are rewarded in one transaction."""
+        return ((self.chain, self.member), (self.referrer_chain, self.referrer))
+
+
+@dataclass(slots=True)
+class UnlinkIdentifiers(Command):
+    """A member is no longer known by `identifiers`, (kind, hash)."""
+
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class SuspendMember(Command):
+    """A member may not spend until reactivated. `by` is the API key that says so, here and below."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class ReactivateMember(Command):
+    """A suspended member may spend again."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class CloseMember(Command):
+    """A member leaves, and leaves what there is."""
+
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class Adjust(Command):
+    """Give points by hand, or take some (below zero)."""
+
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    by: str
+
+
+@dataclass(slots=True)
+class ApproveAdjustment(Command):
+    """The second person says yes."""
+
+    adjustment: str
+    by: str
+
+
+@dataclass(slots=True)
+class DeclineAdjustment(Command):
+    """Somebody says no."""
+
+    adjustment: str
+    note: str
+    by: str
+
+
+BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustment, DeclineAdjustment)
+"""What ops do to a member; all of them need the member with every lot."""
+
+
+@dataclass(slots=True)
 class PlaceHold(Command):
     """Set `amount` points aside for `order`."""
 
@@ -115,10 +269,11 @@ class PlaceHold(Command):
 
 @dataclass(slots=True)
 class CaptureHold(Command):
-    """Spend `amount` points of a hold (None: all of it) and release the rest."""
+    """Spend `amount` points of a hold (None: all that is left of it); `final`: release the rest."""
 
     hold: str
     amount: int | None
+    final: bool = True
 
 
 @dataclass(slots=True)
@@ -126,6 +281,15 @@ class ReleaseHold(Command):
     """Free a hold's points."""
 
     hold: str
+
+
+@dataclass(slots=True)
+class RefundSpend(Command):
+    """Give back `amount` points (None: all) that were spent on `order`."""
+
+    refund: str
+    order: str
+    amount: int | None
 
 
 @dataclass(slots=True)

@@ -9,38 +9,68 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from services.ledger.domain.adjustments import adjust, approve, decline
 from services.ledger.domain.book import Book
 from services.ledger.domain.clock import activate_program, advance_clock
 from services.ledger.domain.commands import (
     ActivateProgram,
+    Adjust,
     AdvanceClock,
+    ApproveAdjustment,
     AssignTier,
     CaptureHold,
+    CloseMember,
     Command,
+    DeclineAdjustment,
     Enrol,
     EraseMember,
     MergeMembers,
     PlaceHold,
+    ReactivateMember,
+    RecordInteraction,
     RecordPurchase,
+    RecordReferral,
     RecordReturn,
+    RecordTopUp,
+    RefundSpend,
     ReleaseHold,
+    ReverseTopUp,
+    RewardReferral,
+    SendGift,
     SetProfile,
+    SuspendMember,
+    UnlinkIdentifiers,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
-from services.ledger.domain.members import assign_tier, enrol
+from services.ledger.domain.interactions import record_interaction
+from services.ledger.domain.members import assign_tier, close, enrol, reactivate, suspend, unlink
 from services.ledger.domain.merge import merge_members
+from services.ledger.domain.parked_returns import record_purchase_and_parked
 from services.ledger.domain.profile import erase_member, set_profile
-from services.ledger.domain.purchases import record_purchase
+from services.ledger.domain.referrals import record_referral, reward_referral
+from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
+from services.ledger.domain.stored_value import record_top_up, reverse_top_up, send_gift
 
 DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
-    RecordPurchase: record_purchase,
+    RecordPurchase: record_purchase_and_parked,
     RecordReturn: record_return,
+    RecordInteraction: record_interaction,
+    RecordReferral: record_referral,
+    RewardReferral: reward_referral,
     PlaceHold: place_hold,
     CaptureHold: capture_hold,
     ReleaseHold: release_hold,
+    RefundSpend: refund_spend,
+    Adjust: adjust,
+    ApproveAdjustment: approve,
+    DeclineAdjustment: decline,
+    UnlinkIdentifiers: unlink,
+    SuspendMember: suspend,
+    ReactivateMember: reactivate,
+    CloseMember: close,
     Enrol: enrol,
     AssignTier: assign_tier,
     MergeMembers: merge_members,
@@ -48,6 +78,9 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     EraseMember: erase_member,
     AdvanceClock: advance_clock,
     ActivateProgram: activate_program,
+    RecordTopUp: record_top_up,
+    ReverseTopUp: reverse_top_up,
+    SendGift: send_gift,
 }
 """Who decides what."""
 

@@ -231,7 +231,7 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
     # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
     there = _hour_months_on(hour, program.time_zone, program.expiry_months)
     if there is None:
-        there = _months_on(earned_at, program.time_zone, program.expiry_months)
+        there = months_on(earned_at, program.time_zone, program.expiry_months)
     else:
         there += earned_at - hour
     return program.expiry.end(there, program.time_zone)
@@ -240,12 +240,13 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
 @lru_cache(maxsize=4_096)
 def _hour_months_on(hour: datetime, zone: ZoneInfo, months: int) -> datetime | None:
     """Where a whole hour comes to lie; None when it does not stay whole (a clock is changed, a month is short)."""
-    there = _months_on(hour, zone, months)
+    there = months_on(hour, zone, months)
     last = timedelta(hours=1) - timedelta.resolution
-    return there if _months_on(hour + last, zone, months) - there == last else None
+    return there if months_on(hour + last, zone, months) - there == last else None
 
 
-def _months_on(time: datetime, zone: ZoneInfo, months: int) -> datetime:
+def months_on(time: datetime, zone: ZoneInfo, months: int) -> datetime:
+    """The same local time so many months on."""
     return add_months(time.astimezone(zone), months).astimezone(UTC)
 
 

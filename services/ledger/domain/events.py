@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.ledger.domain.commands import Purchase, Return
+from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
 from services.ledger.domain.counters import Contribution, Counter
 
 Allocations = list[tuple[int, int]]
@@ -52,6 +52,21 @@ class ReturnRecorded:
     activity: Return
     lines: list[ReturnedLine]
     purchased_at: datetime
+    parked: bool = False
+    """It came before its purchase."""
+
+
+@dataclass(slots=True)
+class ReturnParked:
+    activity: Return
+
+
+@dataclass(slots=True)
+class ParkedReturnRefused:
+    id: str
+    of: str
+    code: str
+    detail: str
 
 
 @dataclass(slots=True)
@@ -92,6 +107,7 @@ class PointsClawedBack:
     debt: int
     pending: int = 0
     """How many of the points were pending."""
+    forgiven: int = 0
 
 
 @dataclass(slots=True)
@@ -110,6 +126,9 @@ class HoldCaptured:
     amount: int
     allocations: Allocations
     released: Allocations = field(default_factory=list)
+    left: int = 0
+    """Points that stay held; 0: the hold is over."""
+    captured_before: int = 0
 
 
 @dataclass(slots=True)
@@ -119,6 +138,29 @@ class HoldReleased:
     amount: int
     reason: str
     allocations: Allocations
+    captured: int = 0
+
+
+@dataclass(slots=True)
+class SpendRefunded:
+    refund: str
+    order: str
+    amount: int
+    parts: list[tuple[str, int, int]]
+    """(hold, lot, points): which captures are undone."""
+    allocations: Allocations
+    """What the lots have got back; the rest of the amount has repaid debt."""
+    debt_repaid: int
+    left: int
+    """Points of the order that stay spent."""
+    expired: int
+    """Points among `allocations` whose lot was past its day."""
+
+
+@dataclass(slots=True)
+class LotsReinstated:
+    lots: list[int]
+    until: datetime
 
 
 @dataclass(slots=True)
@@ -171,6 +213,180 @@ class MemberAbsorbed:
     held: int
     holds: list[str]
     identifiers: list[tuple[str, bytes]]
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
+class TopUpRecorded:
+    activity: TopUp
+
+
+@dataclass(slots=True)
+class MoneyCredited:
+    top_up: str
+    asset: str
+    amount: int
+    reason: str
+    """paid_in | bonus"""
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class TopUpReversed:
+    activity: TopUpReversal
+    currency: str
+    paid_out: Allocations
+    """Principal that the member is handed."""
+    kept: Allocations
+    """Principal that stands for bonus which was spent."""
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftSent:
+    gift: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: Allocations
+    bonus: Allocations
+
+
+@dataclass(slots=True)
+class GiftReceived:
+    gift: str
+    giver: str
+    asset: str
+    amount: int
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class MoneyExpired:
+    lot: int
+    asset: str
+    amount: int
+
+
+@dataclass(slots=True)
+class InteractionRecorded:
+    interaction: str
+    kind: str
+    content: str
+    channel: str
+    store: str
+
+
+@dataclass(slots=True)
+class PointsAwarded:
+    source: str
+    """interaction | referrer | referee"""
+    source_id: str
+    points: int
+    campaign: str
+    budget_left: int
+    """What the campaign had left before it."""
+    expires_at: datetime | None
+    debt_repaid: int
+    version: str
+    counted: list[str]
+    """What it counts against (`awards.slots_of`)."""
+
+
+@dataclass(slots=True)
+class AwardWithheld:
+    source: str
+    source_id: str
+    reason: str
+    points: int
+    campaign: str
+    budget_left: int
+
+
+@dataclass(slots=True)
+class ReferralRegistered:
+    referral: str
+    referrer: str
+
+
+@dataclass(slots=True)
+class ReferralTaskDone:
+    referral: str
+    task: str
+    owed: list[str]
+
+
+@dataclass(slots=True)
+class ReferralQualified:
+    referral: str
+    referrer: str
+    by: str
+    cause: str
+    owed: list[str]
+
+
+@dataclass(slots=True)
+class ReferralRewarded:
+    referral: str
+    referrer: str
+    sides: list[str]
+
+
+@dataclass(slots=True)
+class IdentifiersUnlinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class AdjustmentRequested:
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+
+
+@dataclass(slots=True)
+class AdjustmentDeclined:
+    adjustment: str
+    note: str
+    declined_by: str
+
+
+@dataclass(slots=True)
+class PointsAdjusted:
+    adjustment: str
+    points: int
+    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: datetime | None
+    debt_repaid: int
+    allocations: Allocations
+
+
+@dataclass(slots=True)
+class MemberSuspended:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberReactivated:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    reason: str
+    by: str
+    points: int
+    allocations: Allocations
+    debt: int
     pending: int = 0
     """How many of the points were pending."""
 
@@ -251,10 +467,13 @@ class ActivityRejected:
 Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
-    | PointsMatured | MemberActive | MemberLapsed
+    | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
     | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
-    | ActivityRejected
+    | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
+    | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
+    | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
+    | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

@@ -5,14 +5,29 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.common.errors import InvariantBroken
-from services.ledger.domain import merge, profile
+from services.ledger.domain import (
+    adjustments,
+    awards,
+    budgets,
+    holds,
+    members,
+    merge,
+    money,
+    parked_returns,
+    profile,
+    referrals,
+    refunds,
+)
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
     ActivityParked,
     ActivityRejected,
     ActivityUnparked,
+    AdjustmentDeclined,
+    AdjustmentRequested,
     Allocations,
+    AwardWithheld,
     ClockAdvanced,
     CountersMoved,
     Decided,
@@ -21,24 +36,40 @@ from services.ledger.domain.events import (
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
+    IdentifiersUnlinked,
+    InteractionRecorded,
     LotMoved,
+    LotsReinstated,
     MemberAbsorbed,
     MemberActive,
+    MemberClosed,
     MemberEnrolled,
     MemberErased,
     MemberLapsed,
+    MemberReactivated,
     MembersMerged,
+    MemberSuspended,
+    ParkedReturnRefused,
     PointsAccrued,
+    PointsAdjusted,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
     PointsMatured,
     ProfileChanged,
     ProgramActivated,
     PurchaseRecorded,
+    ReferralQualified,
+    ReferralRegistered,
+    ReferralRewarded,
+    ReferralTaskDone,
+    ReturnParked,
     ReturnRecorded,
     SettlementMoved,
+    SpendRefunded,
     TierAssigned,
 )
+from services.ledger.domain.money import MoneyEvent
 
 
 def evolve(book: Book, chain: int, program: str, decided: Decided, position: int) -> None:
@@ -56,6 +87,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 book.programs[chain, program] = ProgramState(event.version)
             else:
                 state.version = event.version
+            budgets.open_for(book, book.versions[event.version])
             return
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
@@ -81,15 +113,25 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():
-            _settlement(member, event.purchase).adjusted -= event.points
+            if settles(event):
+                _settlement(member, event.purchase).adjusted -= event.points + event.forgiven
             _spend(member, event.allocations, held=False)
             member.debt += event.debt
             member.posted -= event.points
         case ReturnRecorded():
-            returned = _settlement(member, event.activity.of).returned
-            for line in event.lines:
-                returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.activity.of:
+                returned = _settlement(member, event.activity.of).returned
+                for line in event.lines:
+                    returned[line.line] = returned.get(line.line, 0) + line.quantity
+            if event.parked:
+                parked_returns.unpark(member, event.activity.of, event.activity.id)
+        case ReturnParked():
+            parked_returns.park(member, event, position)
+        case ParkedReturnRefused():
+            parked_returns.unpark(member, event.of, event.id)
         case HoldPlaced():
+            if event.hold in member.holds:
+                raise InvariantBroken(f"hold {event.hold} of {member.id} was placed before")
             hold = Hold(
                 event.hold, event.order, event.amount, 0, event.expires_at, "open", list(event.allocations)
             )
@@ -99,16 +141,20 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.held += event.amount
             book.expect_hold(member, hold)
         case HoldCaptured():
-            hold = _close(member, event.hold, "captured")
-            hold.captured = event.amount
+            holds.capture(_open_hold(member, event.hold), event)
             _spend(member, event.allocations, held=True)
             _free(book, member, event.released)
             member.posted -= event.amount
-            member.held -= hold.amount
+            member.held -= event.amount + sum([points for _, points in event.released])
         case HoldReleased():
-            hold = _close(member, event.hold, event.reason)
+            hold = _open_hold(member, event.hold)
+            hold.state, hold.allocations = event.reason, []
             _free(book, member, event.allocations)
-            member.held -= hold.amount
+            member.held -= event.amount
+        case SpendRefunded():
+            refunds.refunded(book, member, event)
+        case LotsReinstated():
+            refunds.reinstated(book, member, event)
         case PointsExpired():
             _spend(member, [(event.lot, event.points)], held=False)
             member.posted -= event.points
@@ -127,6 +173,8 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case TierAssigned():
             tiers = member.absorbed[event.of] if event.of else member.tiers
             tiers.append((event.since, event.tier))
+        case _ if isinstance(event, MoneyEvent):
+            money.evolve(book, member, event, decided.occurred_at, position)
         case IdentifiersLinked():
             for kind, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
@@ -141,6 +189,30 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             merge.leave(book, member, event)
         case LotMoved() | HoldMoved() | SettlementMoved() | CountersMoved():
             merge.arrive(book, member, event, position)
+        case InteractionRecorded() | AwardWithheld():
+            pass
+        case PointsAwarded():
+            awards.awarded(book, member, event, decided, position)
+        case ReferralRegistered():
+            referrals.registered(book, member, event, decided.occurred_at)
+        case ReferralTaskDone():
+            referrals.task_done(book, member, event, decided.occurred_at)
+        case ReferralQualified():
+            referrals.qualified(book, member, event, decided.occurred_at)
+        case ReferralRewarded():
+            referrals.rewarded(book, member, event)
+        case PointsAdjusted():
+            _spend(member, event.allocations, held=False)
+            adjustments.has_adjusted(book, member, event, decided.occurred_at, position)
+        case AdjustmentRequested():
+            adjustments.has_asked(member, event, decided.occurred_at)
+        case AdjustmentDeclined():
+            adjustments.has_declined(member, event)
+        case MemberClosed():
+            _spend(member, event.allocations, held=False)
+            members.has_changed(book, member, event)
+        case IdentifiersUnlinked() | MemberSuspended() | MemberReactivated():
+            members.has_changed(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
     if member.held < 0 or member.debt < 0 or member.pending < 0:
@@ -161,8 +233,10 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
             member.counters[name] = Counted(Fraction(after), position)
             if name == VISITS:
                 member.uncounted = 0
-    else:
+    elif settles(event):
         _settlement(member, event.purchase).adjusted += event.points
+    else:
+        member.top_ups[event.purchase].points = event.points
     lot = Lot(
         position,
         amount,
@@ -180,6 +254,11 @@ def _accrue(book: Book, member: Member, event: PointsAccrued, decided: Decided, 
         book.expect_lapse(member)
         member.lots[position] = lot
         book.expect_lot(member, lot)
+
+
+def settles(event: PointsAccrued | PointsClawedBack) -> bool:
+    """True when points are given or taken after a purchase's first accrual; what a top-up gave is not a purchase's."""
+    return event.reason not in ("purchase", "top_up")
 
 
 def _settlement(member: Member, purchase: str) -> Settlement:
@@ -215,10 +294,8 @@ def _free(book: Book, member: Member, allocations: Allocations) -> None:
     book.expect_lapse(member)
 
 
-def _close(member: Member, hold_id: str, state: str) -> Hold:
+def _open_hold(member: Member, hold_id: str) -> Hold:
     hold = member.holds.get(hold_id)
     if hold is None or hold.state != "open":
         raise InvariantBroken(f"hold {hold_id} of {member.id} is not open")
-    hold.state = state
-    hold.allocations = []
     return hold

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from services.common.errors import InvariantBroken
 from services.ledger.domain.book import Book, Member
-from services.ledger.domain.commands import Command, RecordPurchase
+from services.ledger.domain.commands import Command, RecordInteraction, RecordPurchase
 from services.ledger.domain.earning import add_months
 from services.ledger.domain.events import Decided, MemberActive, MemberLapsed
 from services.ledger.domain.expiry import end_of_day
@@ -54,8 +54,8 @@ def begin(program: Program | None, member: Member, at: datetime) -> Iterator[Dec
 def lapsing_within(
     book: Book, commands: Iterable[Command], until: Mapping[tuple[int, str], datetime]
 ) -> Iterator[tuple[int, str, str]]:
-    """(chain, program, member) of purchases told so late that, by them, points lapse before `until`, which is where
-    the same commands move the clock of (chain, program)."""
+    """(chain, program, member) of purchases and interactions told so late that, by them, points lapse before `until`,
+    which is where the same commands move the clock of (chain, program)."""
     programs = {
         key: program for key in until if (program := book.program(*key)) and program.expiry.activities
     }
@@ -65,10 +65,17 @@ def lapsing_within(
         key = (command.chain, command.program)
         if (
             key in programs
-            and isinstance(command, RecordPurchase)
-            and lapse_after(programs[key], command.purchase.occurred_at) <= until[key]
+            and (at := _occurred_at(command)) is not None
+            and lapse_after(programs[key], at) <= until[key]
         ):
             yield (*key, command.member)
+
+
+def _occurred_at(command: Command) -> datetime | None:
+    """When what may give first points happened."""
+    if isinstance(command, RecordPurchase):
+        return command.purchase.occurred_at
+    return command.occurred_at if isinstance(command, RecordInteraction) else None
 
 
 def lapse(member: Member) -> Decided:

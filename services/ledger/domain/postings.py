@@ -5,19 +5,32 @@ from __future__ import annotations
 from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
+    GiftReceived,
+    GiftSent,
     HoldCaptured,
     LotMoved,
     MemberAbsorbed,
+    MemberClosed,
     MemberLapsed,
     MembersMerged,
+    MoneyCredited,
+    MoneyExpired,
     PointsAccrued,
+    PointsAdjusted,
+    PointsAwarded,
     PointsClawedBack,
     PointsExpired,
+    SpendRefunded,
+    TopUpReversed,
 )
+from services.ledger.domain.money import BONUS, PRINCIPAL, asset
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
+ADJUSTMENT = "adjustment"
+PAID_IN, GIVEN, PAID_OUT = "paid_in", "given", "paid_out"
+"""Stored value: paid by members, given on top, handed back to members."""
 IN_TRANSIT = "in_transit"
-"""Between two members' chains: each chain balances by itself, and over all chains this account is empty."""
+"""Gifts and merges, between two members' chains: each chain balances by itself, over all chains this is empty."""
 
 Posting = tuple[str, str, str, int, int | None]
 """(debit account, credit account, asset, amount > 0, lot or None for debt)"""
@@ -32,7 +45,7 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
     """An event's postings in order; empty when no points move. A lot's postings add up to what remains of it,
     those without a lot to the member's debt (below zero)."""
     match event:
-        case PointsAccrued():
+        case PointsAccrued() | PointsAwarded():
             account = member_account(member)
             parts: list[tuple[int, int | None]] = [
                 (event.points - event.debt_repaid, position),
@@ -52,6 +65,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
         case MemberLapsed():
             account = member_account(member)
             return [(account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations]
+        case SpendRefunded():
+            account = member_account(member)
+            given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
+            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
         case MembersMerged():
@@ -64,4 +81,42 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [*left, (IN_TRANSIT, account, POINTS, event.debt, None)] if event.debt else left
         case LotMoved():
             return [(IN_TRANSIT, member_account(member), POINTS, event.points, position)]
+        case PointsAdjusted():
+            account = member_account(member)
+            if event.points < 0:
+                return [(account, ADJUSTMENT, POINTS, amount, lot) for lot, amount in event.allocations]
+            parts = [(event.points - event.debt_repaid, position), (event.debt_repaid, None)]
+            return [(ADJUSTMENT, account, POINTS, amount, lot) for amount, lot in parts if amount]
+        case MemberClosed():
+            account = member_account(member)
+            lost: list[Posting] = [
+                (account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
+            return [*lost, (BREAKAGE, account, POINTS, event.debt, None)] if event.debt else lost
+        case MoneyCredited():
+            given_by = PAID_IN if event.reason == "paid_in" else GIVEN
+            return [(given_by, member_account(member), event.asset, event.amount, position)]
+        case TopUpReversed():
+            paid, bonus = asset(event.currency, PRINCIPAL), asset(event.currency, BONUS)
+            moved = (
+                (PAID_OUT, paid, event.paid_out),
+                (CLAWED_BACK, paid, event.kept),
+                (CLAWED_BACK, bonus, event.bonus),
+            )
+            return [
+                (member_account(member), to, of, amount, lot)
+                for to, of, allocations in moved
+                for lot, amount in allocations
+            ]
+        case GiftSent():
+            sent = ((PRINCIPAL, event.principal), (BONUS, event.bonus))
+            return [
+                (member_account(member), IN_TRANSIT, asset(event.currency, bucket), amount, lot)
+                for bucket, allocations in sent
+                for lot, amount in allocations
+            ]
+        case GiftReceived():
+            return [(IN_TRANSIT, member_account(member), event.asset, event.amount, position)]
+        case MoneyExpired():
+            return [(member_account(member), BREAKAGE, event.asset, event.amount, event.lot)]
     return []

@@ -13,7 +13,10 @@ from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
 from services.ledger.domain.expiry import Expiry, read_expiry
+from services.ledger.domain.ladders import StoredValue, read_stored_value
+from services.ledger.domain.return_rules import ReturnRules, read_returns
 from services.ledger.domain.rulebook import Rulebook
+from services.ledger.domain.social_rules import SocialRules, parse_social
 
 MINOR_DIGITS = {
     "JPY": 0,
@@ -33,6 +36,8 @@ ROUNDINGS = ("floor", "half_up", "carry")
 ENROLMENTS = ("required", "on_first_activity", "park")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
+ADJUSTMENT_LIMIT_MAX = 1_000_000_000_000_000
+REASON = re.compile(r"[a-z0-9_]{1,64}")
 PENDING_DAYS_MAX = 366
 SHORTEST_MONTH_DAYS = 28
 
@@ -77,6 +82,14 @@ class Program:
     """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    stored_value: StoredValue | None
+    """None: the program keeps no money."""
+    returns: ReturnRules
+    social: SocialRules
+    adjustment_reasons: frozenset[str] = frozenset()
+    """None: points are not given or taken by hand."""
+    adjustment_limit: int = 0
+    """Points given or taken by hand over this need a second person."""
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -84,7 +97,10 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     top = Section(document, "")
     head = read_head(top)
     ledger = top.section("ledger")
-    ledger.only("currency", "enrolment", "earning", "pending", "expiry", "holds", "stores")
+    ledger.only(
+        "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
+        "interactions", "referrals", "adjustments", "stored_value",
+    )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ledger.wrong("currency", f"is {currency!r}; three capital letters, as in ISO 4217")
@@ -123,7 +139,27 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        stored_value=read_stored_value(ledger),
+        returns=read_returns(ledger.section("returns", optional=True)),
+        social=parse_social(ledger),
+        **_adjustments(ledger),
     )
+
+
+def _adjustments(ledger: Section) -> dict[str, Any]:
+    """Without the section nothing is adjusted by hand; with it both fields say what may be."""
+    adjustments = ledger.section("adjustments", optional=True)
+    adjustments.only("reasons", "limit")
+    if "adjustments" not in ledger.values:
+        return {}
+    reasons = adjustments.texts("reasons")
+    if not reasons:
+        raise adjustments.wrong("reasons", "is missing or empty: name at least one")
+    for reason in reasons:
+        if not REASON.fullmatch(reason):
+            raise adjustments.wrong("reasons", f"{reason!r} is not 1 to 64 of a-z, 0-9 and _")
+    limit = adjustments.whole("limit", 0, ADJUSTMENT_LIMIT_MAX)
+    return {"adjustment_reasons": frozenset(reasons), "adjustment_limit": limit}
 
 
 def _counting(rules: EarningRules, rounding: str) -> Counting | None:

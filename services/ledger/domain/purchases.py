@@ -7,7 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning, inactivity, lots
+from services.ledger.domain import earning, inactivity, lots, referrals
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
@@ -16,6 +16,7 @@ from services.ledger.domain.checks import (
     QUANTITY_MAX,
     active_program,
     check_can_enrol,
+    check_not_closed,
     check_time,
 )
 from services.ledger.domain.commands import RecordPurchase
@@ -61,6 +62,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
             yield kept
             return
         check_can_enrol(program, command)
+    else:
+        check_not_closed(member)
     tier = "" if member is None else member.tier_at(purchase.occurred_at)
     earned = earning.earn(program, purchase, tier, _counted(program, member, purchase.occurred_at))
     if earned.points > POINTS_MAX:
@@ -76,6 +79,8 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         clock = book.programs[command.chain, command.program].clock
         yield accrual(program, member, purchase.id, at, "purchase", earned.points, earned, tier, at, clock)
     yield from inactivity.put_off(program, member, "purchase", purchase.occurred_at)
+    if program.social.referrals is not None:
+        yield from referrals.qualify_by_purchase(book, program, member, purchase, earned.amount)
 
 
 def _counted(program: Program, member: Member | None, at: datetime) -> dict[str, Fraction]:

@@ -8,10 +8,24 @@ from datetime import datetime
 from services.common.errors import Refusal
 from services.ledger.domain import earning, inactivity, lots
 from services.ledger.domain.book import Book, Member, PurchaseFact, Settlement
-from services.ledger.domain.checks import LINES_MAX, QUANTITY_MAX, active_program, check_time, enrolled_member
-from services.ledger.domain.commands import RecordReturn
+from services.ledger.domain.checks import (
+    LINES_MAX,
+    QUANTITY_MAX,
+    active_program,
+    check_can_enrol,
+    check_time,
+    enrolled_member,
+)
+from services.ledger.domain.commands import RecordReturn, Return
 from services.ledger.domain.counters import recorded
-from services.ledger.domain.events import Decided, PointsClawedBack, ReturnedLine, ReturnRecorded
+from services.ledger.domain.events import (
+    Decided,
+    MemberEnrolled,
+    PointsClawedBack,
+    ReturnedLine,
+    ReturnParked,
+    ReturnRecorded,
+)
 from services.ledger.domain.parking import park
 from services.ledger.domain.purchases import accrual
 
@@ -19,28 +33,51 @@ from services.ledger.domain.purchases import accrual
 def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
     """Units of a purchase come back, line by line; what they earned is taken back."""
     program = active_program(book, command)
-    activity = command.activity
+    activity, rules = command.activity, program.returns
     check_time(book, command, activity.occurred_at)
     if not 1 <= len(activity.lines) <= LINES_MAX:
         raise Refusal("lines_out_of_range", f"{len(activity.lines)} lines; a return has 1 to {LINES_MAX}")
-    if (kept := park(book, program, command)) is not None:
-        yield kept
+    if (waiting := park(book, program, command)) is not None:
+        yield waiting
         return
-    member = enrolled_member(book, command)
-    purchase = member.purchases.get(activity.of)
-    if purchase is None:
+    # A return that is kept without its purchase may be the first that is heard of a member, as a purchase may.
+    kept = rules.parks_unknown if activity.of else rules.records_without_purchase
+    known = (command.program, command.member) in book.members
+    if kept and not known:
+        check_can_enrol(program, command)
+    member = enrolled_member(book, command) if known or not kept else None
+    if not activity.of and not kept:
+        raise Refusal("return_without_purchase", "the return names no purchase: say in `of` which it is of")
+    purchase = None if member is None else member.purchases.get(activity.of)
+    if purchase is None and not kept:
         raise Refusal("purchase_unknown", f"the member has no purchase {activity.of!r}")
+    coming: dict[int, int] = {}
+    if member is None or purchase is None:
+        for line_id, quantity in activity.lines:
+            _check_quantity(line_id, quantity)
+    else:
+        coming = units_coming(member, purchase, activity)
+
+    at = activity.occurred_at
+    if member is None:
+        yield Decided(MemberEnrolled("first_activity"), command.member, at)
+    if member is not None and purchase is not None:
+        yield from give_back(book, member, purchase, activity, coming)
+    elif activity.of:
+        yield Decided(ReturnParked(activity), command.member, at)
+    else:
+        yield Decided(ReturnRecorded(activity, [], at), command.member, at)
+
+
+def units_coming(member: Member, purchase: PurchaseFact, activity: Return) -> dict[int, int]:
+    """The units of a return by line of its purchase. Raises Refusal for what was not bought, or came back before."""
     settlement = member.settlements.get(purchase.id) or Settlement()
     by_id = {line.id: line for line in purchase.lines}
     coming: dict[int, int] = {}
     for line_id, quantity in activity.lines:
         if line_id not in by_id:
             raise Refusal("line_unknown", f"purchase {purchase.id!r} has no line {line_id}")
-        if not 1 <= quantity <= QUANTITY_MAX:
-            raise Refusal(
-                "quantity_out_of_range",
-                f"line {line_id}: quantity {quantity} is not from 1 to {QUANTITY_MAX}",
-            )
+        _check_quantity(line_id, quantity)
         coming[line_id] = coming.get(line_id, 0) + quantity
     for line_id, quantity in coming.items():
         left = by_id[line_id].quantity - settlement.returned.get(line_id, 0)
@@ -49,15 +86,38 @@ def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
                 "quantity_exceeds_purchase",
                 f"line {line_id}: {quantity} brought back, {left} left of what was bought",
             )
+    return coming
 
+
+def _check_quantity(line_id: int, quantity: int) -> None:
+    if not 1 <= quantity <= QUANTITY_MAX:
+        raise Refusal(
+            "quantity_out_of_range", f"line {line_id}: quantity {quantity} is not from 1 to {QUANTITY_MAX}"
+        )
+
+
+def give_back(
+    book: Book,
+    member: Member,
+    purchase: PurchaseFact,
+    activity: Return,
+    coming: dict[int, int],
+    *,
+    parked: bool = False,
+) -> Iterator[Decided]:
+    """Record that units `coming` came back, and settle their purchase."""
+    settlement = member.settlements.get(purchase.id) or Settlement()
+    by_id = {line.id: line for line in purchase.lines}
     returned = []
     for line_id, quantity in coming.items():
         line, before = by_id[line_id], settlement.returned.get(line_id, 0)
         upto = line.amount * (before + quantity) // line.quantity
         amount = upto - line.amount * before // line.quantity
         returned.append(ReturnedLine(line_id, line.sku, line.category, quantity, amount))
-    yield Decided(ReturnRecorded(activity, returned, purchase.occurred_at), member.id, activity.occurred_at)
+    event = ReturnRecorded(activity, returned, purchase.occurred_at, parked)
+    yield Decided(event, member.id, activity.occurred_at)
     yield from settle(book, member, purchase, "return", activity.occurred_at)
+    program = book.versions[book.programs[member.chain, member.program].version]
     yield from inactivity.put_off(program, member, "return", activity.occurred_at)
 
 
@@ -87,16 +147,19 @@ def settle(
         in_force = book.program(member.chain, member.program)
         yield from inactivity.begin(in_force, member, purchase.occurred_at)
     elif owed < given:
-        allocations, debt = lots.take_back(member, purchase.id, given - owed)
+        allocations, missing = lots.take_back(member, purchase.id, given - owed)
+        forgiven = missing if reason == "return" and program.returns.forgives_shortfall else 0
+        taken, debt = given - owed - forgiven, missing - forgiven
         yield Decided(
             PointsClawedBack(
                 purchase.id,
                 reason,
-                given - owed,
+                taken,
                 tier,
                 allocations,
                 debt,
-                lots.pending_among(member, allocations),
+                pending=lots.pending_among(member, allocations),
+                forgiven=forgiven,
             ),
             member.id,
             occurred_at,

@@ -36,18 +36,7 @@ async def record_purchase(
     """Record a purchase; the answer is what a till prints. The body's `id` makes it count once, on any road."""
     key.allow(("pos",), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.Purchase(
-        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, currency=body.currency,
-        payment_method=body.payment_method,
-        lines=[
-            activities.PurchaseLine(
-                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
-            )
-            for x in body.lines
-        ],
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, purchase_message(program, body))
     events, balance = await told(ledger, outcome)
     accrued = next((event for event in events if isinstance(event, e.PointsAccrued)), None)
     answer = {
@@ -74,12 +63,7 @@ async def record_return(
     """Record units brought back; the answer says how many points went back."""
     key.allow(("pos",), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.Return(
-        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of,
-        lines=[activities.ReturnLine(line=x.line, quantity=x.quantity) for x in body.lines],
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, return_message(program, body))
     events, balance = await told(ledger, outcome)
     taken = [event for event in events if isinstance(event, e.PointsClawedBack)]
     answer = {
@@ -88,6 +72,34 @@ async def record_return(
         **of_member(outcome, events, body.member),
         "points": sum(event.points for event in taken),
         "debt": sum(event.debt for event in taken),
+        "forgiven": sum(event.forgiven for event in taken),
+        "parked": any(isinstance(event, e.ReturnParked) for event in events),
         "balance": balance,
     }
     return answer_of(outcome, answer)
+
+
+def purchase_message(program: str, body: schemas.PurchaseBody) -> activities.Purchase:
+    """A purchase as Kafka would bring it."""
+    message = activities.Purchase(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, currency=body.currency,
+        payment_method=body.payment_method,
+        lines=[
+            activities.PurchaseLine(
+                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
+            )
+            for x in body.lines
+        ],
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message
+
+
+def return_message(program: str, body: schemas.ReturnBody) -> activities.Return:
+    """A return as Kafka would bring it."""
+    message = activities.Return(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of,
+        lines=[activities.ReturnLine(line=x.line, quantity=x.quantity) for x in body.lines],
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message

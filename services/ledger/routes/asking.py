@@ -29,6 +29,7 @@ Key = Annotated[ApiKey, Depends(authenticated)]
 ProgramPath = Annotated[schemas.ProgramId, Path()]
 MemberPath = Annotated[schemas.MemberRef, Path(description="A member id, or an identifier `kind:value`.")]
 HoldPath = Annotated[schemas.Id, Path()]
+OrderPath = Annotated[schemas.OrderId, Path(description="The order that a hold named.")]
 RequiredKey = Annotated[str, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,128}$")]
 OptionalKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,128}$")]
 

@@ -1,4 +1,4 @@
-"""Points set aside, spent, freed."""
+"""Points set aside, spent, freed, given back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     PlaceHold,
+    RefundSpend,
     ReleaseHold,
 )
 from services.ledger.handle import Outcome
@@ -24,6 +25,7 @@ from services.ledger.routes.asking import (
     Ledger,
     LedgerDep,
     MemberPath,
+    OrderPath,
     ProgramPath,
     RequiredKey,
     answer_of,
@@ -85,11 +87,12 @@ async def capture_hold(
     ledger: LedgerDep,
     idempotency_key: RequiredKey,
 ) -> JSONResponse:
-    """Spend a hold's points, or some of them; the rest is free again."""
+    """Spend a hold's points, or some of them; the rest is free again, or stays held where `final` is false."""
     key.allow(("checkout",), program)
     chain, member_id = await ledger.resolve(program, member)
-    cause = Cause(f"{program}/capture", idempotency_key, digest_of("capture", hold, str(body.amount)))
-    command = CaptureHold(program, member_id, chain, cause, utc_now(), hold, body.amount)
+    content = ("capture", hold, str(body.amount), *(() if body.final else ("more",)))
+    cause = Cause(f"{program}/capture", idempotency_key, digest_of(*content))
+    command = CaptureHold(program, member_id, chain, cause, utc_now(), hold, body.amount, body.final)
     return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
 
 
@@ -111,29 +114,68 @@ async def release_hold(
     return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
 
 
+@router.post(
+    "/members/{member}/orders/{order:path}/refunds",
+    response_model=schemas.RefundAnswer,
+    status_code=201,
+    tags=["holds"],
+)
+async def refund_spend(
+    program: ProgramPath,
+    member: MemberPath,
+    order: OrderPath,
+    body: schemas.RefundBody,
+    key: Key,
+    ledger: LedgerDep,
+    idempotency_key: RequiredKey,
+) -> JSONResponse:
+    """Give points that were spent on an order back to the lots that they came from: all, or some of them."""
+    key.allow(("checkout",), program)
+    chain, member_id = await ledger.resolve(program, member)
+    cause = Cause(f"{program}/refund", idempotency_key, digest_of("refund", order, str(body.amount)))
+    command = RefundSpend(program, member_id, chain, cause, utc_now(), idempotency_key, order, body.amount)
+    outcome = await ledger.queue.submit(command)
+    events, balance = await told(ledger, outcome)
+    answer: dict[str, Any] = {"refund": idempotency_key, "order": order, "balance": balance}
+    first = events[0]
+    if isinstance(first, e.SpendRefunded):
+        answer |= {
+            "points": first.amount,
+            "debt_repaid": first.debt_repaid,
+            "expired": first.expired,
+            "left": first.left,
+        }
+    return answer_of(outcome, answer)
+
+
 async def _hold_answer(ledger: Ledger, outcome: Outcome, hold_id: str) -> JSONResponse:
     events, balance = await told(ledger, outcome)
     first = events[0]
-    answer: dict[str, Any] = {"hold": hold_id, "balance": balance}
+    answer: dict[str, Any] = {"hold": hold_id, "balance": balance, "expires_at": ""}
     match first:
         case e.HoldPlaced():
             answer |= {"order": first.order, "amount": first.amount, "captured": 0, "state": "open"}
             answer["expires_at"] = first.expires_at.isoformat()
         case e.HoldCaptured():
-            amount = first.amount + sum(points for _, points in first.released)
+            captured = first.captured_before + first.amount
             answer |= {
                 "order": first.order,
-                "amount": amount,
-                "captured": first.amount,
-                "state": "captured",
-                "expires_at": "",
+                "amount": captured + first.left + sum(points for _, points in first.released),
+                "captured": captured,
+                "state": "open" if first.left else "captured",
             }
+            if first.left:
+                command = outcome.command
+                async with ledger.reader.snapshot() as connection:
+                    found = await views.hold(
+                        connection, outcome.chain, command.program, command.member, hold_id
+                    )
+                answer["expires_at"] = found["expires_at"]
         case e.HoldReleased():
             answer |= {
                 "order": first.order,
-                "amount": first.amount,
-                "captured": 0,
+                "amount": first.captured + first.amount,
+                "captured": first.captured,
                 "state": first.reason,
-                "expires_at": "",
             }
     return answer_of(outcome, answer)

@@ -13,12 +13,27 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.common.chain import chain_of
 from services.common.codec import activity_headers
-from tallybook.activities.v1.activities_pb2 import Enrolment, Purchase, Return
+from tallybook.activities.v1.activities_pb2 import (
+    Enrolment,
+    Interaction,
+    Purchase,
+    Referral,
+    Return,
+    TopUp,
+    TopUpReversal,
+)
 
-Activity = Purchase | Return | Enrolment
+Activity = Purchase | Return | Enrolment | Interaction | Referral | TopUp | TopUpReversal
 
 PURCHASES_TOPIC = "purchases.v1"
-MEMBERS_TOPIC = "members.v1"
+TOPICS: dict[type[Activity], str] = {
+    Enrolment: "members.v1",
+    Interaction: "interactions.v1",
+    Referral: "referrals.v1",
+    TopUp: "top_ups.v1",
+    TopUpReversal: "top_ups.v1",
+}
+"""Of what does not go to `PURCHASES_TOPIC`."""
 
 BATCH_BYTES = 128 * 1024
 BATCHES_IN_FLIGHT_MAX = 64
@@ -46,7 +61,7 @@ class Published:
 
 def topic_of(activity: Activity) -> str:
     """The topic, without prefix, that takes this activity."""
-    return MEMBERS_TOPIC if isinstance(activity, Enrolment) else PURCHASES_TOPIC
+    return TOPICS.get(type(activity), PURCHASES_TOPIC)
 
 
 async def publish(

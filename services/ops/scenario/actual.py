@@ -19,9 +19,10 @@ async def look(api: Api, program: str, member: str, expected: Mapping[str, Any])
     actual: dict[str, Any] = {}
     here = f"/v1/programs/{program}/members/{member}"
     points = expected.get("points")
-    if points is not None:
-        actual["points"] = (await _known(api, "ledger", here)).get("points", {})
-        if "expired" in points:
+    if points is not None or "money" in expected:
+        known = await _known(api, "ledger", here)
+        actual |= {"points": known.get("points", {}), "money": known.get("money", {})}
+        if points is not None and "expired" in points:
             actual["points"]["expired"] = await _expired(api, here)
     if "tier" in expected:
         actual["tier"] = (await _known(api, "tiering", f"{here}/tier")).get("tier")

@@ -43,8 +43,18 @@ def describe(step: Step) -> str:
         return f"purchase {step.purchase.id}"
     if step.return_:
         return f"return {step.return_.id}"
+    if step.interaction:
+        return f"interaction {step.interaction.id}"
+    if step.referral:
+        return f"referral {step.referral.id}"
     if step.hold:
         return f"{step.hold.step} hold {step.hold.id}"
+    if step.top_up:
+        return f"top_up {step.top_up.id}"
+    if step.top_up_reversal:
+        return f"top_up_reversal {step.top_up_reversal.id}"
+    if step.gift:
+        return f"gift {step.gift.id}"
     if step.redeem:
         return f"{step.redeem.step} {step.redeem.id}"
     if step.advance_to:

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-LATER_KINDS = frozenset({"interaction", "referral", "top_up", "quote"})
+LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"money", "vouchers", "segments", "quote"})
+LATER_EXPECTATIONS = frozenset({"vouchers", "segments", "quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -86,21 +86,77 @@ class Return(_Words):
     lines: list[ReturnLine]
 
 
-class Hold(_Words):
-    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it."""
+class Interaction(_Words):
+    """A member likes, reviews, checks in; `content` is what it was about."""
 
     id: str
     member: str
-    step: Literal["place", "capture", "release"]
+    kind: str
+    content: str = ""
+    store: str = ""
+    channel: str = "app"
+
+
+class Referral(_Words):
+    """Somebody joins on a member's word (`registered`), or does a `task`. The step's member is the referee."""
+
+    id: str
+    referee: str
+    referrer: str = ""
+    step: Literal["registered", "task"] = "registered"
+    task: str = ""
+
+
+class Hold(_Words):
+    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it.
+
+    `refund` gives back what was spent on the hold's order; `final: false` leaves the rest of a capture held.
+    """
+
+    id: str
+    member: str
+    step: Literal["place", "capture", "release", "refund"]
     order: str | None = None
     amount: StrictInt | None = None
     ttl_seconds: StrictInt | None = None
+    final: bool | None = None
 
     @model_validator(mode="after")
     def _placing_needs_an_amount(self) -> Hold:
         if self.step == "place" and self.amount is None:
             raise ValueError("amount is needed to place a hold")
         return self
+
+
+class TopUp(_Words):
+    """Money paid in; the currency is the program's own when none is named."""
+
+    id: str
+    member: str
+    amount: StrictInt
+    currency: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+
+
+class TopUpReversal(_Words):
+    """A top-up undone; the member is the one of top-up `of` when none is named."""
+
+    id: str
+    of: str
+    member: str | None = None
+    store: str = "s1"
+    channel: str = "pos"
+
+
+class Gift(_Words):
+    """Money of `member` given to another."""
+
+    id: str
+    member: str
+    to: str
+    amount: StrictInt
+    currency: str | None = None
 
 
 class Redeem(_Words):
@@ -130,6 +186,15 @@ class Points(_Words):
     debt: StrictInt | None = None
     pending: StrictInt | None = None
     expired: StrictInt | None = None
+
+
+class Money(_Words):
+    """Money of one currency, in minor units."""
+
+    principal: StrictInt | None = None
+    bonus: StrictInt | None = None
+    held: StrictInt | None = None
+    available: StrictInt | None = None
 
 
 class WalletPoints(_Words):
@@ -165,6 +230,7 @@ class Expect(_Words):
 
     member: str | None = None
     points: Points | None = None
+    money: dict[str, Money] | None = None
     tier: str | None = None
     error: str | None = None
     wallet: Wallet | None = None
@@ -188,8 +254,13 @@ class Step(_Words):
     enroll: Enroll | None = None
     purchase: Purchase | None = None
     return_: Return | None = Field(default=None, alias="return")
+    interaction: Interaction | None = None
+    referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
+    top_up: TopUp | None = None
+    top_up_reversal: TopUpReversal | None = None
+    gift: Gift | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -215,7 +286,10 @@ class Step(_Words):
         return any(getattr(self, name) is not None for name in KINDS if name != "advance_to")
 
 
-KINDS = ("enroll", "purchase", "return_", "hold", "redeem", "advance_to")
+KINDS = (
+    "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
+    "advance_to",
+)  # fmt: skip
 
 
 class Scenario(_Words):

@@ -52,6 +52,7 @@ class _Now:
     clock: datetime | None = None
     member: str | None = None
     members_of_purchases: dict[str, str] = field(default_factory=dict)
+    members_of_top_ups: dict[str, str] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
 
 
@@ -75,6 +76,7 @@ class ScenarioRun:
         self._document = _program_document(loaded)
         self._program = str(self._document["program"])
         self._zone = _zone(self._document)
+        self._currency = str(self._document.get("ledger", {}).get("currency", ""))
 
     async def run(self, on_step: Callable[[int], None] = lambda _: None) -> list[StepResult]:
         """Take every step. A step that is not as expected does not end the run: the next ones may say why.
@@ -153,6 +155,9 @@ class ScenarioRun:
         elif step.redeem is not None:
             self._now.member = step.redeem.member
             await self._redeem(step.redeem, request)
+        elif step.gift is not None:
+            self._now.member = step.gift.member
+            await self._gift(step.gift)
         else:
             activity = self._activity(index, step)
             if activity is not None:
@@ -160,7 +165,15 @@ class ScenarioRun:
                 await self._send(activity, step.via)
 
     def _activity(self, index: int, step: model.Step) -> Activity | None:
-        happens = step.enroll or step.purchase or step.return_
+        happens = (
+            step.enroll
+            or step.purchase
+            or step.return_
+            or step.interaction
+            or step.referral
+            or step.top_up
+            or step.top_up_reversal
+        )
         if happens is None:
             return None
         at = self._now.at
@@ -170,8 +183,20 @@ class ScenarioRun:
             return activities.enrolment(step.enroll, self._program, at, index + 1)
         if step.purchase is not None:
             self._now.members_of_purchases[step.purchase.id] = step.purchase.member
-            currency = str(self._document.get("ledger", {}).get("currency", ""))
-            return activities.purchase(step.purchase, self._program, at, currency)
+            return activities.purchase(step.purchase, self._program, at, self._currency)
+        if step.top_up is not None:
+            self._now.members_of_top_ups[step.top_up.id] = step.top_up.member
+            return activities.top_up(step.top_up, self._program, at, self._currency)
+        if step.top_up_reversal is not None:
+            undone = step.top_up_reversal
+            member = undone.member or self._now.members_of_top_ups.get(undone.of)
+            if member is None:
+                raise self._error(index, f"no step before has top-up {undone.of!r}: name the member")
+            return activities.top_up_reversal(undone, self._program, at, member)
+        if step.interaction is not None:
+            return activities.interaction(step.interaction, self._program, at)
+        if step.referral is not None:
+            return activities.referral(step.referral, self._program, at)
         assert step.return_ is not None  # noqa: S101  the only one left
         member = step.return_.member or self._now.members_of_purchases.get(step.return_.of)
         if member is None:
@@ -202,9 +227,17 @@ class ScenarioRun:
             body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
             await self._api.post("ledger", holds, body, idempotency_key=hold.id)
         else:
-            body = _given(amount=hold.amount) if hold.step == "capture" else {}
+            amount = None if hold.step == "release" else hold.amount
+            body = _given(amount=amount, final=hold.final)
             path = f"{holds}/{hold.id}/{hold.step}"
+            if hold.step == "refund":
+                path = f"/v1/programs/{self._program}/members/{hold.member}/orders/{hold.order or hold.id}/refunds"
             await self._api.post("ledger", path, body, idempotency_key=request)
+
+    async def _gift(self, gift: model.Gift) -> None:
+        path = f"/v1/programs/{self._program}/members/{gift.member}/gifts"
+        body = {"to": gift.to, "amount": gift.amount, "currency": gift.currency or self._currency}
+        await self._api.post("ledger", path, body, idempotency_key=gift.id)
 
     async def _redeem(self, redeem: model.Redeem, request: str) -> None:
         redemptions = f"/v1/programs/{self._program}/members/{redeem.member}/redemptions"

@@ -13,7 +13,8 @@ CHECKS = {
     "L4": "inbox: every request beside the row that it led to",
     "L5": "each record read ended as recorded, rejected, duplicate or dead letter",
     "L6": "offsets and topics: nothing read or published that was not written, nothing published missing",
-    "tables": "members, accounts, lots, holds, settlements, identifiers, programs as the journal tells them",
+    "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
+    "tables": "members, accounts, lots, holds, referrals, budgets, ... as the journal tells them",
 }
 """Every check by name, in the order in which they are shown."""
 
@@ -46,16 +47,31 @@ class Report:
     """Findings by check, all of them."""
     findings: list[Finding] = field(default_factory=list)
     """At most KEPT_MAX a part."""
+    in_transit: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was sent to members of other chains, less what came from there, by (program, asset)."""
+    given: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Points given by (program, campaign): a budget's row is a sum over all chains, so it is checked at the end."""
 
     def add(self, other: Report) -> None:
         """Put the report of another part into this one."""
         self.looked.update(other.looked)
         self.counts.update(other.counts)
         self.findings.extend(other.findings)
+        self.in_transit.update(other.in_transit)
+        self.given.update(other.given)
 
     @property
     def clean(self) -> bool:
         return not self.counts
+
+
+def check_in_transit(report: Report) -> None:
+    """L1 over all chains, once `report` has those of all: what was sent has arrived."""
+    found = Findings("ledger", None)
+    for (program, asset), rest in report.in_transit.items():
+        if rest:
+            found.add("L1", f"in_transit {program} {asset}", f"{rest} more were sent than arrived")
+    report.add(found.report)
 
 
 class Findings:

@@ -14,15 +14,15 @@ INBOX = """
 SELECT position, chain, source, event_id, digest, member, rejection
 FROM inbox WHERE journal_chain = $1 ORDER BY position
 """
-REUSED = "id_reused"
-"""A refusal that leaves the inbox as it is: the id belongs to the request that came first."""
+REUSED = ("id_reused", "exists_with_different_")
+"""Beginnings of refusals that leave the inbox as it is: the id belongs to the request that came first."""
 
 
 def check_request(chain: int, chains: int, row: Any, requests: list[Any], found: Findings) -> None:
     """A journal row, and the inbox rows that point at it."""
     where = f"journal {chain}-{row['position']}"
     code = rejection_of(row)
-    if row["cause_digest"] is None or code == REUSED:
+    if row["cause_digest"] is None or (code is not None and code.startswith(REUSED)):
         for request in requests:
             found.add("L4", name_of(request), f"points at {where}, which no request of its own led to")
         return

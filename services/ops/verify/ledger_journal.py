@@ -11,28 +11,29 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
+from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_merges import MergeRows
+from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
 from services.ops.verify.ledger_people import PeopleRows
+from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    Posting,
     SettlementRead,
 )
 from tallybook.ledger.v1 import events_pb2 as pb
 
-POINTS = "points"
-PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", "in_transit")
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
 
-
-class LedgerJournal(MergeRows, PeopleRows):
+class LedgerJournal(MemberRows, MergeRows, PeopleRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -46,7 +47,6 @@ class LedgerJournal(MergeRows, PeopleRows):
             "ClockAdvanced": self._clock,
             "ActivityRejected": self._nothing,
             "MemberEnrolled": self._enrolled,
-            "IdentifiersLinked": self._identifiers,
             "PurchaseRecorded": self._purchased,
             "ReturnRecorded": self._returned,
             "TierAssigned": self._tier,
@@ -58,9 +58,16 @@ class LedgerJournal(MergeRows, PeopleRows):
             "PointsExpired": self._expired,
             **self.merge_readers(),
             **self.people_readers(),
+            **MoneyRows(self.state, self._member, self._wrong).readers,
             "PointsMatured": self._matured,
             "MemberActive": self._active,
             "MemberLapsed": self._lapsed,
+            "ReturnParked": self._parked,
+            "ParkedReturnRefused": self._parked_refused,
+            "SpendRefunded": self._refunded,
+            "LotsReinstated": self._reinstated,
+            **social_journal.readers(self.state, self._member, self._wrong),
+            **self.member_readers(),
         }
 
     def row(self, row: Any) -> Sequence[Posting]:
@@ -93,6 +100,7 @@ class LedgerJournal(MergeRows, PeopleRows):
         _, clock = self.state.programs.get(program, ("", EPOCH))
         self.state.programs[program] = (message.version, clock)
         self.state.versions.setdefault((program, message.version), (message.document, row["position"]))
+        social_journal.open_budgets(self.state, program, message.document)
         return ()
 
     def _clock(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -110,26 +118,32 @@ class LedgerJournal(MergeRows, PeopleRows):
         self.state.members.setdefault(key, MemberRead(row["occurred_at"]))
         return ()
 
-    def _identifiers(self, row: Any, message: Any) -> Sequence[Posting]:
+    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         if member is not None:
-            for identifier in message.identifiers:
-                self.state.identifiers[key[0], identifier.hash] = (identifier.kind, key[1])
-        return ()
-
-    def _purchased(self, row: Any, message: Any) -> Sequence[Posting]:
-        _, member = self._member(row)
-        if member is not None:
             member.uncounted += 1
+            if member.status == "closed":
+                self._wrong("tables", row, f"{key[1]} was closed before")
         self._purchase = (row["program"], row["member"], message.activity.id)
         return ()
 
     def _returned(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
-        if member is not None:
+        if member is not None and message.activity.of:
             returned = self._settlement(key, message.activity.of).returned
             for line in message.lines:
                 returned[line.line] = returned.get(line.line, 0) + line.quantity
+        if message.parked:
+            let_go(self.state, key, message.activity, lambda what: self._wrong("tables", row, what))
+        return ()
+
+    def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        self.state.parked[(*key, message.activity.of, message.activity.id)] = row["position"]
+        return ()
+
+    def _parked_refused(self, row: Any, message: Any) -> Sequence[Posting]:
+        let_go(self.state, self._member(row)[0], message, lambda what: self._wrong("tables", row, what))
         return ()
 
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -153,6 +167,8 @@ class LedgerJournal(MergeRows, PeopleRows):
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
             count(self.state, row, message, self._wrong)
+        elif message.reason == "top_up":
+            points_of_a_top_up(self.state, key, row, message, self._wrong)
         else:
             self._settlement(key, message.purchase).adjusted += message.points
         if opened:
@@ -163,23 +179,28 @@ class LedgerJournal(MergeRows, PeopleRows):
             if message.HasField("matures_at"):
                 self.state.lots[row["position"]].matures_at = _time(message.matures_at)
                 member.pending += opened
-        account = f"member/{key[1]}"
         parts = [(opened, row["position"]), (repaid, None)]
-        return [(key[0], "issued", account, POINTS, amount, lot) for amount, lot in parts if amount]
+        return [
+            (key[0], "issued", f"member/{key[1]}", POINTS, amount, lot) for amount, lot in parts if amount
+        ]
 
     def _clawed_back(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         if member is None:
             return ()
         parts = _parts(message.allocations)
-        if message.points < 1 or message.debt < 0 or _sum(parts) + message.debt != message.points:
-            what = f"{message.points} points are not {_sum(parts)} of lots and {message.debt} of debt"
-            self._wrong("L2", row, what)
+        if message.points + message.forgiven < 1 or min(message.points, message.debt, message.forgiven) < 0:
+            self._wrong("L2", row, f"takes back {message.points} points and forgives {message.forgiven}")
+        if _sum(parts) + message.debt != message.points:
+            self._wrong(
+                "L2", row, f"{message.points} points are not {_sum(parts)} of lots and {message.debt} owed"
+            )
         self._take_pending(row, key, member, parts, message.pending)
         self._take(row, key, parts, from_hold=False)
         member.posted -= message.points
         member.debt += message.debt
-        self._settlement(key, message.purchase).adjusted -= message.points
+        if message.reason != "top_up":
+            self._settlement(key, message.purchase).adjusted -= message.points + message.forgiven
         account = f"member/{key[1]}"
         postings: list[Posting] = [
             (key[0], account, "clawed_back", POINTS, amount, lot) for lot, amount in parts
@@ -251,6 +272,8 @@ class LedgerJournal(MergeRows, PeopleRows):
         available = member.posted - member.held - member.pending
         if message.amount > available:
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
+        if member.status != "active":
+            self._wrong("L3", row, f"holds points of a member who is {member.status}")
         if message.amount < 1 or _sum(parts) != message.amount:
             self._wrong("L3", row, f"holds {message.amount} points and takes {_sum(parts)} from lots")
         for lot_id, amount in parts:
@@ -279,17 +302,11 @@ class LedgerJournal(MergeRows, PeopleRows):
         if member is None or hold is None:
             return ()
         spent, freed = _parts(message.allocations), _parts(message.released)
-        if message.amount < 1 or _sum(spent) != message.amount:
-            self._wrong("L3", row, f"spends {message.amount} points and takes {_sum(spent)} from lots")
-        if _by_lot(spent + freed) != _by_lot(hold.parts):
-            self._wrong("L3", row, f"spends and frees other points than hold {message.hold} had")
-        if hold.expires_at <= row["occurred_at"]:
-            self._wrong("L3", row, f"hold {message.hold} had timed out at {hold.expires_at}")
-        hold.state, hold.captured, hold.parts = "captured", message.amount, []
+        captured(self.state, key, hold, row, message, lambda what: self._wrong("L3", row, what))
         self._take(row, key, spent, from_hold=True)
         self._free(row, key, freed)
         member.posted -= message.amount
-        member.held -= hold.amount
+        member.held -= message.amount + _sum(freed)
         return [(key[0], f"member/{key[1]}", "redeemed", POINTS, amount, lot) for lot, amount in spent]
 
     def _released(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -297,12 +314,23 @@ class LedgerJournal(MergeRows, PeopleRows):
         hold = self._close(row, key, message.hold)
         if member is None or hold is None:
             return ()
-        freed = _parts(message.allocations)
-        if _by_lot(freed) != _by_lot(hold.parts) or message.amount != hold.amount:
-            self._wrong("L3", row, f"frees other points than hold {message.hold} had")
-        hold.state, hold.parts = message.reason, []
-        self._free(row, key, freed)
-        member.held -= hold.amount
+        released(hold, message, lambda what: self._wrong("L3", row, what))
+        self._free(row, key, _parts(message.allocations))
+        member.held -= message.amount
+        return ()
+
+    def _refunded(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        return refunded(self.state, key, member, row, message, lambda what: self._wrong("L2", row, what))
+
+    def _reinstated(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, _ = self._member(row)
+        for lot in filter(None, (self._lot(row, key, lot_id) for lot_id in message.lots)):
+            if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
+                self._wrong("L2", row, f"a lot that expires at {lot.expires_at} is reinstated")
+            lot.expires_at = _time(message.until)
         return ()
 
     # --- parts of the above
@@ -374,10 +402,3 @@ def _parts(allocations: Any) -> list[tuple[int, int]]:
 
 def _sum(parts: list[tuple[int, int]]) -> int:
     return sum(amount for _, amount in parts)
-
-
-def _by_lot(parts: list[tuple[int, int]]) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for lot, amount in parts:
-        total[lot] = total.get(lot, 0) + amount
-    return total

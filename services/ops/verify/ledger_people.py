@@ -27,8 +27,8 @@ class PeopleRows:
         return {
             "ProfileChanged": self._profile,
             "MemberErased": self._erased,
-            "ActivityParked": self._parked,
-            "ActivityUnparked": self._unparked,
+            "ActivityParked": self._kept,
+            "ActivityUnparked": self._applied,
         }
 
     def _profile(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -45,14 +45,14 @@ class PeopleRows:
                 self._wrong("tables", row, f"forgets a {identifier.kind} that was not its own")
         return ()
 
-    def _parked(self, row: Any, message: Any) -> Sequence[Posting]:
-        self.state.parked[row["position"]] = (row["program"], message.reference, None, None, None, None)
+    def _kept(self, row: Any, message: Any) -> Sequence[Posting]:
+        self.state.waiting[row["position"]] = (row["program"], message.reference, None, None, None, None)
         return ()
 
-    def _unparked(self, row: Any, message: Any) -> Sequence[Posting]:
-        program, reference, member, *_ = self.state.parked.get(message.parked, ("", "", ""))
+    def _applied(self, row: Any, message: Any) -> Sequence[Posting]:
+        program, reference, member, *_ = self.state.waiting.get(message.parked, ("", "", ""))
         if program != row["program"] or member is not None:
             self._wrong("tables", row, f"nothing waits at {message.parked}")
         became = (message.member, message.chain, message.position, message.rejection)
-        self.state.parked[message.parked] = (row["program"], reference, *became)
+        self.state.waiting[message.parked] = (row["program"], reference, *became)
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,9 @@ from typing import Any
 
 MemberKey = tuple[str, str]
 """(program, member)"""
+POINTS = "points"
+Posting = tuple[str, str, str, str, int, int | None]
+"""(program, debit, credit, asset, amount, lot)"""
 
 
 @dataclass(slots=True)
@@ -23,12 +27,13 @@ class LotRead:
     expires_at: datetime | None
     purchase: str
     matures_at: datetime | None = None
+    asset: str = POINTS
     by_postings: int = 0
 
 
 @dataclass(slots=True)
 class HoldRead:
-    """A hold as the journal tells it; `parts` are points by lot, empty once it is over."""
+    """A hold as the journal tells it; `parts` are points by lot that are still set aside, none once it is over."""
 
     order: str
     amount: int
@@ -36,6 +41,40 @@ class HoldRead:
     expires_at: datetime
     state: str
     parts: list[tuple[int, int]]
+    spent: dict[int, int] = field(default_factory=dict)
+    """Points by lot that were captured and not given back since, in the order of the captures."""
+    refunded: int = 0
+
+
+@dataclass(slots=True)
+class MoneyRead:
+    """A member's account of an asset of money, with the sums of a `MemberRead`; it knows no debt."""
+
+    posted: int = 0
+    held: int = 0
+    debt: int = 0
+    by_postings: int = 0
+    debt_by_postings: int = 0
+    lots_remaining: int = 0
+    lots_held: int = 0
+    lots_pending: int = 0
+    holds_open: int = 0
+    pending: int = 0
+    lapses_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class TopUpRead:
+    """A top-up, and what became of its bonus."""
+
+    currency: str
+    amount: int
+    points: int = 0
+    bonus: int = 0
+    principal_lot: int = 0
+    bonus_lot: int = 0
+    bonus_expired: int = 0
+    reversed: bool = False
 
 
 @dataclass(slots=True)
@@ -64,6 +103,18 @@ class MemberRead:
     """Purchases since the last accrual that counted them."""
     holds_open: int = 0
     """Sum over the open rows of the table `holds`."""
+    status: str = "active"
+    money: dict[str, MoneyRead] = field(default_factory=dict)
+    """By asset."""
+
+    def account(self, asset: str) -> MemberRead | MoneyRead | None:
+        """The sums of an asset: points are the member's own."""
+        return self if asset == POINTS else self.money.get(asset)
+
+    def accounts(self) -> Iterator[tuple[str, MemberRead | MoneyRead]]:
+        """Every account with its asset."""
+        yield POINTS, self
+        yield from self.money.items()
 
 
 @dataclass(slots=True)
@@ -75,6 +126,31 @@ class SettlementRead:
 
 
 @dataclass(slots=True)
+class ReferralRead:
+    """A referral as the journal tells it; `owed` are (side, since when)."""
+
+    referral: str
+    referrer: str
+    registered_at: datetime
+    qualified_at: datetime | None = None
+    tasks: list[str] = field(default_factory=list)
+    owed: list[tuple[str, datetime]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class AdjustmentRead:
+    """Points given or taken by hand, or asked for."""
+
+    points: int
+    reason: str
+    note: str
+    state: str
+    requested_by: str
+    requested_at: datetime
+    decided_by: str = ""
+
+
+@dataclass(slots=True)
 class LedgerState:
     """One chain."""
 
@@ -83,8 +159,16 @@ class LedgerState:
     """By the position of the accrual that opened them."""
     holds: dict[tuple[str, str, str], HoldRead] = field(default_factory=dict)
     """By (program, member, hold)."""
+    orders: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Points that stay spent by (program, member, order)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
+    top_ups: dict[tuple[str, str, str], TopUpRead] = field(default_factory=dict)
+    """By (program, member, top-up)."""
+    parked: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Position by (program, member, purchase, return) of returns that wait for their purchase."""
+    adjustments: dict[tuple[str, str, str], AdjustmentRead] = field(default_factory=dict)
+    """By (program, member, adjustment)."""
     counters: dict[tuple[str, str, str], tuple[Decimal, int]] = field(default_factory=dict)
     """(value, position of the accrual that set it) by (program, member, counter)."""
     programs: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -95,8 +179,14 @@ class LedgerState:
     """(kind, member) by (program, hash)."""
     profiles: dict[MemberKey, bytes] = field(default_factory=dict)
     """Sealed, by member."""
-    parked: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    waiting: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     """(program, reference, member, applied chain, applied position, rejection) by position."""
+    awards: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Awards counted, by (program, member, slot)."""
+    referrals: dict[MemberKey, ReferralRead] = field(default_factory=dict)
+    """By (program, referee)."""
+    budgets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Points that this chain has given, by (program, campaign); 0 where a document only names the campaign."""
     balances: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Sum of the postings by (program, asset, account), program accounts only."""
     accounts_total: dict[tuple[str, str], int] = field(default_factory=dict)

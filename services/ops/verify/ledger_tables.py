@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.ops.verify import social_tables
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import POINTS
 from services.ops.verify.ledger_state import LedgerState
 from services.ops.verify.snapshot import Connection, batches
 
@@ -43,7 +43,11 @@ async def check_tables(
     for projection in PROJECTIONS:
         await _compare(connection, chain, projection, state, found)
     _check_zero(chain, state, found)
+    for (program, asset, account), balance in state.balances.items():
+        if account == "in_transit":
+            found.report.in_transit[program, asset] += balance
     await _check_identifiers(connection, chain, chains, state, found)
+    found.report.given.update(state.budgets)
 
 
 async def _compare(
@@ -76,7 +80,7 @@ def _members(state: LedgerState) -> Told:
         # The member's own first, then those of each absorbed member.
         tiers = sorted(m.tiers, key=lambda tier: ["", *m.absorbed].index(tier[2]))
         columns = ([tier[n] for tier in tiers] for n in range(3))
-        told[key] = (m.enrolled_at, *columns, m.merged_into, m.absorbed)
+        told[key] = (m.enrolled_at, *columns, m.merged_into, m.absorbed, m.status)
     return told
 
 
@@ -90,9 +94,10 @@ def _lots(state: LedgerState) -> Told:
             lot.expires_at,
             lot.purchase,
             lot.matures_at,
+            lot.asset,
         )
         for id_, lot in state.lots.items()
-    }
+    }  # fmt: skip
 
 
 def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None:
@@ -102,11 +107,12 @@ def _each_lot(state: LedgerState, row: Any, where: str, found: Findings) -> None
         found.add("L2", where, f"remaining is {row['remaining']}, its postings add up to {by_postings}")
     if not 0 <= row["held"] <= row["remaining"] <= row["amount"]:
         found.add("L3", where, f"held {row['held']} of {row['remaining']} of {row['amount']}")
-    if member is not None:
-        member.lots_remaining += row["remaining"]
-        member.lots_held += row["held"]
+    sums = None if member is None else member.account(row["asset"])
+    if sums is not None:
+        sums.lots_remaining += row["remaining"]
+        sums.lots_held += row["held"]
         if row["matures_at"] is not None:
-            member.lots_pending += row["remaining"]
+            sums.lots_pending += row["remaining"]
 
 
 def _holds(state: LedgerState) -> Told:
@@ -114,6 +120,7 @@ def _holds(state: LedgerState) -> Told:
         key: (
             hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
             [lot for lot, _ in hold.parts], [points for _, points in hold.parts],
+            list(hold.spent), list(hold.spent.values()), hold.refunded,
         )
         for key, hold in state.holds.items()
     }  # fmt: skip
@@ -122,22 +129,29 @@ def _holds(state: LedgerState) -> Told:
 def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     member = state.members.get((row["program"], row["member"]))
     held = sum(row["allocation_points"])
-    if row["state"] == "open" and held != row["amount"]:
-        found.add("L3", where, f"holds {row['amount']} points, and {held} of lots")
+    if row["state"] == "open" and held != row["amount"] - row["captured"]:
+        left = row["amount"] - row["captured"]
+        found.add("L3", where, f"holds {left} points, and {held} of lots")
+    if sum(row["spent_points"]) != row["captured"] - row["refunded"]:
+        spent = row["captured"] - row["refunded"]
+        found.add("L3", where, f"has spent {spent} points, and {sum(row['spent_points'])} of lots")
     if member is not None and row["state"] == "open":
         member.holds_open += held
 
 
 def _accounts(state: LedgerState) -> Told:
     return {
-        (*key, POINTS): (m.posted, m.held, m.debt, m.pending, m.lapses_at) for key, m in state.members.items()
+        (*key, asset): (sums.posted, sums.held, sums.debt, sums.pending, sums.lapses_at)
+        for key, member in state.members.items()
+        for asset, sums in member.accounts()
     }
 
 
 def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> None:
     total = (row["program"], row["asset"])
     state.accounts_total[total] = state.accounts_total.get(total, 0) + row["posted"]
-    member = state.members.get((row["program"], row["member"]))
+    known = state.members.get((row["program"], row["member"]))
+    member = None if known is None else known.account(row["asset"])
     if member is None:
         return
     posted, held, debt = row["posted"], row["held"], row["debt"]
@@ -164,6 +178,29 @@ def _settlements(state: LedgerState) -> Told:
     }
 
 
+def _adjustments(state: LedgerState) -> Told:
+    return {
+        key: (a.points, a.reason, a.note, a.state, a.requested_by, a.requested_at, a.decided_by)
+        for key, a in state.adjustments.items()
+    }
+
+
+def _top_ups(state: LedgerState) -> Told:
+    return {
+        key: (
+            t.currency,
+            t.amount,
+            t.points,
+            t.bonus,
+            t.principal_lot,
+            t.bonus_lot,
+            t.bonus_expired,
+            t.reversed,
+        )
+        for key, t in state.top_ups.items()
+    }
+
+
 def _counters(state: LedgerState) -> Told:
     return state.counters
 
@@ -175,15 +212,17 @@ def _programs(state: LedgerState) -> Told:
 PROJECTIONS = (
     Projection(
         "members", ("program", "member"),
-        ("enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed"), _members,
+        ("enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed", "status"), _members,
     ),
     Projection(
         "lots", ("program", "member", "lot"),
-        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at"), _lots, _each_lot, ("L2",),
+        ("amount", "remaining", "held", "earned_at", "expires_at", "purchase", "matures_at", "asset"),
+        _lots, _each_lot, ("L2",),
     ),
     Projection(
         "holds", ("program", "member", "hold"),
-        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points"),
+        ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points",
+         "spent_lots", "spent_points", "refunded"),
         _holds, _each_hold, ("L3",),
     ),
     # After lots and holds, whose sums it is held against.
@@ -195,6 +234,19 @@ PROJECTIONS = (
         "settlements", ("program", "member", "purchase"),
         ("returned_lines", "returned_units", "adjusted"), _settlements,
     ),
+    Projection(
+        "adjustments", ("program", "member", "adjustment"),
+        ("points", "reason", "note", "state", "requested_by", "requested_at", "decided_by"), _adjustments,
+    ),
+    Projection(
+        "top_ups", ("program", "member", "top_up"),
+        ("currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed"),
+        _top_ups,
+    ),
+    Projection(
+        "parked_returns", ("program", "member", "purchase", "return_id"), ("position",),
+        lambda state: {key: (position,) for key, position in state.parked.items()},
+    ),
     Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
     Projection(
         "profiles", ("program", "member"), ("sealed",),
@@ -203,12 +255,14 @@ PROJECTIONS = (
     Projection(
         "parked", ("position",),
         ("program", "reference", "member", "applied_chain", "applied_position", "rejection"),
-        lambda state: {(position,): told for position, told in state.parked.items()},
+        lambda state: {(position,): told for position, told in state.waiting.items()},
     ),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions
     ),
+    Projection("award_counts", ("program", "member", "slot"), ("awards",), social_tables.award_counts),
+    Projection("referrals", ("program", "member"), social_tables.REFERRAL_COLUMNS, social_tables.referrals),
 )  # fmt: skip
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.ops.verify.findings import Findings
-from services.ops.verify.ledger_journal import POINTS, PROGRAM_ACCOUNTS, Posting
-from services.ops.verify.ledger_state import LedgerState
+from services.ops.verify.ledger_money import MONEY_ACCOUNTS
+from services.ops.verify.ledger_state import LedgerState, Posting
 
 POSTINGS = """
 SELECT position, seq, program, debit, credit, asset, amount, lot FROM postings WHERE chain = $1 ORDER BY position, seq
 """
 MEMBER = "member/"
+PROGRAM_ACCOUNTS = ("issued", "redeemed", "breakage", "clawed_back", "adjustment", *MONEY_ACCOUNTS)
 
 
 def check_postings(
@@ -56,12 +57,13 @@ def _sum_up(posting: Posting, where: str, state: LedgerState, found: Findings) -
             state.balances[key] = state.balances.get(key, 0) + change
             continue
         member = state.members.get((program, account.removeprefix(MEMBER)))
-        if member is None or asset != POINTS:
+        sums = None if member is None else member.account(asset)
+        if sums is None:
             found.add("L1", where, f"nobody in {program} has an account {account} of {asset}")
             continue
-        member.by_postings += change
+        sums.by_postings += change
         if lot_id is None:
-            member.debt_by_postings -= change
+            sums.debt_by_postings -= change
         elif (lot := state.lots.get(lot_id)) is not None:
             lot.by_postings += change
 

@@ -12,10 +12,11 @@ import uvloop
 
 from services.ops.chain_pool import default_processes, each
 from services.ops.verify import broker as kafka
-from services.ops.verify.chain import verify_chain
-from services.ops.verify.findings import Findings, Report
+from services.ops.verify.chain import LEDGER, verify_chain
+from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
+from services.ops.verify.social_tables import check_budgets
 
 CHAINS = "SELECT chains FROM installation"
 HEADS = "SELECT chain, position FROM chain_heads"
@@ -86,6 +87,8 @@ def verify_book(
                 verified.report.add(report)
                 verified.rows += piece.rows
                 on_rows(verified.rows, total)
+            check_in_transit(verified.report)
+            runner.run(_check_budgets(pieces, verified.report))
         finally:
             runner.run(stack.aclose())
     verified.seconds = time.monotonic() - began
@@ -121,6 +124,15 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
                 await kafka.check_offsets(connection, broker, found)
             report.add(found.report)
     return pieces
+
+
+async def _check_budgets(pieces: list[Piece], report: Report) -> None:
+    """What no chain can tell alone; `report` has what each of them told."""
+    piece = next(piece for piece in pieces if piece.service == LEDGER)
+    found = Findings(piece.service, None)
+    async with imported(piece.url, piece.snapshot) as connection:
+        await check_budgets(connection, piece.chains, report.given, found)
+    report.add(found.report)
 
 
 async def _chains(url: str) -> int:

@@ -12,8 +12,8 @@ MECHANISM = (
 CHAINED = {
     "ledger": (
         *MECHANISM, ("postings", "chain"), ("members", "chain"), ("accounts", "chain"), ("lots", "chain"),
-        ("holds", "chain"), ("settlements", "chain"), ("identifiers", "chain"), ("parked", "chain"),
-        ("profiles", "chain"), ("member_keys", "chain"),
+        ("holds", "chain"), ("settlements", "chain"), ("top_ups", "chain"), ("identifiers", "chain"),
+        ("parked", "chain"), ("profiles", "chain"), ("member_keys", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
     "tiering": MECHANISM,

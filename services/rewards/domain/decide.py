@@ -183,8 +183,8 @@ def hear(redemption: Redemption, fact: HoldFact) -> list[RedemptionEvent]:
             if fact.amount != redemption.points:
                 return []
             return settle(redemption, HoldStands("open", fact.expires_at))
-        case HoldCaptured():
-            return settle(redemption, HoldStands("captured"))
+        case HoldCaptured(final=final):
+            return settle(redemption, HoldStands("captured")) if final else []
         case HoldReleased():
             return settle(redemption, HoldStands("expired" if fact.expired else "released"))
 

@@ -50,12 +50,14 @@ class HoldPlaced:
 
 @dataclass(slots=True, frozen=True)
 class HoldCaptured:
-    """`spent` points are gone; `held`, the whole of the hold, is no longer held."""
+    """`spent` points are gone; `held`, those and what was freed with them, are no longer held."""
 
     hold: str
     order: str
     spent: int
     held: int
+    final: bool = True
+    """False: the rest stays held."""
 
 
 @dataclass(slots=True, frozen=True)

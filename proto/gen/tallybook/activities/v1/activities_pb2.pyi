@@ -105,6 +105,44 @@ class Profile(_message.Message):
     tags: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, birthday: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., phone: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class Interaction(_message.Message):
+    __slots__ = ("id", "program", "member", "occurred_at", "kind", "content", "channel", "store")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    program: str
+    member: str
+    occurred_at: _timestamp_pb2.Timestamp
+    kind: str
+    content: str
+    channel: str
+    store: str
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., content: _Optional[str] = ..., channel: _Optional[str] = ..., store: _Optional[str] = ...) -> None: ...
+
+class Referral(_message.Message):
+    __slots__ = ("id", "program", "member", "occurred_at", "referrer", "step", "task")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    program: str
+    member: str
+    occurred_at: _timestamp_pb2.Timestamp
+    referrer: str
+    step: str
+    task: str
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., referrer: _Optional[str] = ..., step: _Optional[str] = ..., task: _Optional[str] = ...) -> None: ...
+
 class Identifier(_message.Message):
     __slots__ = ("kind", "value")
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -112,3 +150,41 @@ class Identifier(_message.Message):
     kind: str
     value: str
     def __init__(self, kind: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class TopUp(_message.Message):
+    __slots__ = ("id", "program", "member", "occurred_at", "store", "channel", "currency", "amount")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    program: str
+    member: str
+    occurred_at: _timestamp_pb2.Timestamp
+    store: str
+    channel: str
+    currency: str
+    amount: int
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., store: _Optional[str] = ..., channel: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class TopUpReversal(_message.Message):
+    __slots__ = ("id", "program", "member", "occurred_at", "of", "store", "channel")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    program: str
+    member: str
+    occurred_at: _timestamp_pb2.Timestamp
+    of: str
+    store: str
+    channel: str
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., of: _Optional[str] = ..., store: _Optional[str] = ..., channel: _Optional[str] = ...) -> None: ...

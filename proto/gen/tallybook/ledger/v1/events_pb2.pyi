@@ -51,14 +51,34 @@ class PurchaseRecorded(_message.Message):
     def __init__(self, activity: _Optional[_Union[_activities_pb2.Purchase, _Mapping]] = ...) -> None: ...
 
 class ReturnRecorded(_message.Message):
-    __slots__ = ("activity", "lines", "purchased_at")
+    __slots__ = ("activity", "lines", "purchased_at", "parked")
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
     PURCHASED_AT_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
     activity: _activities_pb2.Return
     lines: _containers.RepeatedCompositeFieldContainer[ReturnedLine]
     purchased_at: _timestamp_pb2.Timestamp
-    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    parked: bool
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[ReturnedLine, _Mapping]]] = ..., purchased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parked: _Optional[bool] = ...) -> None: ...
+
+class ReturnParked(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.Return
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.Return, _Mapping]] = ...) -> None: ...
+
+class ParkedReturnRefused(_message.Message):
+    __slots__ = ("id", "of", "code", "detail")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    of: str
+    code: str
+    detail: str
+    def __init__(self, id: _Optional[str] = ..., of: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ReturnedLine(_message.Message):
     __slots__ = ("line", "sku", "category", "quantity", "amount")
@@ -131,7 +151,7 @@ class Counter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class PointsClawedBack(_message.Message):
-    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt", "pending")
+    __slots__ = ("purchase", "reason", "points", "tier", "allocations", "debt", "pending", "forgiven")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +159,7 @@ class PointsClawedBack(_message.Message):
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     DEBT_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
+    FORGIVEN_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     reason: str
     points: int
@@ -146,7 +167,8 @@ class PointsClawedBack(_message.Message):
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     debt: int
     pending: int
-    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
+    forgiven: int
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ..., forgiven: _Optional[int] = ...) -> None: ...
 
 class Allocation(_message.Message):
     __slots__ = ("lot", "amount")
@@ -171,32 +193,76 @@ class HoldPlaced(_message.Message):
     def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
 
 class HoldCaptured(_message.Message):
-    __slots__ = ("hold", "order", "amount", "allocations", "released")
+    __slots__ = ("hold", "order", "amount", "allocations", "released", "left", "captured_before")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     released: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    left: int
+    captured_before: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., left: _Optional[int] = ..., captured_before: _Optional[int] = ...) -> None: ...
 
 class HoldReleased(_message.Message):
-    __slots__ = ("hold", "order", "amount", "reason", "allocations")
+    __slots__ = ("hold", "order", "amount", "reason", "allocations", "captured")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     reason: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    captured: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., captured: _Optional[int] = ...) -> None: ...
+
+class SpendRefunded(_message.Message):
+    __slots__ = ("refund", "order", "amount", "parts", "allocations", "debt_repaid", "left", "expired")
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    refund: str
+    order: str
+    amount: int
+    parts: _containers.RepeatedCompositeFieldContainer[SpentPart]
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt_repaid: int
+    left: int
+    expired: int
+    def __init__(self, refund: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[SpentPart, _Mapping]]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt_repaid: _Optional[int] = ..., left: _Optional[int] = ..., expired: _Optional[int] = ...) -> None: ...
+
+class SpentPart(_message.Message):
+    __slots__ = ("hold", "lot", "amount")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    lot: int
+    amount: int
+    def __init__(self, hold: _Optional[str] = ..., lot: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class LotsReinstated(_message.Message):
+    __slots__ = ("lots", "until")
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    lots: _containers.RepeatedScalarFieldContainer[int]
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, lots: _Optional[_Iterable[int]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PointsExpired(_message.Message):
     __slots__ = ("lot", "points", "pending")
@@ -359,6 +425,258 @@ class MemberErased(_message.Message):
     IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
     identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
     def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
+class TopUpRecorded(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.TopUp
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.TopUp, _Mapping]] = ...) -> None: ...
+
+class MoneyCredited(_message.Message):
+    __slots__ = ("top_up", "asset", "amount", "reason", "expires_at")
+    TOP_UP_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    top_up: str
+    asset: str
+    amount: int
+    reason: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, top_up: _Optional[str] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TopUpReversed(_message.Message):
+    __slots__ = ("activity", "currency", "paid_out", "kept", "bonus")
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    PAID_OUT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    activity: _activities_pb2.TopUpReversal
+    currency: str
+    paid_out: _containers.RepeatedCompositeFieldContainer[Allocation]
+    kept: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, activity: _Optional[_Union[_activities_pb2.TopUpReversal, _Mapping]] = ..., currency: _Optional[str] = ..., paid_out: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., kept: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class GiftSent(_message.Message):
+    __slots__ = ("gift", "receiver", "currency", "amount", "principal", "bonus")
+    GIFT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    gift: str
+    receiver: str
+    currency: str
+    amount: int
+    principal: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, gift: _Optional[str] = ..., receiver: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[int] = ..., principal: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class GiftReceived(_message.Message):
+    __slots__ = ("gift", "giver", "asset", "amount", "expires_at")
+    GIFT_FIELD_NUMBER: _ClassVar[int]
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    gift: str
+    giver: str
+    asset: str
+    amount: int
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, gift: _Optional[str] = ..., giver: _Optional[str] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MoneyExpired(_message.Message):
+    __slots__ = ("lot", "asset", "amount")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    asset: str
+    amount: int
+    def __init__(self, lot: _Optional[int] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class InteractionRecorded(_message.Message):
+    __slots__ = ("interaction", "kind", "content", "channel", "store")
+    INTERACTION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    interaction: str
+    kind: str
+    content: str
+    channel: str
+    store: str
+    def __init__(self, interaction: _Optional[str] = ..., kind: _Optional[str] = ..., content: _Optional[str] = ..., channel: _Optional[str] = ..., store: _Optional[str] = ...) -> None: ...
+
+class PointsAwarded(_message.Message):
+    __slots__ = ("source", "source_id", "points", "campaign", "budget_left", "expires_at", "debt_repaid", "version", "counted")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_LEFT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    source_id: str
+    points: int
+    campaign: str
+    budget_left: int
+    expires_at: _timestamp_pb2.Timestamp
+    debt_repaid: int
+    version: str
+    counted: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, source: _Optional[str] = ..., source_id: _Optional[str] = ..., points: _Optional[int] = ..., campaign: _Optional[str] = ..., budget_left: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., version: _Optional[str] = ..., counted: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AwardWithheld(_message.Message):
+    __slots__ = ("source", "source_id", "reason", "points", "campaign", "budget_left")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_LEFT_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    source_id: str
+    reason: str
+    points: int
+    campaign: str
+    budget_left: int
+    def __init__(self, source: _Optional[str] = ..., source_id: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., campaign: _Optional[str] = ..., budget_left: _Optional[int] = ...) -> None: ...
+
+class ReferralRegistered(_message.Message):
+    __slots__ = ("referral", "referrer")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ...) -> None: ...
+
+class ReferralTaskDone(_message.Message):
+    __slots__ = ("referral", "task", "owed")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    OWED_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    task: str
+    owed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., task: _Optional[str] = ..., owed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReferralQualified(_message.Message):
+    __slots__ = ("referral", "referrer", "by", "cause", "owed")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    OWED_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    by: str
+    cause: str
+    owed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., by: _Optional[str] = ..., cause: _Optional[str] = ..., owed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReferralRewarded(_message.Message):
+    __slots__ = ("referral", "referrer", "sides")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    SIDES_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    sides: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., sides: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class IdentifiersUnlinked(_message.Message):
+    __slots__ = ("identifiers",)
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
+
+class AdjustmentRequested(_message.Message):
+    __slots__ = ("adjustment", "points", "reason", "note", "requested_by")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+    def __init__(self, adjustment: _Optional[str] = ..., points: _Optional[int] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ..., requested_by: _Optional[str] = ...) -> None: ...
+
+class AdjustmentDeclined(_message.Message):
+    __slots__ = ("adjustment", "note", "declined_by")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    DECLINED_BY_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    note: str
+    declined_by: str
+    def __init__(self, adjustment: _Optional[str] = ..., note: _Optional[str] = ..., declined_by: _Optional[str] = ...) -> None: ...
+
+class PointsAdjusted(_message.Message):
+    __slots__ = ("adjustment", "points", "reason", "note", "requested_by", "approved_by", "expires_at", "debt_repaid", "allocations")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: _timestamp_pb2.Timestamp
+    debt_repaid: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, adjustment: _Optional[str] = ..., points: _Optional[int] = ..., reason: _Optional[str] = ..., note: _Optional[str] = ..., requested_by: _Optional[str] = ..., approved_by: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debt_repaid: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
+class MemberSuspended(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class MemberReactivated(_message.Message):
+    __slots__ = ("reason", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class MemberClosed(_message.Message):
+    __slots__ = ("reason", "by", "points", "allocations", "debt", "pending")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    by: str
+    points: int
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt: int
+    pending: int
+    def __init__(self, reason: _Optional[str] = ..., by: _Optional[str] = ..., points: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
 
 class ActivityRejected(_message.Message):
     __slots__ = ("kind", "code", "detail")

@@ -1,0 +1,125 @@
+"""The state machine's rules of captures in parts, of refunds, and of ids sent again with other content."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from services.ledger.domain.commands import CaptureHold, Cause, Command, PlaceHold, RefundSpend, ReleaseHold
+from services.ledger.handle import Outcome
+from tests.simulation import real_book as real
+from tests.simulation.naive_ledger import NaiveLedger
+
+COMPARED: dict[type[Command], tuple[str, ...]] = {
+    PlaceHold: ("member", "order", "amount", "ttl_seconds"),
+    CaptureHold: ("member", "hold", "amount"),
+    ReleaseHold: ("member", "hold"),
+    RefundSpend: ("member", "order", "amount"),
+}
+"""What is compared of a command, first things first."""
+
+
+class HoldRules:
+    real: real.RealBook
+    naive: NaiveLedger
+    known: dict[tuple[str, str], tuple[Command, Outcome]]
+
+    def next_id(self) -> str:
+        raise NotImplementedError
+
+    def both(self, make: Callable[[], Command], naive: Callable[[], None]) -> None:
+        raise NotImplementedError
+
+    @rule(data=st.data(), final=st.booleans())
+    def capture_some_of_a_hold(self, data: st.DataObject, final: bool) -> None:
+        """A little of an open hold, now and then a point too many."""
+        holds = [
+            (member, id_, hold.left)
+            for member, account in self.naive.members.items()
+            for id_, hold in account.holds.items()
+            if hold.state == "open"
+        ]
+        if holds:
+            member, hold, left = data.draw(st.sampled_from(holds))
+            amount = data.draw(st.none() | st.integers(1, left // 2 + 1) | st.just(left + 1))
+            id_ = self.next_id()
+            self.both(
+                lambda: real.capture_of(id_, hold, member, amount, final),
+                lambda: self.naive.capture(hold, member, amount, final),
+            )
+
+    @rule(member=st.sampled_from(["ann", "bob"]), order=st.integers(0, 8).map("o{}".format))
+    def refund(self, member: str, order: str) -> None:
+        id_ = self.next_id()
+        self.both(
+            lambda: real.refund_of(id_, order, member, None),
+            lambda: self.naive.refund(order, member, None),
+        )
+
+    @rule(data=st.data())
+    def refund_something(self, data: st.DataObject) -> None:
+        """An order on which something was spent, in part, and now and then a point too many."""
+        spent = [
+            (member, hold.order, len(hold.spent))
+            for member, account in self.naive.members.items()
+            for hold in account.holds.values()
+            if hold.captured
+        ]
+        if spent:
+            member, order, most = data.draw(st.sampled_from(spent))
+            amount = data.draw(st.none() | st.integers(1, most + 1))
+            id_ = self.next_id()
+            self.both(
+                lambda: real.refund_of(id_, order, member, amount),
+                lambda: self.naive.refund(order, member, amount),
+            )
+
+    @rule(data=st.data())
+    def again_with_other_content(self, data: st.DataObject) -> None:
+        """An id that was used, with one or more parts changed: the first of them is told, and nothing happens."""
+        known = [command for command, _ in self.known.values() if type(command) in COMPARED]
+        if not known:
+            return
+        command = data.draw(st.sampled_from(known))
+        _, first = self.known[command.cause.source, command.cause.id]
+        parts = COMPARED[type(command)]
+        changed = data.draw(st.sets(st.sampled_from(parts), min_size=1))
+        changes: dict[str, Any] = {part: _another(getattr(command, part)) for part in changed}
+        cause = Cause(command.cause.source, command.cause.id, repr(sorted(changes.items())).encode())
+        before, rows = copy.deepcopy(self.real.book.members), len(self.real.rows)
+        outcome = self.real.take(replace(command, cause=cause, **changes))
+        assert outcome.refusal is not None
+        told = next(part for part in parts if part in changed).removesuffix("_seconds")
+        assert outcome.refusal[0] == ("id_reused" if first.refusal else f"exists_with_different_{told}")
+        assert len(self.real.rows) == rows + 1
+        assert self.real.book.members == before
+
+    def spends_agree(self, member: str) -> None:
+        """Of each order stays spent what the naive reading says, whichever of its holds it was."""
+        spent, naive = Counter[str](), Counter[str]()
+        for hold in self.real.member(member).holds.values():
+            assert sum(points for _, points in hold.spent) == hold.captured - hold.refunded
+            spent[hold.order] += hold.captured - hold.refunded
+        for told in self.naive.members[member].holds.values():
+            naive[told.order] += len(told.spent)
+        assert spent == naive
+
+
+def _another(value: Any) -> Any:
+    """A value that no command has."""
+    return value + "-x" if isinstance(value, str) else 10**9
+
+
+def code_again(command: Command, first: Command, outcome: Outcome) -> str:
+    """What an id that was used is told where something differs."""
+    if outcome.refusal is None and type(command) in COMPARED:
+        for part in COMPARED[type(command)]:
+            if getattr(command, part) != getattr(first, part):
+                return f"exists_with_different_{part.removesuffix('_seconds')}"
+    return "id_reused"
