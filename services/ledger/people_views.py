@@ -1,13 +1,22 @@
-"""What can be read of who a member is: the survivor of a merge, and the profile."""
+"""What can be read of who a member is: the survivor of a merge, the profile, and what a statement says of both."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.chain import chain_of
 from services.common.errors import Refusal
+from services.ledger.domain import events as e
 from services.ledger.tables import member_keys, members, profiles
+
+PeopleEvent = (
+    e.MembersMerged | e.MemberAbsorbed | e.LotMoved | e.HoldMoved | e.ProfileChanged | e.MemberErased
+)
+TYPES = ("MembersMerged", "MemberAbsorbed", "LotMoved", "HoldMoved", "ProfileChanged", "MemberErased")
+"""Those of them that stand in statements."""
 
 
 async def heir(connection: AsyncConnection, chains: int, program: str, member_id: str) -> str:
@@ -44,3 +53,27 @@ async def profile(
             "profile_unknown", f"nothing is known of member {member_id!r}: no profile, or it was erased"
         )
     return row.sealed, row.key
+
+
+def describe(event: PeopleEvent) -> tuple[int, str, dict[str, Any]]:
+    """As statement.describe, of a merge and of personal data."""
+    match event:
+        case e.ProfileChanged():
+            return 0, "profile changed", {}
+        case e.MemberErased():
+            return 0, "profile and identifiers erased", {}
+        case e.MembersMerged():
+            text = f"member {event.absorbed} merged into this one"
+            text += f", with a debt of {event.debt} points" if event.debt else ""
+            return -event.debt, text, {"absorbed": event.absorbed, "debt": event.debt}
+        case e.MemberAbsorbed():
+            points = sum(amount for _, amount in event.allocations) - event.debt
+            return -points, f"merged into {event.into}", {"into": event.into}
+        case e.LotMoved():
+            expires_at = event.expires_at.isoformat() if event.expires_at else None
+            details = {"purchase": event.purchase, "expires_at": expires_at}
+            return event.points, f"{event.points} points of purchase {event.purchase} came over", details
+        case e.HoldMoved():
+            points = sum(amount for _, amount in event.allocations)
+            details = {"hold": event.hold, "order": event.order}
+            return 0, f"hold of {points} points for order {event.order} came over", details

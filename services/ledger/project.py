@@ -83,14 +83,8 @@ SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::num
 ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
 """
 SETTLEMENT_COLUMNS = (
-    "chain",
-    "program",
-    "member",
-    "purchase",
-    "returned_lines",
-    "returned_units",
-    "adjusted",
-)
+    "chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted",
+)  # fmt: skip
 
 
 class Changes:

@@ -29,7 +29,7 @@ from tests.simulation.parking_rules import ParkingRules, was_parked
 from tests.simulation.social_rules import SocialRules
 from tests.simulation.stored_value_rules import StoredValueRules
 
-EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("TALLY_SIMULATION_EXAMPLES", "200"))
 STEPS = 50
 
 members = st.sampled_from(["ann", "bob"])

@@ -213,59 +213,6 @@ def _clock(changes: Changes) -> tuple[Given, Command]:
     return _given(changes), g.clock(changes.get("to", NOON + DAY), program=changes.get("program", "grocer"))
 
 
-def _stored(changes: Changes) -> Given:
-    """Ann has loaded 10,000 and got 1,000 on top; bob is a member and has 500."""
-    section = {"ladder": [{"load": 10_000, "bonus": 1_000}], "top_up": {"min": 100, "max": 20_000},
-               "balance": {"max": changes.get("room", 100_000)}, "gift": {"max": 15_000}}  # fmt: skip
-    given = Given(rules=g.program("v0", stored_value={**section, "balance": {"max": 100_000}}))
-    given.when(g.clock(NOON))
-    given.when(g.top_up("t1"))
-    given.when(g.top_up("t2", 500, member="bob"))
-    rules: Changes = {} if "off" in changes else {"stored_value": section}
-    if "required" in changes:
-        rules["enrolment"] = "required"
-    given.activate(g.program("v1", **rules))
-    given.member().status = changes.get("status", ACTIVE)
-    return given
-
-
-def _top_up(changes: Changes) -> tuple[Given, Command]:
-    return _stored(changes), g.top_up(
-        "t3",
-        changes.get("amount", 10_000),
-        at=changes.get("at", NOON),
-        currency=changes.get("currency", "USD"),
-        member=changes.get("member", "ann"),
-        program=changes.get("program", "grocer"),
-    )
-
-
-def _top_up_reversal(changes: Changes) -> tuple[Given, Command]:
-    given = _stored({**changes, "status": ACTIVE})
-    if "again" in changes:
-        given.when(g.reverse_top_up())
-    if "held" in changes:
-        for lot in given.member().money.values():
-            lot.held = 1
-    given.member().status = changes.get("status", ACTIVE)
-    return given, g.reverse_top_up(
-        changes.get("of", "t1"),
-        at=changes.get("at", NOON),
-        member=changes.get("member", "ann"),
-        program=changes.get("program", "grocer"),
-    )
-
-
-def _gift(changes: Changes) -> tuple[Given, Command]:
-    return _stored(changes), g.gift(
-        changes.get("amount", 11_000),
-        to=changes.get("member", "ann") if "self" in changes else changes.get("to", "bob"),
-        currency=changes.get("currency", "USD"),
-        member=changes.get("member", "ann"),
-        program=changes.get("program", "grocer"),
-    )
-
-
 NO_PROGRAM = _m("unknown_program", program="nobodys")
 TIMES = (_m("occurred_in_future", at=FUTURE), _m("occurred_too_early", at=EARLY))
 NO_MEMBER = (_m("unknown_member", member="zoe"), _m("unknown_member", member="card:ff"))
@@ -392,53 +339,6 @@ TABLES = (
         (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD),
     ),
     Table("release", _release, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD)),
-    Table(
-        "top_up",
-        _top_up,
-        (
-            NO_PROGRAM,
-            *TIMES,
-            _m("stored_value_off", off=True),
-            _m("currency_mismatch", currency="EUR"),
-            _m("amount_out_of_range", amount=99),
-            _m("amount_out_of_range", amount=20_001),
-            _m("unknown_member", member="zoe", required=True),
-            _m("unknown_member", member="card:ff"),
-            CLOSED_MEMBER,
-            _m("balance_limit_exceeded", room=21_999),
-        ),
-    ),
-    Table(
-        "top_up_reversal",
-        _top_up_reversal,
-        (
-            NO_PROGRAM,
-            *TIMES,
-            *NO_MEMBER,
-            CLOSED_MEMBER,
-            _m("top_up_unknown", of="t9"),
-            _m("top_up_reversed", again=True),
-            _m("top_up_held", held=True),
-        ),
-    ),
-    Table(
-        "gift",
-        _gift,
-        (
-            NO_PROGRAM,
-            _m("stored_value_off", off=True),
-            _m("currency_mismatch", currency="EUR"),
-            _m("amount_out_of_range", amount=0),
-            _m("amount_out_of_range", amount=15_001),
-            _m("gift_to_self", self=True),
-            *NO_MEMBER,
-            CLOSED_MEMBER,
-            SUSPENDED_MEMBER,
-            _m("receiver_unknown", to="yan"),
-            _m("insufficient_value", amount=11_001),
-            _m("balance_limit_exceeded", room=11_499),
-        ),
-    ),
     Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
     Table("profile", _profile, (NO_PROGRAM, *NO_MEMBER)),
     Table("erasure", _erasure, (NO_PROGRAM, *NO_MEMBER)),

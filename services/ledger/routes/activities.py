@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from services.ledger import schemas, views
+from services.ledger import answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.routes.asking import (
     PREFIX,
@@ -25,7 +25,7 @@ from tallybook.activities.v1 import activities_pb2 as activities
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/purchases", response_model=schemas.PurchaseAnswer, status_code=201, tags=["activities"])
+@router.post("/purchases", response_model=answers.PurchaseAnswer, status_code=201, tags=["activities"])
 async def record_purchase(
     program: ProgramPath,
     body: schemas.PurchaseBody,
@@ -52,7 +52,7 @@ async def record_purchase(
     return answer_of(outcome, answer)
 
 
-@router.post("/returns", response_model=schemas.ReturnAnswer, status_code=201, tags=["activities"])
+@router.post("/returns", response_model=answers.ReturnAnswer, status_code=201, tags=["activities"])
 async def record_return(
     program: ProgramPath,
     body: schemas.ReturnBody,

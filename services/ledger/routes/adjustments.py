@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import adjustments, schemas
+from services.ledger import adjustments, answers, schemas
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Adjust, ApproveAdjustment, Cause, DeclineAdjustment
 from services.ledger.routes.asking import (
@@ -32,7 +32,7 @@ AdjustmentPath = Annotated[schemas.Id, Path(description="The Idempotency-Key tha
 ONE = "/members/{member}/adjustments/{adjustment}"
 
 
-@router.post("/members/{member}/adjustments", response_model=schemas.AdjustmentAnswer, status_code=201)
+@router.post("/members/{member}/adjustments", response_model=answers.AdjustmentAnswer, status_code=201)
 async def adjust(
     program: ProgramPath,
     member: MemberPath,
@@ -55,7 +55,7 @@ async def adjust(
     return await _answer(ledger, command)
 
 
-@router.post(ONE + "/approve", response_model=schemas.AdjustmentAnswer, status_code=201)
+@router.post(ONE + "/approve", response_model=answers.AdjustmentAnswer, status_code=201)
 async def approve(
     program: ProgramPath,
     member: MemberPath,
@@ -74,7 +74,7 @@ async def approve(
     return await _answer(ledger, command)
 
 
-@router.post(ONE + "/decline", response_model=schemas.AdjustmentAnswer, status_code=201)
+@router.post(ONE + "/decline", response_model=answers.AdjustmentAnswer, status_code=201)
 async def decline(
     program: ProgramPath,
     member: MemberPath,
@@ -95,7 +95,7 @@ async def decline(
     return await _answer(ledger, command)
 
 
-@router.get(ONE, response_model=schemas.WaitingAdjustment)
+@router.get(ONE, response_model=answers.WaitingAdjustment)
 async def get_adjustment(
     program: ProgramPath, member: MemberPath, adjustment: AdjustmentPath, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
@@ -106,7 +106,7 @@ async def get_adjustment(
         return JSONResponse(await adjustments.find(connection, chain, program, member_id, adjustment))
 
 
-@router.get("/adjustments", response_model=schemas.WaitingAdjustments)
+@router.get("/adjustments", response_model=answers.WaitingAdjustments)
 async def get_waiting(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """The adjustments that wait for a second person, the oldest first."""
     key.allow(("ops", "audit"), program)

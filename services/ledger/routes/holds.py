@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import schemas, views
+from services.ledger import answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import (
     CaptureHold,
@@ -36,7 +36,7 @@ from services.ledger.routes.asking import (
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/members/{member}/holds", response_model=schemas.HoldAnswer, status_code=201, tags=["holds"])
+@router.post("/members/{member}/holds", response_model=answers.HoldAnswer, status_code=201, tags=["holds"])
 async def place_hold(
     program: ProgramPath,
     member: MemberPath,
@@ -64,7 +64,7 @@ async def place_hold(
     return await _hold_answer(ledger, await ledger.queue.submit(command), idempotency_key)
 
 
-@router.get("/members/{member}/holds/{hold}", response_model=schemas.HoldAnswer, tags=["holds"])
+@router.get("/members/{member}/holds/{hold}", response_model=answers.HoldAnswer, tags=["holds"])
 async def get_hold(
     program: ProgramPath, member: MemberPath, hold: HoldPath, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
@@ -77,7 +77,7 @@ async def get_hold(
     return JSONResponse({"outcome": "found", "duplicate": False, **found, "balance": answer["points"]})
 
 
-@router.post("/members/{member}/holds/{hold}/capture", response_model=schemas.HoldAnswer, tags=["holds"])
+@router.post("/members/{member}/holds/{hold}/capture", response_model=answers.HoldAnswer, tags=["holds"])
 async def capture_hold(
     program: ProgramPath,
     member: MemberPath,
@@ -96,7 +96,7 @@ async def capture_hold(
     return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
 
 
-@router.post("/members/{member}/holds/{hold}/release", response_model=schemas.HoldAnswer, tags=["holds"])
+@router.post("/members/{member}/holds/{hold}/release", response_model=answers.HoldAnswer, tags=["holds"])
 async def release_hold(
     program: ProgramPath,
     member: MemberPath,
@@ -116,7 +116,7 @@ async def release_hold(
 
 @router.post(
     "/members/{member}/orders/{order:path}/refunds",
-    response_model=schemas.RefundAnswer,
+    response_model=answers.RefundAnswer,
     status_code=201,
     tags=["holds"],
 )

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.common.auth import ApiKey
 from services.common.clock import utc_now
-from services.ledger import schemas, views
+from services.ledger import answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED
 from services.ledger.domain.commands import (
@@ -43,7 +43,7 @@ IdentifierPath = Annotated[schemas.IdentifierRef, Path(description="An identifie
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/members", response_model=schemas.EnrolmentAnswer, status_code=201, tags=["members"])
+@router.post("/members", response_model=answers.EnrolmentAnswer, status_code=201, tags=["members"])
 async def enrol(
     program: ProgramPath,
     body: schemas.EnrolmentBody,
@@ -58,7 +58,7 @@ async def enrol(
     return answer_of(outcome, {"member": body.member})
 
 
-@router.get("/members/{member}", response_model=schemas.MemberAnswer, tags=["members"])
+@router.get("/members/{member}", response_model=answers.MemberAnswer, tags=["members"])
 async def get_member(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """A member's balance, tier and status; of one who was merged into another, that one's."""
     key.allow(("pos", "checkout", "member", "audit"), program)
@@ -68,7 +68,7 @@ async def get_member(program: ProgramPath, member: MemberPath, key: Key, ledger:
     return JSONResponse({**answer, "merged_from": asked if asked != member_id else None})
 
 
-@router.get("/members/{member}/statement", response_model=schemas.StatementPage, tags=["members"])
+@router.get("/members/{member}/statement", response_model=answers.StatementPage, tags=["members"])
 async def get_statement(
     program: ProgramPath,
     member: MemberPath,
@@ -89,7 +89,7 @@ async def get_statement(
 
 @router.delete(
     "/members/{member}/identifiers/{identifier:path}",
-    response_model=schemas.UnlinkingAnswer,
+    response_model=answers.UnlinkingAnswer,
     status_code=201,
     tags=["members"],
 )
@@ -114,7 +114,7 @@ async def unlink(
 
 
 @router.post(
-    "/members/{member}/suspend", response_model=schemas.StatusAnswer, status_code=201, tags=["members"]
+    "/members/{member}/suspend", response_model=answers.StatusAnswer, status_code=201, tags=["members"]
 )
 async def suspend(
     program: ProgramPath,
@@ -129,7 +129,7 @@ async def suspend(
 
 
 @router.post(
-    "/members/{member}/reactivate", response_model=schemas.StatusAnswer, status_code=201, tags=["members"]
+    "/members/{member}/reactivate", response_model=answers.StatusAnswer, status_code=201, tags=["members"]
 )
 async def reactivate(
     program: ProgramPath,
@@ -144,7 +144,7 @@ async def reactivate(
 
 
 @router.post(
-    "/members/{member}/close", response_model=schemas.StatusAnswer, status_code=201, tags=["members"]
+    "/members/{member}/close", response_model=answers.StatusAnswer, status_code=201, tags=["members"]
 )
 async def close(
     program: ProgramPath,
@@ -189,5 +189,7 @@ def enrolment_message(program: str, body: schemas.EnrolmentBody, id_: str) -> ac
         member=body.member,
         identifiers=[activities.Identifier(kind=i.kind, value=i.value) for i in body.identifiers],
     )
+    if body.profile is not None:
+        message.profile.CopyFrom(profile_message(body.profile))
     set_time(message.occurred_at, body.occurred_at)
     return message

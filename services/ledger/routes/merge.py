@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from services.common.chain import chain_of
 from services.common.clock import utc_now
-from services.ledger import schemas
+from services.ledger import answers, schemas
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Cause, MergeMembers
 from services.ledger.routes.asking import (
@@ -25,7 +25,7 @@ from services.ledger.routes.asking import (
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/members/{member}/merge", response_model=schemas.MergeAnswer, status_code=201, tags=["members"])
+@router.post("/members/{member}/merge", response_model=answers.MergeAnswer, status_code=201, tags=["members"])
 async def merge_members(
     program: ProgramPath,
     member: MemberPath,

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
 from services.common.errors import Refusal, Undecodable
-from services.ledger import people_views, profiles, schemas
+from services.ledger import answers, people_views, profiles, schemas
 from services.ledger.domain.commands import Cause, EraseMember, SetProfile
 from services.ledger.routes.asking import (
     PREFIX,
@@ -35,7 +35,7 @@ def profile_message(body: schemas.ProfileBody) -> Any:
     )
 
 
-@router.put("/members/{member}/profile", response_model=schemas.ErasureAnswer, tags=["members"])
+@router.put("/members/{member}/profile", response_model=answers.ErasureAnswer, tags=["members"])
 async def put_profile(
     program: ProgramPath,
     member: MemberPath,
@@ -59,7 +59,7 @@ async def put_profile(
     return answer_of(outcome, {"member": outcome.command.member})
 
 
-@router.get("/members/{member}/profile", response_model=schemas.ProfileAnswer, tags=["members"])
+@router.get("/members/{member}/profile", response_model=answers.ProfileAnswer, tags=["members"])
 async def get_profile(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """A member's profile as it was told last."""
     key.allow(("member", "ops"), program)
@@ -72,7 +72,7 @@ async def get_profile(program: ProgramPath, member: MemberPath, key: Key, ledger
 
 
 @router.post(
-    "/members/{member}/erase", response_model=schemas.ErasureAnswer, status_code=201, tags=["members"]
+    "/members/{member}/erase", response_model=answers.ErasureAnswer, status_code=201, tags=["members"]
 )
 async def erase_member(
     program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep, idempotency_key: RequiredKey

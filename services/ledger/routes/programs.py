@@ -13,7 +13,7 @@ from services.common.clock import utc_now
 from services.common.errors import Refusal
 from services.common.program_document import canonical, load_json, version_of
 from services.common.program_section import ProgramError
-from services.ledger import schemas, views
+from services.ledger import answers, schemas, views
 from services.ledger.domain.commands import (
     ActivateProgram,
     AdvanceClock,
@@ -33,7 +33,7 @@ from services.ledger.routes.asking import (
 router = APIRouter(prefix=PREFIX)
 
 
-@router.put("", response_model=schemas.ActivationAnswer, tags=["programs"])
+@router.put("", response_model=answers.ActivationAnswer, tags=["programs"])
 async def activate_program(
     program: ProgramPath, request: Request, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
@@ -62,7 +62,7 @@ async def activate_program(
     )
 
 
-@router.get("", response_model=schemas.ProgramAnswer, tags=["programs"])
+@router.get("", response_model=answers.ProgramAnswer, tags=["programs"])
 async def get_program(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """The version in force and its document."""
     key.allow(("audit", "pos", "checkout"), program)
@@ -70,7 +70,7 @@ async def get_program(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSON
         return JSONResponse(await views.program(connection, program))
 
 
-@router.post("/clock", response_model=schemas.ClockAnswer, tags=["programs"])
+@router.post("/clock", response_model=answers.ClockAnswer, tags=["programs"])
 async def advance_clock(
     program: ProgramPath, body: schemas.ClockBody, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
@@ -92,7 +92,7 @@ async def advance_clock(
     return JSONResponse({"program": program, "clock": to.isoformat()})
 
 
-@router.get("/totals", response_model=schemas.TotalsAnswer, tags=["programs"])
+@router.get("/totals", response_model=answers.TotalsAnswer, tags=["programs"])
 async def get_totals(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """Points issued, spent, expired, clawed back and outstanding."""
     key.allow(("audit",), program)
@@ -100,7 +100,7 @@ async def get_totals(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSONR
         return JSONResponse(await views.totals(connection, program))
 
 
-@router.get("/rejections", response_model=schemas.RejectionsAnswer, tags=["programs"])
+@router.get("/rejections", response_model=answers.RejectionsAnswer, tags=["programs"])
 async def get_rejections(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """Refused requests, counted by code."""
     key.allow(("audit",), program)

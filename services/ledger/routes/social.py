@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from services.ledger import schemas
+from services.ledger import answers, schemas
 from services.ledger.domain import events as e
 from services.ledger.routes.asking import (
     PREFIX,
@@ -24,7 +24,7 @@ from tallybook.activities.v1 import activities_pb2 as activities
 router = APIRouter(prefix=PREFIX)
 
 
-@router.post("/interactions", response_model=schemas.InteractionAnswer, status_code=201, tags=["activities"])
+@router.post("/interactions", response_model=answers.InteractionAnswer, status_code=201, tags=["activities"])
 async def record_interaction(
     program: ProgramPath,
     body: schemas.InteractionBody,
@@ -56,7 +56,7 @@ async def record_interaction(
     return answer_of(outcome, answer)
 
 
-@router.post("/referrals", response_model=schemas.ReferralAnswer, status_code=201, tags=["activities"])
+@router.post("/referrals", response_model=answers.ReferralAnswer, status_code=201, tags=["activities"])
 async def record_referral(
     program: ProgramPath,
     body: schemas.ReferralBody,

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import money_views, schemas, views
+from services.ledger import answers, money_views, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Cause, SendGift
 from services.ledger.handle import Outcome
@@ -33,7 +33,7 @@ from tallybook.activities.v1 import activities_pb2 as activities
 router = APIRouter(prefix=PREFIX, tags=["stored value"])
 
 
-@router.post("/top_ups", response_model=schemas.TopUpAnswer, status_code=201)
+@router.post("/top_ups", response_model=answers.TopUpAnswer, status_code=201)
 async def record_top_up(
     program: ProgramPath,
     body: schemas.TopUpBody,
@@ -65,7 +65,7 @@ async def record_top_up(
     return answer_of(outcome, answer | await _balances(ledger, outcome, points))
 
 
-@router.post("/top_ups/reversals", response_model=schemas.TopUpReversalAnswer, status_code=201)
+@router.post("/top_ups/reversals", response_model=answers.TopUpReversalAnswer, status_code=201)
 async def reverse_top_up(
     program: ProgramPath,
     body: schemas.TopUpReversalBody,
@@ -96,7 +96,7 @@ async def reverse_top_up(
     return answer_of(outcome, answer | await _balances(ledger, outcome, points))
 
 
-@router.post("/members/{member}/gifts", response_model=schemas.GiftAnswer, status_code=201)
+@router.post("/members/{member}/gifts", response_model=answers.GiftAnswer, status_code=201)
 async def send_gift(
     program: ProgramPath,
     member: MemberPath,
@@ -129,7 +129,7 @@ async def send_gift(
     return answer_of(outcome, answer | await _balances(ledger, outcome, points))
 
 
-@router.get("/members/{member}/money", response_model=schemas.MoneyAnswer)
+@router.get("/members/{member}/money", response_model=answers.MoneyAnswer)
 async def get_money(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """A member's money by currency, and the lots that it is in: what will run out, and when."""
     key.allow(("pos", "checkout", "member", "audit"), program)
