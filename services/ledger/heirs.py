@@ -6,14 +6,23 @@ process then learns who has everything now, and the transaction begins again wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import BeginAgain, InvariantBroken
 from services.ledger import wire
 from services.ledger.domain.book import Book, Member
-from services.ledger.domain.commands import AssignTier, CaptureHold, Command, PlaceHold, ReleaseHold
+from services.ledger.domain.commands import (
+    AssignTier,
+    CaptureHold,
+    Command,
+    PlaceHold,
+    RecordReferral,
+    ReleaseHold,
+    RewardReferral,
+    SendGift,
+)
 
 Heirs = dict[tuple[str, str], str]
 """(program, absorbed member) -> the member whom it was merged into. Merges are never undone."""
@@ -32,10 +41,15 @@ JOIN members AS m USING (chain, program, member) WHERE m.merged_into <> ''
 
 def follow(command: Command, heirs: Mapping[tuple[str, str], str], chains: int) -> None:
     """Give a command that names a merged member the one who has everything now, and that one's chain."""
+    if isinstance(command, RecordReferral | RewardReferral) and command.referrer:
+        command.referrer = _last(heirs, command.program, command.referrer)
+        if ":" not in command.referrer:
+            command.referrer_chain = chain_of(command.referrer, chains)
+    if isinstance(command, SendGift):
+        command.receiver = _last(heirs, command.program, command.receiver)
+        command.receiver_chain = chain_of(command.receiver, chains)
     named = command.member
-    member = named
-    while (command.program, member) in heirs:
-        member = heirs[command.program, member]
+    member = _last(heirs, command.program, named)
     if member == named:
         return
     if isinstance(command, AssignTier):
@@ -45,11 +59,26 @@ def follow(command: Command, heirs: Mapping[tuple[str, str], str], chains: int) 
     command.chain = chain_of(member, chains)
 
 
+def _last(heirs: Mapping[tuple[str, str], str], program: str, member: str) -> str:
+    while (program, member) in heirs:
+        member = heirs[program, member]
+    return member
+
+
+def _named(command: Command) -> Iterator[str]:
+    """The members whom a command is about. Not who is merged by it: that is refused where it was merged before."""
+    yield command.member
+    if isinstance(command, RecordReferral | RewardReferral):
+        yield command.referrer
+    if isinstance(command, SendGift):
+        yield command.receiver
+
+
 async def check(
     tx: Transaction, heirs: Heirs, merged: Sequence[Member], commands: Iterable[Command], chains: int
 ) -> None:
     """Raises BeginAgain when a command names one of `merged`, with what it must be begun with learnt."""
-    named = {(command.program, command.member) for command in commands}
+    named = {(command.program, member) for command in commands for member in _named(command)}
     if any((member.program, member.id) in named for member in merged):
         await learn(tx, heirs, merged, chains)
         raise BeginAgain(f"{len(merged)} members were merged into others")
@@ -69,6 +98,12 @@ async def learn(tx: Transaction, heirs: Heirs, merged: Iterable[Member], chains:
         rows = await tx.fetch(FIND_HEIRS, places, [k[0] for k in following], [k[1] for k in following])
         found = {(row["program"], row["member"]): row["merged_into"] for row in rows}
     raise InvariantBroken(f"members were merged {HOPS_MAX} times over, or in a ring")
+
+
+def names_of(book: Book, program: str, member_id: str) -> tuple[str, ...]:
+    """A member's id and those of all who were merged into it: its history stands under each."""
+    member = book.members.get((program, member_id))
+    return (member_id,) if member is None else (member_id, *member.absorbed)
 
 
 def survivors(book: Book) -> dict[tuple[str, str], Member]:

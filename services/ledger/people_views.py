@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.chain import chain_of
 from services.common.errors import Refusal
 from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS
 from services.ledger.tables import member_keys, members, profiles
 
 PeopleEvent = (
@@ -71,8 +72,12 @@ def describe(event: PeopleEvent) -> tuple[int, str, dict[str, Any]]:
             return -points, f"merged into {event.into}", {"into": event.into}
         case e.LotMoved():
             expires_at = event.expires_at.isoformat() if event.expires_at else None
+            if event.asset != POINTS:
+                details = {"from": event.purchase, "expires_at": expires_at}
+                return 0, f"{event.points} {event.asset} came over", details
             details = {"purchase": event.purchase, "expires_at": expires_at}
-            return event.points, f"{event.points} points of purchase {event.purchase} came over", details
+            of = f" of purchase {event.purchase}" if event.purchase else ""
+            return event.points, f"{event.points} points{of} came over", details
         case e.HoldMoved():
             points = sum(amount for _, amount in event.allocations)
             details = {"hold": event.hold, "order": event.order}

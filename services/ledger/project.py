@@ -19,7 +19,7 @@ from services.ledger.domain.evolve import settles
 from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
 from services.ledger.member_rows import row_of
-from services.ledger.project_merge import note_merge
+from services.ledger.project_merge import MergeEvent, note_merge
 from services.ledger.project_profile import write_people
 
 MemberKey = tuple[str, str]
@@ -160,11 +160,11 @@ class Changes:
                 if event.activity.of:
                     self.settlements[program, member, event.activity.of] = None
                 if event.parked:
-                    self._unpark(program, member, event.activity.of, event.activity.id)
+                    self.unpark(program, member, event.activity.of, event.activity.id)
             case e.ReturnParked():
                 self.parked[program, member, event.activity.of, event.activity.id] = None
             case e.ParkedReturnRefused():
-                self._unpark(program, member, event.of, event.id)
+                self.unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
                 if settles(event):
@@ -243,26 +243,11 @@ class Changes:
                 self.profiles[key] = None
                 self.unlink(program, [digest for _, digest in event.identifiers])
             case e.ActivityParked():
-                self.waiting[chain, position] = (
-                    chain,
-                    position,
-                    program,
-                    event.reference,
-                    None,
-                    None,
-                    None,
-                    None,
-                )
+                none = (None,) * 4
+                self.waiting[chain, position] = (chain, position, program, event.reference, *none)
             case e.ActivityUnparked():
                 self._apply(chain, program, event)
-            case (
-                e.MembersMerged()
-                | e.MemberAbsorbed()
-                | e.LotMoved()
-                | e.HoldMoved()
-                | e.SettlementMoved()
-                | e.CountersMoved()
-            ):
+            case _ if isinstance(event, MergeEvent):
                 note_merge(self, key, event, position)
 
     def unlink(self, program: str, digests: Iterable[bytes]) -> None:
@@ -281,7 +266,8 @@ class Changes:
         else:
             self.applied.append((chain, event.parked, *became))
 
-    def _unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+    def unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+        """A return waits no longer."""
         key = (program, member, purchase, return_id)
         if key in self.parked:
             del self.parked[key]

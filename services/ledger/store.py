@@ -189,6 +189,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         waiting = await parking.load(tx, asked)
         commands += parking.prospects(asked, waiting)
     parked = await store_parked.find_parked(tx, commands, with_returns)
+    merges = [command for command in commands if isinstance(command, MergeMembers)]
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member
@@ -224,7 +225,9 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     await load_counters(tx, book, commands)
     if spenders:
         await _load_spenders(tx, book, commands, spenders, chains)
-    if any(isinstance(command, (RecordReturn, AssignTier, RecordReferral)) for command in commands):
+    if any(
+        isinstance(command, (RecordReturn, AssignTier, RecordReferral, MergeMembers)) for command in commands
+    ):
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
@@ -237,10 +240,12 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         for _, digest in c.identifiers
     ]
     book.identifiers = await find_identifiers(tx, named, chains)
-    losing = [(c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    losing = [(c.program, c.absorbed) for c in merges]
     losing += [(c.program, c.member) for c in commands if isinstance(c, EraseMember)]
     await load_identifiers(tx, book, losing)
     await social_store.load(tx, book, commands, chains)
+    if merges:
+        await social_store.load_merging(tx, book, merges, chains)
     return Loaded(book, journal, seen, chains, waiting=waiting)
 
 
@@ -292,9 +297,8 @@ async def _load_spenders(
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
     await store_holds.load_holds(tx, book, commands, columns, chains)
-    refunds = [command for command in commands if isinstance(command, RefundSpend)]
-    if refunds:
-        for row in await store_holds.load_spent(tx, book, refunds):
+    if any(isinstance(command, RefundSpend | MergeMembers) for command in commands):
+        for row in await store_holds.load_spent(tx, book, commands):
             member = book.members[row["program"], row["member"]]
             if row["lot"] not in member.lots:
                 _add_lot(book, member, row)
@@ -317,6 +321,15 @@ async def _load_purchases(
     """The facts of purchases that are returned, whose tier turns out to be another, or that a referral comes after."""
     rows = []
     returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
+    # A return of one of two members may have waited for a purchase of the other.
+    returns += [
+        (purchase_source(c.program), of)
+        for c in commands
+        if isinstance(c, MergeMembers)
+        for _, name in c.places()
+        if (member := book.members.get((c.program, name))) is not None
+        for of in member.parked
+    ]
     if returns:
         places = [inbox_chain(source, id_, chains) for source, id_ in returns]
         keys = (places, [r[0] for r in returns], [r[1] for r in returns])
@@ -330,9 +343,10 @@ async def _load_purchases(
     ]
     since += [
         # One made at that very time counts for the referral.
-        (c.chain, c.program, c.member, c.occurred_at - timedelta(microseconds=1))
+        (chain_of(name, chains), c.program, name, c.occurred_at - timedelta(microseconds=1))
         for c in commands
         if isinstance(c, RecordReferral) and c.referrer
+        for name in heirs.names_of(book, c.program, c.member)
     ]
     if since:
         rows += await tx.fetch(FIND_PURCHASES_SINCE, *([s[i] for s in since] for i in range(4)))

@@ -9,8 +9,8 @@ import asyncpg
 from services.common.db import Transaction
 from services.ledger import heirs
 from services.ledger.domain.book import Book, Hold, Member
-from services.ledger.domain.commands import Command, RefundSpend
-from services.ledger.domain.merge import MOVED
+from services.ledger.domain.commands import Command, MergeMembers, RefundSpend
+from services.ledger.domain.merge_effects import MOVED
 
 FIND_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
@@ -30,6 +30,11 @@ CROSS JOIN LATERAL (
     WHERE chain = k.chain AND program = k.program AND member = k.member AND order_id = k.order_id
     ORDER BY hold OFFSET 0
 ) AS h
+"""
+FIND_SPENDING_HOLDS = """
+-- Open holds are loaded for everybody who spends.
+SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN holds AS h USING (chain, program, member) WHERE h.captured > 0 AND h.state <> 'moved'
 """
 FIND_SPENT_LOTS = """
 -- Lots that are empty are loaded for nobody else.
@@ -55,10 +60,16 @@ async def load_holds(
             _add_hold(book, book.members.get(key) or survivors[key], row)
 
 
-async def load_spent(tx: Transaction, book: Book, commands: Sequence[RefundSpend]) -> list[asyncpg.Record]:
-    """The holds of the orders that are refunded, and the rows of all lots that these holds have spent of."""
-    orders = dict.fromkeys((c.chain, c.program, c.member, c.order) for c in commands)
+async def load_spent(tx: Transaction, book: Book, commands: Sequence[Command]) -> list[asyncpg.Record]:
+    """The holds of the orders that are refunded, or of who is merged into another, and the rows of all lots that
+    these holds have spent of."""
+    orders = dict.fromkeys(
+        (c.chain, c.program, c.member, c.order) for c in commands if isinstance(c, RefundSpend)
+    )
     holds = await tx.fetch(FIND_HOLDS_OF_ORDERS, *([key[i] for key in orders] for i in range(4)))
+    merged = [(c.absorbed_chain, c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    if merged:
+        holds += await tx.fetch(FIND_SPENDING_HOLDS, *([key[i] for key in merged] for i in range(3)))
     for row in holds:
         _add_hold(book, book.members[row["program"], row["member"]], row)
     lots = dict.fromkeys(

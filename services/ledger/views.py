@@ -15,7 +15,7 @@ from services.ledger import money_views, payloads
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
-from services.ledger.domain.merge import MOVED
+from services.ledger.domain.merge_effects import MOVED
 from services.ledger.parking import PARKED
 from services.ledger.statement import STATEMENT_TYPES, describe
 from services.ledger.store import Programs

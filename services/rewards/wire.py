@@ -85,6 +85,8 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             )
         case "MembersMerged":
             return facts.PointsMoved(-message.debt)
+        case "LotMoved" if message.asset != "points":
+            return None
         case "LotMoved":
             return facts.PointsMoved(message.points, message.points if message.HasField("matures_at") else 0)
         case "HoldMoved":

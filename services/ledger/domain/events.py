@@ -7,6 +7,45 @@ from datetime import datetime
 
 from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
 from services.ledger.domain.counters import Contribution, Counter
+from services.ledger.domain.people_events import (
+    ActivityParked as ActivityParked,
+)
+from services.ledger.domain.people_events import (
+    ActivityUnparked as ActivityUnparked,
+)
+from services.ledger.domain.people_events import (
+    AwardsMoved as AwardsMoved,
+)
+from services.ledger.domain.people_events import (
+    CountersMoved as CountersMoved,
+)
+from services.ledger.domain.people_events import (
+    HoldMoved as HoldMoved,
+)
+from services.ledger.domain.people_events import (
+    LotMoved as LotMoved,
+)
+from services.ledger.domain.people_events import (
+    MemberAbsorbed as MemberAbsorbed,
+)
+from services.ledger.domain.people_events import (
+    MemberErased as MemberErased,
+)
+from services.ledger.domain.people_events import (
+    MembersMerged as MembersMerged,
+)
+from services.ledger.domain.people_events import (
+    ProfileChanged as ProfileChanged,
+)
+from services.ledger.domain.people_events import (
+    ReferralMoved as ReferralMoved,
+)
+from services.ledger.domain.people_events import (
+    SettlementMoved as SettlementMoved,
+)
+from services.ledger.domain.people_events import (
+    TopUpMoved as TopUpMoved,
+)
 
 Allocations = list[tuple[int, int]]
 """(lot, points) pairs; a lot's id is the position of the accrual that opened it."""
@@ -194,30 +233,6 @@ class MemberLapsed:
 
 
 @dataclass(slots=True)
-class MembersMerged:
-    absorbed: str
-    points: int
-    """Points of all lots that come over; `held` of them are held."""
-    held: int
-    debt: int
-    """Debt that comes over; it adds up."""
-    before: list[str]
-    """Whom the absorbed member had absorbed before."""
-
-
-@dataclass(slots=True)
-class MemberAbsorbed:
-    into: str
-    allocations: Allocations
-    debt: int
-    held: int
-    holds: list[str]
-    identifiers: list[tuple[str, bytes]]
-    pending: int = 0
-    """How many of the points were pending."""
-
-
-@dataclass(slots=True)
 class TopUpRecorded:
     activity: TopUp
 
@@ -392,72 +407,6 @@ class MemberClosed:
 
 
 @dataclass(slots=True)
-class LotMoved:
-    lot: int
-    """Its id on the chain that it came from; here its id is this row's position."""
-    amount: int
-    points: int
-    earned_at: datetime
-    expires_at: datetime | None
-    purchase: str
-    matures_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class HoldMoved:
-    hold: str
-    order: str
-    amount: int
-    captured: int
-    expires_at: datetime
-    allocations: Allocations
-
-
-@dataclass(slots=True)
-class SettlementMoved:
-    purchase: str
-    returned: list[tuple[int, int]]
-    """(line, units)"""
-    adjusted: int
-
-
-@dataclass(slots=True)
-class CountersMoved:
-    counters: list[Counter]
-    """Those that changed, before and after."""
-
-
-@dataclass(slots=True)
-class ActivityParked:
-    kind: str
-    """purchase | return"""
-    reference: str
-    """Whom it named: a member id, or `kind:hash` of an identifier."""
-    activity: bytes
-
-
-@dataclass(slots=True)
-class ActivityUnparked:
-    parked: int
-    """Position of the ActivityParked, on this chain."""
-    member: str
-    chain: int
-    position: int
-    """Where what became of it begins."""
-    rejection: str
-
-
-@dataclass(slots=True)
-class ProfileChanged:
-    sealed: bytes
-
-
-@dataclass(slots=True)
-class MemberErased:
-    identifiers: list[tuple[str, bytes]]
-
-
-@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -469,6 +418,7 @@ Event = (
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
     | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
+    | TopUpMoved | AwardsMoved | ReferralMoved
     | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
     | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined

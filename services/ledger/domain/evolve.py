@@ -11,7 +11,7 @@ from services.ledger.domain import (
     budgets,
     holds,
     members,
-    merge,
+    merge_effects,
     money,
     parked_returns,
     profile,
@@ -29,16 +29,13 @@ from services.ledger.domain.events import (
     Allocations,
     AwardWithheld,
     ClockAdvanced,
-    CountersMoved,
     Decided,
     HoldCaptured,
-    HoldMoved,
     HoldPlaced,
     HoldReleased,
     IdentifiersLinked,
     IdentifiersUnlinked,
     InteractionRecorded,
-    LotMoved,
     LotsReinstated,
     MemberAbsorbed,
     MemberActive,
@@ -65,7 +62,6 @@ from services.ledger.domain.events import (
     ReferralTaskDone,
     ReturnParked,
     ReturnRecorded,
-    SettlementMoved,
     SpendRefunded,
     TierAssigned,
 )
@@ -184,11 +180,11 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case MemberErased():
             profile.erase(book, member, event)
         case MembersMerged():
-            merge.begin(book, member, event)
+            merge_effects.begin(book, member, event)
         case MemberAbsorbed():
-            merge.leave(book, member, event)
-        case LotMoved() | HoldMoved() | SettlementMoved() | CountersMoved():
-            merge.arrive(book, member, event, position)
+            merge_effects.leave(book, member, event)
+        case _ if isinstance(event, merge_effects.Arrival):
+            merge_effects.arrive(book, member, event, position)
         case InteractionRecorded() | AwardWithheld():
             pass
         case PointsAwarded():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from services.common.errors import InvariantBroken, Refusal
-from services.ledger.domain import inactivity, lots, merge
+from services.ledger.domain import inactivity, lots, merge_effects
 from services.ledger.domain.book import Book, Hold, Member
 from services.ledger.domain.checks import (
     POINTS_MAX,
@@ -102,7 +102,7 @@ def _expire_freed(
 
 
 def _open_hold(book: Book, member: Member, hold_id: str, now: datetime) -> Hold:
-    hold = member.holds.get(hold_id) or merge.absorbed_hold(book, member, hold_id)
+    hold = member.holds.get(hold_id) or merge_effects.absorbed_hold(book, member, hold_id)
     if hold is None:
         raise Refusal("hold_unknown", f"the member has no hold {hold_id!r}")
     if hold.state == "captured":

@@ -23,7 +23,11 @@ def record_purchase_and_parked(book: Book, command: RecordPurchase) -> Iterator[
     if member is None:
         # The purchase itself waits, for its member.
         return
-    purchase_id = command.purchase.id
+    yield from take_parked(book, member, command.purchase.id)
+
+
+def take_parked(book: Book, member: Member, purchase_id: str) -> Iterator[Decided]:
+    """The returns that waited for a purchase which is there now."""
     for parked in list(member.parked.get(purchase_id, ())):
         activity, purchase = parked.activity, member.purchases[purchase_id]
         try:

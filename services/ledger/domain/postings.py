@@ -78,9 +78,11 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             left: list[Posting] = [
                 (account, IN_TRANSIT, POINTS, amount, lot) for lot, amount in event.allocations
             ]
+            left += [(account, IN_TRANSIT, asset_, amount, lot) for asset_, lot, amount in event.money]
             return [*left, (IN_TRANSIT, account, POINTS, event.debt, None)] if event.debt else left
         case LotMoved():
-            return [(IN_TRANSIT, member_account(member), POINTS, event.points, position)]
+            came: Posting = (IN_TRANSIT, member_account(member), event.asset, event.points, position)
+            return [came] if event.points else []
         case PointsAdjusted():
             account = member_account(member)
             if event.points < 0:

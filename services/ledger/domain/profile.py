@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from services.common.errors import InvariantBroken, Refusal
 from services.ledger.domain.book import Book, Member
-from services.ledger.domain.checks import active_program, present
+from services.ledger.domain.checks import active_program, check_not_closed, present
 from services.ledger.domain.commands import Command, EraseMember, SetProfile
 from services.ledger.domain.events import Decided, MemberErased, ProfileChanged
 from services.ledger.domain.merge import identifiers_of
@@ -16,6 +16,7 @@ def set_profile(book: Book, command: SetProfile) -> Iterator[Decided]:
     """The whole profile is replaced."""
     program = active_program(book, command)
     member = _member(book, command)
+    check_not_closed(member)
     yield Decided(ProfileChanged(command.profile.sealed), member.id, present(book, command, program))
 
 

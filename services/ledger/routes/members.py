@@ -35,6 +35,7 @@ from services.ledger.routes.asking import (
     submit,
     told,
 )
+from services.ledger.routes.profile import profile_message
 from tallybook.activities.v1 import activities_pb2 as activities
 
 STATEMENT_PAGE_MAX = 500
