@@ -85,7 +85,7 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             )
         case "MembersMerged":
             return facts.PointsMoved(-message.debt)
-        case "LotMoved" if message.asset != "points":
+        case "LotMoved" if message.asset not in ("", "points"):
             return None
         case "LotMoved":
             return facts.PointsMoved(message.points, message.points if message.HasField("matures_at") else 0)

@@ -1,21 +1,39 @@
-"""The HTTP API of tiering: reads only, by member id."""
+"""The HTTP API of tiering, by member id: tiers and why, and tiers given by hand."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.common.auth import SCOPES, ApiKey, authenticated
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal
 from services.tiering import views
-from services.tiering.schemas import DistributionView, HistoryView, ProgressView, TierView
+from services.tiering.handle import Grants
+from services.tiering.schemas import (
+    DistributionView,
+    GrantAnswer,
+    GrantRequest,
+    HistoryView,
+    ProgressView,
+    RevokeRequest,
+    TierView,
+)
 
-STATUS_OF = {"unknown_program": 404, "not_tiered": 404, "unknown_member": 404}
+STATUS_OF = {
+    "unknown_program": 404,
+    "not_tiered": 404,
+    "unknown_member": 404,
+    "unknown_grant": 404,
+    "id_reused": 409,
+    "too_many_grants": 409,
+}
+KEY = r"^[A-Za-z0-9_.:-]{1,100}$"
 MEMBER_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
@@ -52,7 +70,22 @@ def member_id(member: Annotated[str, Path(max_length=256)]) -> str:
     return member
 
 
+def the_grants(request: Request) -> Grants:
+    """FastAPI dependency."""
+    found: Grants = request.app.state.grants
+    return found
+
+
 Member = Annotated[str, Depends(member_id)]
+By = Annotated[Grants, Depends(the_grants)]
+RequestKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=KEY,
+        description="The same key with the same content counts once, and gets the same outcome.",
+    ),
+]
 router = APIRouter(prefix="/v1/programs/{program}", tags=["tiers"])
 
 
@@ -93,3 +126,49 @@ async def get_distribution(source: From, key: Key, program: Program) -> Distribu
     key.allow(SCOPES, program)
     async with source.reader.snapshot() as read:
         return await views.distribution(read, program)
+
+
+@router.post(
+    "/members/{member}/grants",
+    status_code=201,
+    responses={200: {"description": "The same request had been taken before."}},
+)
+async def post_grant(
+    source: From,
+    by: By,
+    key: Key,
+    program: Program,
+    member: Member,
+    body: GrantRequest,
+    idempotency_key: RequestKey,
+    response: Response,
+) -> GrantAnswer:
+    """Give a tier by hand until a day, whatever the metrics say; the Idempotency-Key becomes the grant's id."""
+    key.allow(("ops",), program)
+    until = body.until.astimezone(UTC)
+    duplicate = await by.grant(program, member, idempotency_key, body.tier, until, body.reason)
+    response.status_code = 200 if duplicate else 201
+    return await _granted(source, program, member, idempotency_key, duplicate)
+
+
+@router.post("/members/{member}/grants/{grant}/revoke")
+async def post_revocation(
+    source: From,
+    by: By,
+    key: Key,
+    program: Program,
+    member: Member,
+    grant: Annotated[str, Path(pattern=KEY)],
+    body: RevokeRequest,
+    idempotency_key: RequestKey,
+) -> GrantAnswer:
+    """Take a tier that was given by hand back before its end."""
+    key.allow(("ops",), program)
+    duplicate = await by.revoke(program, member, grant, idempotency_key, body.reason)
+    return await _granted(source, program, member, grant, duplicate)
+
+
+async def _granted(source: Views, program: str, member: str, grant: str, duplicate: bool) -> GrantAnswer:
+    async with source.reader.snapshot() as read:
+        tier = await views.tier(read, source.chains, program, member)
+    return GrantAnswer(grant=grant, duplicate=duplicate, tier=tier)

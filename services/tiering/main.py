@@ -23,6 +23,7 @@ from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.tiering import api
 from services.tiering.consume import LEDGER_TOPIC, LedgerRows
+from services.tiering.handle import Grants
 
 SERVICE = "tiering"
 TOPIC = "tiers.v1"
@@ -53,7 +54,8 @@ async def assembled(
             async with writer.session() as session:
                 return await progress(session, SERVICE)
 
-        app = create_app(api.Views(reader, settings.chains), Keys(writer))
+        grants = Grants(writer, settings.chains, relay.wake)
+        app = create_app(api.Views(reader, settings.chains), Keys(writer), grants)
         app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {}
         if settings.consume:
@@ -65,13 +67,14 @@ async def assembled(
         await writer.close()
 
 
-def create_app(views: api.Views, keys: Keys) -> FastAPI:
+def create_app(views: api.Views, keys: Keys, grants: Grants) -> FastAPI:
     """The HTTP application."""
     app = FastAPI(
         title="Tallybook tiering", version="1", description="Tiers: which, since when, until when, and why."
     )
     app.state.views = views
     app.state.keys = keys
+    app.state.grants = grants
     install_problems(app, api.STATUS_OF)
     app.include_router(api.router)
     return app

@@ -17,13 +17,21 @@ from services.common.journal import Journal
 from services.common.program_section import ProgramError
 from services.tiering import store
 from services.tiering.domain.decide import take, take_retired, take_reviews
-from services.tiering.domain.events import Decision, Fact, ProgramActivated, ProgramRefused, TierChanged
+from services.tiering.domain.events import (
+    Decision,
+    Fact,
+    ProgramActivated,
+    ProgramRefused,
+    TierChanged,
+    Told,
+)
 from services.tiering.domain.state import ProgramState, State
-from services.tiering.wire import fact_of, payload_of
+from services.tiering.wire import POINTS_TYPES, fact_of, payload_of
 
 REVIEWS_MAX = 1_000
 """Reviews that are loaded at once: a clock that moves on by a year can make a whole chain's members due."""
 LEDGER = "tallybook/ledger"
+OWN = "tallybook/tiering"
 
 
 async def apply_rows(
@@ -49,12 +57,46 @@ async def apply_rows(
     if not fresh:
         return 0, 0
     batch = _Batch(tx, chain, journal, recorded_at)
-    facts = [fact for row in fresh if (fact := fact_of(row)) is not None]
+    facts = [fact for row in await _concerning(tx, chain, fresh) if (fact := fact_of(row)) is not None]
     for segment in _segments(facts):
         await batch.take(segment)
     await journal.write(tx)
     await store.move_position(tx, chain, topic, applied[chain])
     return len(fresh), len(journal.entries)
+
+
+async def apply_told(
+    tx: Transaction,
+    journal: Journal,
+    chain: int,
+    program: str,
+    member: str,
+    told: Told,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    cause: tuple[str, str, bytes | None],
+    version: str,
+) -> int:
+    """Take what tiering itself is told: a row of our own journal, and what follows from it. Returns its position.
+
+    The chain's head is locked by `journal`, and `told` names the last row of the ledger that was applied under that
+    lock: so its place among the ledger's rows is written down, and `replay` puts it there again.
+    """
+    position = journal.append(chain, program, member, told, occurred_at, recorded_at, cause, version)
+    batch = _Batch(tx, chain, journal, recorded_at, told_by=position)
+    await batch.take([Fact(told.ledger_position, program, member, occurred_at, told)])
+    await journal.write(tx)
+    return position
+
+
+async def _concerning(tx: Transaction, chain: int, rows: Sequence[StreamRow]) -> Sequence[StreamRow]:
+    """The rows without those about points that no program counts: every purchase has points, and few programs do."""
+    programs = {row.program for row in rows if row.type in POINTS_TYPES}
+    if not programs or any(row.type == "ProgramActivated" for row in rows):
+        return rows
+    state = await store.load_programs(tx, chain, programs)
+    counting = {name for name, program in state.items() if "points" in program.rules.kinds}
+    return [row for row in rows if row.type not in POINTS_TYPES or row.program in counting]
 
 
 def _segments(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
@@ -73,14 +115,17 @@ def _segments(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
 
 
 class _Batch:
-    """One transaction's work on one chain."""
+    """One transaction's work on one chain. `told_by`: the row of our own journal that the fact is, if it is one."""
 
-    def __init__(self, tx: Transaction, chain: int, journal: Journal, recorded_at: datetime) -> None:
+    def __init__(
+        self, tx: Transaction, chain: int, journal: Journal, recorded_at: datetime, told_by: int | None = None
+    ) -> None:
         self._tx = tx
         self._chain = chain
         self._journal = journal
         self._recorded_at = recorded_at
-        self._history: list[tuple[object, ...]] = []
+        self._told_by = told_by
+        self._said: list[tuple[int, TierChanged]] = []
 
     async def take(self, facts: list[Fact]) -> None:
         """Load, decide, write: facts under the same rules, or one activation."""
@@ -136,23 +181,23 @@ class _Batch:
         )
 
     async def _save(self, state: State) -> None:
-        await store.save(self._tx, self._chain, state, self._history)
-        self._history = []
+        await store.save(self._tx, self._chain, state)
+        await store.find_positions(self._tx, self._chain, state, [event for _, event in self._said])
+        await store.save_history(self._tx, self._chain, self._said)
+        self._said = []
 
     def _record(self, state: State, decided: Sequence[TierChanged], fact: Fact) -> None:
-        """Our journal's rows, and what the projections keep of them."""
+        """Our journal's rows; they are written once the ledger's rows behind them are found."""
         for event in decided:
             position = self._append(event, event.member, fact)
             program: ProgramState = state[event.program]
             program.members[event.member].changed_position = position
-            self._history.append(
-                (self._chain, event.program, event.member, position, event.ledger_position, event.from_tier,
-                 event.to_tier, event.since, event.until, event.reason, event.rule, event.metric, event.threshold)
-            )  # fmt: skip
+            self._said.append((position, event))
 
     def _append(self, event: Decision, member: str | None, fact: Fact) -> int:
         occurred_at = event.since if isinstance(event, TierChanged) else event.occurred_at
+        source, row = (LEDGER, fact.position) if self._told_by is None else (OWN, self._told_by)
         return self._journal.append(
             self._chain, event.program, member, event, occurred_at, self._recorded_at,
-            (LEDGER, f"{self._chain}-{fact.position}", None), event.version,
+            (source, f"{self._chain}-{row}", None), event.version,
         )  # fmt: skip

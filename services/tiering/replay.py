@@ -1,12 +1,14 @@
 """Rebuilds tiering's projections and its journal from the ledger's book, in whatever schema the search_path names.
 
-The one input is the ledger's stream, so a rebuild decides everything again: equal projections are L7, an equal journal
-(but for recorded_at, and so the hashes) is L8.
+The input is the ledger's stream, and of our own journal only what tiering was told itself (grants by hand). So a
+rebuild decides everything again: equal projections are L7, an equal journal (but for recorded_at, and so the hashes)
+is L8.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,15 +18,19 @@ from services.common.chain import genesis
 from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.common.journal import Journal
 from services.tiering.consume import LEDGER_TOPIC
-from services.tiering.project import apply_rows
-from services.tiering.wire import LEDGER_TYPES
+from services.tiering.domain.events import Told
+from services.tiering.project import apply_rows, apply_told
+from services.tiering.wire import LEDGER_TYPES, payload_of, told_of
 
 PROJECTIONS: dict[str, tuple[str, ...]] = {
     "programs": ("chain", "program", "position"),
     "program_clocks": ("chain", "program"),
     "members": ("chain", "program", "member"),
-    "spend": ("chain", "program", "member", "occurred_at", "position"),
+    "entries": ("chain", "program", "member", "metric", "occurred_at", "position"),
+    "purchases": ("chain", "program", "purchase"),
+    "visit_days": ("chain", "program", "member", "metric", "day"),
     "tier_history": ("chain", "program", "member", "position"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
@@ -52,16 +58,77 @@ def ledger_row(record: Mapping[str, Any]) -> StreamRow:
     )  # fmt: skip
 
 
+@dataclass(slots=True, frozen=True)
+class OwnRow:
+    """A row of tiering's journal that is a fact: told to tiering itself, right behind a row of the ledger."""
+
+    program: str
+    member: str
+    occurred_at: datetime
+    cause: tuple[str, str, bytes | None]
+    version: str
+    told: Told
+
+
+def own_row(record: Mapping[str, Any]) -> OwnRow:
+    """A row of tiering's own journal table whose type is among OWN_TYPES. `record` has the columns by name."""
+    try:
+        told = told_of(record["type"], record["payload"])
+    except DecodeError as error:
+        raise InvariantBroken(f"tiering row {record['chain']}-{record['position']} can't be read") from error
+    cause = (record["cause_source"], record["cause_id"], record["cause_digest"])
+    return OwnRow(
+        record["program"], record["member"], record["occurred_at"], cause, record["program_version"], told
+    )
+
+
 async def rebuild(
-    tx: Transaction, chain: int, batches: AsyncIterable[Sequence[StreamRow]], recorded_at: datetime
+    tx: Transaction,
+    chain: int,
+    batches: AsyncIterable[Sequence[StreamRow]],
+    recorded_at: datetime,
+    own: AsyncIterable[OwnRow] | None = None,
 ) -> int:
     """Apply the ledger's chain from its first row on, in the caller's transaction. Returns the rows applied.
 
-    The schema's tables are empty at the start (or hold a rebuild that is to be carried on).
+    `own` are the facts of our own journal, in order: each comes right behind the row of the ledger that it names. The
+    schema's tables are empty at the start (or hold a rebuild that is to be carried on).
     """
     await tx.execute(SEED_HEAD, chain, genesis(chain))
+    facts = None if own is None else aiter(own)
+    told = await _next(facts)
     applied = 0
-    async for batch in batches:
-        count, _ = await apply_rows(tx, chain, LEDGER_TOPIC, batch, recorded_at)
-        applied += count
+    async for rows in batches:
+        batch = rows
+        while told is not None and batch and told.told.ledger_position < batch[-1].position:
+            before = told.told.ledger_position - batch[0].position + 1
+            if before > 0:
+                applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch[:before], recorded_at))[0]
+                batch = batch[before:]
+            await _tell(tx, chain, told, recorded_at)
+            told = await _next(facts)
+        applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch, recorded_at))[0]
+    while told is not None:
+        await _tell(tx, chain, told, recorded_at)
+        told = await _next(facts)
     return applied
+
+
+async def _next(facts: AsyncIterator[OwnRow] | None) -> OwnRow | None:
+    return None if facts is None else await anext(facts, None)
+
+
+async def _tell(tx: Transaction, chain: int, row: OwnRow, recorded_at: datetime) -> None:
+    journal = await Journal.lock(tx, [chain], payload_of)
+    await apply_told(
+        tx,
+        journal,
+        chain,
+        row.program,
+        row.member,
+        row.told,
+        row.occurred_at,
+        recorded_at,
+        row.cause,
+        row.version,
+    )

@@ -4,10 +4,58 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
-class TierView(BaseModel):
+class MeasureView(BaseModel):
+    """What a metric held after `after` and up to `up_to`, and what was asked of it."""
+
+    metric: str
+    value: int
+    threshold: int
+    after: datetime
+    up_to: datetime
+
+
+class ChangeReason(BaseModel):
+    """Why a tier is what it is."""
+
+    reason: str = Field(
+        description="upgrade, downgrade, renewal, grace, protected, lifetime, return, card, card_renewed, card_ended, "
+        "card_refunded, grant, grant_ended, grant_revoked; of a new member enrolment"
+    )
+    rule: str = Field(description="The rule in words; empty for a member who has had the lowest tier only.")
+    metric: int = Field(description="What the window ending with `since` held, of the metric that decided.")
+    threshold: int = Field(description="What was asked of it.")
+    measures: list[MeasureView] = Field(
+        description="Every metric of the condition, the one that decided first."
+    )
+    positions: list[int] = Field(
+        description="The rows of the ledger's journal behind the measures, on the member's chain: the latest 100."
+    )
+    granted_by: str = Field(description="The card or grant behind it; empty for metrics.")
+
+
+class GrantView(BaseModel):
+    """A card, or a tier given by hand."""
+
+    id: str
+    card: str = Field(description="The card's name; empty for a tier given by hand.")
+    tier: str
+    start: datetime
+    until: datetime | None
+
+
+class EarnedView(BaseModel):
+    """What the metrics gave, whatever cards and grants say."""
+
+    tier: str
+    since: datetime
+    until: datetime | None
+    grace: bool = Field(description="The last review failed: the tier is lent until the next.")
+
+
+class TierView(ChangeReason):
     """A member's tier and why it is that one."""
 
     program: str
@@ -15,12 +63,19 @@ class TierView(BaseModel):
     tier: str
     since: datetime
     until: datetime | None = Field(
-        description="When it is reviewed; null for the lowest tier, which can't be lost."
+        description="When it is reviewed or ends; null for the lowest tier, which can't be lost."
     )
-    reason: str = Field(description="enrolment, upgrade, downgrade or renewal")
-    rule: str = Field(description="The rule in words; empty for a member who has had the lowest tier only.")
-    metric: int = Field(description="What the window ending with `since` held.")
-    threshold: int = Field(description="What was asked of it.")
+    earned: EarnedView
+    grants: list[GrantView]
+
+
+class ProgressMeasure(BaseModel):
+    """How far one metric is from what a tier asks of it."""
+
+    metric: str
+    value: int
+    threshold: int
+    missing: int = Field(description="0 when it holds enough.")
 
 
 class NextTier(BaseModel):
@@ -29,23 +84,43 @@ class NextTier(BaseModel):
     tier: str
     threshold: int
     missing: int = Field(description="How much more the window has to hold; at least 1.")
+    rule: str = Field(description="The whole condition in words.")
+    measures: list[ProgressMeasure] = Field(
+        description="Every metric of it; the one that `threshold` is of first."
+    )
+
+
+class LossView(BaseModel):
+    """What will be lost if nothing more is counted, and what would keep it."""
+
+    tier: str = Field(description="What the member falls to.")
+    on: datetime
+    reason: str
+    rule: str
+    measures: list[ProgressMeasure] = Field(
+        description="What the windows of that day hold so far, and would have to."
+    )
 
 
 class ProgressView(BaseModel):
-    """How far a member is on the way to the next tier."""
+    """How far a member is on the way to the next tier, and what is at stake."""
 
     program: str
     member: str
     tier: str
-    metric: int = Field(description="What the window ending with `as_of` holds.")
-    next: NextTier | None = Field(description="null for the highest tier.")
+    metric: int = Field(
+        description="What the window ending with `as_of` holds, of the metric that `next` is about."
+    )
+    metrics: dict[str, int] = Field(description="The same of every metric of the program.")
+    next: NextTier | None = Field(description="null for the highest tier that metrics can give.")
+    loses: LossView | None = Field(description="null when nothing can be lost.")
     until: datetime | None
     as_of: datetime = Field(
         description="The program's clock: now, or the latest event of a program that runs on events."
     )
 
 
-class TierChangeView(BaseModel):
+class TierChangeView(ChangeReason):
     """One change or renewal."""
 
     position: int = Field(description="Its row in tiering's journal, on the member's chain.")
@@ -53,10 +128,6 @@ class TierChangeView(BaseModel):
     to_tier: str
     since: datetime
     until: datetime | None
-    reason: str
-    rule: str
-    metric: int
-    threshold: int
     ledger_position: int = Field(
         description="The row of the ledger's journal that it followed from, on the same chain."
     )
@@ -75,3 +146,29 @@ class DistributionView(BaseModel):
     program: str
     tiers: dict[str, int]
     members: int
+
+
+class GrantRequest(BaseModel):
+    """A tier given by hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tier: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    until: AwareDatetime
+    reason: str = Field(min_length=1, max_length=500, description="Who wants it and why: it is published.")
+
+
+class RevokeRequest(BaseModel):
+    """Why a tier given by hand is taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class GrantAnswer(BaseModel):
+    """What a grant came to."""
+
+    grant: str
+    duplicate: bool = Field(description="The same request had been taken before.")
+    tier: TierView = Field(description="The member's tier now.")

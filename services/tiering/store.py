@@ -6,17 +6,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from services.common.db import Transaction
-from services.tiering.domain.decide import time_after
-from services.tiering.domain.events import Fact, ReturnRecorded
+from services.tiering.domain.events import Fact, TierChanged
+from services.tiering.domain.metrics import counted_names
+from services.tiering.domain.months import EARLIEST
 from services.tiering.domain.program import Rules, parse_rules
-from services.tiering.domain.state import Member, ProgramState, State, Window
+from services.tiering.domain.state import Bought, Member, ProgramState, State, Visits
+from services.tiering.member_row import COLUMNS, member_of, row_of
+from services.tiering.needs import Needs, needed_days, needed_purchases, needs_of
 
 PAD = timedelta(days=4)
 """Month ends make the start of a window step back by up to three days while its end goes on (28 February is a month
@@ -28,11 +31,9 @@ FROM programs AS p LEFT JOIN program_clocks AS c ON c.chain = p.chain AND c.prog
 WHERE p.chain = $1 AND p.program = ANY($2::text[]) AND p.refusal IS NULL
 ORDER BY p.program, p.position DESC
 """
-MEMBER_COLUMNS = (
-    "program", "member", "enrolled_at", "tier", "since", "until", "as_of", "window_start", "window_total",
-    "changed_position",
-)  # fmt: skip
-_SELECTED = ", ".join(f"m.{column}" for column in MEMBER_COLUMNS)
+_SELECTED = ", ".join(
+    f"m.{name}::text" if name in ("windows", "standing") else f"m.{name}" for name in COLUMNS
+)
 MEMBERS = f"""
 -- LIMIT keeps it to one look into the primary key a member: a plan made while the table was empty must stay good.
 SELECT {_SELECTED}
@@ -42,12 +43,12 @@ CROSS JOIN LATERAL (
 ) AS m
 """  # noqa: S608 - made of constants
 DUE = f"""
--- The first $4 reviews of each program up to its new clock, in the order in which they are decided.
+-- The first $4 members of each program for whom the clock decides up to its new time, in the order of that.
 SELECT {_SELECTED}
 FROM unnest($2::text[], $3::timestamptz[]) AS w (program, clock)
 CROSS JOIN LATERAL (
-    SELECT * FROM members WHERE chain = $1 AND program = w.program AND until <= w.clock
-    ORDER BY until, member LIMIT $4
+    SELECT * FROM members WHERE chain = $1 AND program = w.program AND due <= w.clock
+    ORDER BY due, member LIMIT $4
 ) AS m
 """  # noqa: S608 - made of constants
 RETIRED = f"""
@@ -58,35 +59,76 @@ ORDER BY m.member LIMIT $4
 """  # noqa: S608 - made of constants
 ENTRIES = """
 -- What may leave the windows (or come back, after a change of rules). LIMIT for the same reason as above.
-SELECT w.program, w.member, s.occurred_at, s.amount
-FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS w (program, member, after, up_to)
+SELECT w.program, w.member, w.metric, e.occurred_at, e.amount
+FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    AS w (program, member, metric, after, up_to)
 CROSS JOIN LATERAL (
-    SELECT occurred_at, amount FROM spend
-    WHERE chain = $1 AND program = w.program AND member = w.member AND occurred_at > w.after AND occurred_at <= w.up_to
+    SELECT occurred_at, amount FROM entries
+    WHERE chain = $1 AND program = w.program AND member = w.member AND metric = w.metric
+    AND occurred_at > w.after AND occurred_at <= w.up_to
     ORDER BY occurred_at LIMIT 1000000000
-) AS s
+) AS e
 """
+PURCHASES = """
+SELECT p.program, p.purchase, p.member, p.occurred_at, p.amount_left
+FROM unnest($2::text[], $3::text[]) AS w (program, purchase)
+CROSS JOIN LATERAL (
+    SELECT * FROM purchases WHERE chain = $1 AND program = w.program AND purchase = w.purchase LIMIT 1
+) AS p
+"""
+VISIT_DAYS = """
+SELECT d.program, d.member, d.metric, d.day, d.visits
+FROM unnest($2::text[], $3::text[], $4::text[], $5::date[]) AS w (program, member, metric, day)
+CROSS JOIN LATERAL (
+    SELECT * FROM visit_days
+    WHERE chain = $1 AND program = w.program AND member = w.member AND metric = w.metric AND day = w.day LIMIT 1
+) AS d
+"""
+BEHIND = """
+-- The last $8 rows of the ledger that a measure counted, of what was known by then.
+SELECT w.n, array_agg(e.position) AS positions
+FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $9::bigint[])
+    AS w (n, program, member, metric, after, up_to, known)
+CROSS JOIN LATERAL (
+    SELECT position FROM entries
+    WHERE chain = $1 AND program = w.program AND member = w.member AND metric = w.metric
+    AND occurred_at > w.after AND occurred_at <= w.up_to AND position <= w.known
+    ORDER BY position DESC LIMIT $8
+) AS e GROUP BY w.n
+"""
+POSITIONS_MAX = 100
+"""Rows that a TierChanged names: enough to show where it comes from, the rest is in the entries."""
 UPSERT_MEMBERS = f"""
-INSERT INTO members (chain, {", ".join(MEMBER_COLUMNS)})
-SELECT $1, * FROM unnest(
+INSERT INTO members (chain, {", ".join(COLUMNS)})
+SELECT $1, program, member, enrolled_at, tier, since, until, as_of, due, windows::jsonb, standing::jsonb, changed
+FROM unnest(
     $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[],
-    $9::timestamptz[], $10::bigint[], $11::bigint[]
-)
+    $9::timestamptz[], $10::text[], $11::text[], $12::bigint[]
+) AS n (program, member, enrolled_at, tier, since, until, as_of, due, windows, standing, changed)
 ON CONFLICT (chain, program, member) DO UPDATE SET
-    tier = EXCLUDED.tier, since = EXCLUDED.since, until = EXCLUDED.until, as_of = EXCLUDED.as_of,
-    window_start = EXCLUDED.window_start, window_total = EXCLUDED.window_total,
-    changed_position = EXCLUDED.changed_position
+    tier = EXCLUDED.tier, since = EXCLUDED.since, until = EXCLUDED.until, as_of = EXCLUDED.as_of, due = EXCLUDED.due,
+    windows = EXCLUDED.windows, standing = EXCLUDED.standing, changed_position = EXCLUDED.changed_position
 """  # noqa: S608 - made of constants
+UPSERT_PURCHASES = """
+INSERT INTO purchases (chain, program, purchase, member, occurred_at, amount_left)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[])
+ON CONFLICT (chain, program, purchase) DO UPDATE SET amount_left = EXCLUDED.amount_left
+"""
+UPSERT_DAYS = """
+INSERT INTO visit_days (chain, program, member, metric, day, visits)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::date[], $6::integer[])
+ON CONFLICT (chain, program, member, metric, day) DO UPDATE SET visits = EXCLUDED.visits
+"""
 UPSERT_CLOCKS = """
 INSERT INTO program_clocks (chain, program, clock)
 SELECT $1, * FROM unnest($2::text[], $3::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET clock = EXCLUDED.clock
 """
 INSERT_PROGRAM = "INSERT INTO programs VALUES ($1, $2, $3, $4, $5, $6)"
-SPEND_COLUMNS = ("chain", "program", "member", "occurred_at", "position", "amount")
+ENTRY_COLUMNS = ("chain", "program", "member", "metric", "occurred_at", "position", "amount")
 HISTORY_COLUMNS = (
     "chain", "program", "member", "position", "ledger_position", "from_tier", "to_tier", "since", "until", "reason",
-    "rule", "metric", "threshold",
+    "rule", "metric", "threshold", "measures", "positions", "granted_by",
 )  # fmt: skip
 POSITION = "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2"
 MOVE_POSITION = """
@@ -94,6 +136,8 @@ INSERT INTO stream_positions (chain, topic, position) VALUES ($1, $2, $3)
 ON CONFLICT (chain, topic) DO UPDATE SET position = EXCLUDED.position
 """
 VERSIONS_REMEMBERED = 256
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""After every moment that a member's time can get to."""
 
 
 @lru_cache(maxsize=VERSIONS_REMEMBERED)
@@ -115,30 +159,30 @@ async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: 
     state = await load_programs(tx, chain, {fact.program for fact in facts})
     if not state:
         return Loaded(state, {})
-    clocks, latest = _times(state, facts)
-    rows = await tx.fetch(DUE, chain, list(clocks), list(clocks.values()), reviews_max)
+    purchases = await _load_purchases(tx, chain, needed_purchases(state, facts))
+    needs = needs_of(state, facts, purchases)
+    rows = await tx.fetch(DUE, chain, list(needs.clocks), list(needs.clocks.values()), reviews_max)
     by_program: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         by_program[row["program"]].append(row)
     more = {
-        program: (due[-1]["until"], due[-1]["member"])
+        program: (due[-1]["due"], due[-1]["member"])
         for program, due in by_program.items()
         if len(due) == reviews_max
     }
-    if latest:
-        rows = [*rows, *await tx.fetch(MEMBERS, chain, [p for p, _ in latest], [m for _, m in latest])]
-    found = {(row["program"], row["member"]): _member(row) for row in rows}
-    ends: dict[tuple[str, str], datetime] = {}
-    for (program, name), member in found.items():
-        # Up to the clock, even if no review is due yet: a late purchase may give a tier whose review is due at once.
-        end = max(member.as_of, latest.get((program, name), member.as_of))
-        ends[program, name] = max(end, clocks.get(program, end))
-    await load_entries(tx, chain, state, found, ends)
+    if needs.latest:
+        keys = list(needs.latest)
+        rows = [*rows, *await tx.fetch(MEMBERS, chain, [p for p, _ in keys], [m for _, m in keys])]
+    found = {(row["program"], row["member"]): member_of(row, state[row["program"]].rules) for row in rows}
+    await load_entries(tx, chain, state, found, needs)
     members: dict[str, dict[str, Member]] = defaultdict(dict)
     for (program, name), member in found.items():
         members[program][name] = member
     for program, empty in state.items():
         state[program] = ProgramState.of(empty.rules, empty.clock, members[program])
+    for (program, purchase), bought in purchases.items():
+        state[program].purchases[purchase] = bought
+    await _load_days(tx, chain, state, facts)
     return Loaded(state, more)
 
 
@@ -152,62 +196,112 @@ async def load_programs(tx: Transaction, chain: int, programs: Iterable[str]) ->
     return state
 
 
+async def find_member(tx: Transaction, chain: int, rules: Rules, name: str) -> Member | None:
+    """One member with every entry that windows from now on can hold; None when nobody is known by that id."""
+    row = await tx.fetchrow(MEMBERS, chain, [rules.program], [name])
+    if row is None:
+        return None
+    member = member_of(row, rules)
+    state: State = {rules.program: ProgramState(rules, None, {})}
+    await load_entries(
+        tx, chain, state, {(rules.program, name): member}, Needs(clocks={rules.program: LATEST})
+    )
+    return member
+
+
 async def load_retired(
     tx: Transaction, chain: int, program: ProgramState, at: datetime, most: int
 ) -> list[Member]:
     """Up to `most` members whose tier is not in the rules, added to `program`, with what a review at `at` needs."""
     rules = program.rules
     rows = await tx.fetch(RETIRED, chain, rules.program, [tier.name for tier in rules.tiers[1:]], most)
-    found = {(rules.program, row["member"]): _member(row) for row in rows}
-    ends = {key: max(member.as_of, at) for key, member in found.items()}
-    await load_entries(tx, chain, {rules.program: program}, found, ends)
+    found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
+    await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
     program.members = {member.member: member for member in found.values()}
     return list(found.values())
 
 
 async def load_entries(
-    tx: Transaction,
-    chain: int,
-    state: State,
-    members: dict[tuple[str, str], Member],
-    ends: dict[tuple[str, str], datetime],
+    tx: Transaction, chain: int, state: State, members: dict[tuple[str, str], Member], needs: Needs
 ) -> None:
-    """Give each window the entries between any two starts that it takes while its end goes from as_of to `ends`."""
-    if not members:
-        return
-    after, up_to = [], []
+    """Give each window the entries between any two starts that it takes while the member's time goes to where `needs`
+    say, and those of the years gone by that late facts belong to."""
+    wanted: list[tuple[str, str, str, datetime, datetime]] = []
     for key, member in members.items():
-        rules, start = state[key[0]].rules, member.window.start
-        after.append(_earlier(min(start, rules.window_start(member.as_of))))
-        up_to.append(max(start, rules.window_start(ends[key])) + PAD)
-    rows = await tx.fetch(ENTRIES, chain, [p for p, _ in members], [m for _, m in members], after, up_to)
-    for program, name, occurred_at, amount in rows:
-        members[program, name].window.entries.append((occurred_at, amount))
+        rules = state[key[0]].rules
+        end = needs.end(key, member.as_of)
+        for metric in rules.counted:
+            span, start = metric.span, member.windows[metric.name].start
+            after = min(start, span.start(member.as_of, member.enrolled_at, closing=True))
+            up_to = max(start, span.start(end, member.enrolled_at)) + PAD
+            if span.is_yearly and key in needs.earliest:
+                after = min(after, span.start(needs.earliest[key], member.enrolled_at))
+            if rules.returns_at_once and key in needs.falls:
+                standing = member.standing
+                earned_at = standing.earned_at or standing.since
+                after = min(after, span.start(earned_at, member.enrolled_at, standing.closing))
+                up_to = max(up_to, end)
+            if not span.is_lifetime or start != EARLIEST:
+                wanted.append((*key, metric.name, _earlier(after), up_to))
+    if not wanted:
+        return
+    for program, name, metric_name, occurred_at, amount in await tx.fetch(ENTRIES, chain, *_columns(wanted)):
+        members[program, name].windows[metric_name].entries.append((occurred_at, amount))
 
 
-async def save(tx: Transaction, chain: int, state: State, history: list[tuple[object, ...]]) -> None:
+async def save(tx: Transaction, chain: int, state: State) -> None:
     """Write what has changed; the state is not to be used after this."""
-    changed = [
-        (p, m.member, m.enrolled_at, m.tier, m.since, m.until, m.as_of, m.window.start, m.window.total,
-         m.changed_position)
-        for p, program in state.items()
-        for m in program.members.values()
-        if m.dirty
-    ]  # fmt: skip
+    changed = [row_of(p, m) for p, program in state.items() for m in program.members.values() if m.dirty]
     if changed:
-        await tx.execute(UPSERT_MEMBERS, chain, *(list(column) for column in zip(*changed, strict=True)))
-    spent = [
-        (chain, p, member, at, position, amount)
+        await tx.execute(UPSERT_MEMBERS, chain, *_columns(changed))
+    counted = [(chain, p, *entry) for p, program in state.items() for entry in program.counted]
+    if counted:
+        await tx.copy_records_to_table("entries", records=counted, columns=ENTRY_COLUMNS)
+    purchases = [
+        (p, purchase, bought.member, bought.at, bought.left)
         for p, program in state.items()
-        for member, at, position, amount in program.spent
+        for purchase, bought in program.purchases.items()
+        if bought.dirty
     ]
-    if spent:
-        await tx.copy_records_to_table("spend", records=spent, columns=SPEND_COLUMNS)
-    if history:
-        await tx.copy_records_to_table("tier_history", records=history, columns=HISTORY_COLUMNS)
+    if purchases:
+        await tx.execute(UPSERT_PURCHASES, chain, *_columns(purchases))
+    days = [
+        (p, *key, visits.count)
+        for p, program in state.items()
+        for key, visits in program.days.items()
+        if visits.dirty
+    ]
+    if days:
+        await tx.execute(UPSERT_DAYS, chain, *_columns(days))
     clocks = [(p, program.clock) for p, program in state.items() if program.clock_moved]
     if clocks:
         await tx.execute(UPSERT_CLOCKS, chain, [p for p, _ in clocks], [clock for _, clock in clocks])
+
+
+async def find_positions(tx: Transaction, chain: int, state: State, events: Sequence[TierChanged]) -> None:
+    """Tell each event the ledger's rows behind its measures, once the entries are written."""
+    wanted = [
+        (n, e.program, e.member, name, measure.after, measure.up_to, e.counted_to)
+        for n, e in enumerate(events)
+        for measure in e.measures
+        for name in counted_names(state[e.program].rules.metrics, measure.metric)
+    ]
+    if not wanted:
+        return
+    *columns, known = _columns(wanted)
+    for row in await tx.fetch(BEHIND, chain, *columns, POSITIONS_MAX, known):
+        events[row["n"]].positions = sorted(set(row["positions"]))[-POSITIONS_MAX:]
+
+
+async def save_history(tx: Transaction, chain: int, said: Sequence[tuple[int, TierChanged]]) -> None:
+    """Write what was said, each with its position in our journal."""
+    records = [
+        (chain, e.program, e.member, position, e.ledger_position, e.from_tier, e.to_tier, e.since, e.until, e.reason,
+         e.rule, e.metric, e.threshold, orjson.dumps(e.measures).decode(), e.positions, e.grant)
+        for position, e in said
+    ]  # fmt: skip
+    if records:
+        await tx.copy_records_to_table("tier_history", records=records, columns=HISTORY_COLUMNS)
 
 
 async def save_program(
@@ -233,35 +327,26 @@ async def move_position(tx: Transaction, chain: int, topic: str, to: int) -> Non
     await tx.execute(MOVE_POSITION, chain, topic, to)
 
 
-def _times(
-    state: State, facts: Sequence[Fact]
-) -> tuple[dict[str, datetime], dict[tuple[str, str], datetime]]:
-    """Each program's clock after `facts`, and the latest time that they tell of each member."""
-    clocks: dict[str, datetime] = {}
-    latest: dict[tuple[str, str], datetime] = {}
-    for fact in facts:
-        program = state.get(fact.program)
-        if program is None:
-            continue
-        now = time_after(program, fact)
-        if now is not None and (fact.program not in clocks or now > clocks[fact.program]):
-            clocks[fact.program] = now
-        if fact.member is None:
-            continue
-        key, at = (fact.program, fact.member), fact.occurred_at
-        if isinstance(fact.event, ReturnRecorded):
-            at = fact.event.purchased_at
-        before = latest.get(key)
-        if before is None or at > before:
-            latest[key] = at
-    return clocks, latest
+async def _load_purchases(
+    tx: Transaction, chain: int, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Bought]:
+    """Purchases by (program, id), those that were followed."""
+    if not wanted:
+        return {}
+    rows = await tx.fetch(PURCHASES, chain, *_columns(wanted))
+    return {(p, purchase): Bought(member, at, left) for p, purchase, member, at, left in rows}
 
 
-def _member(row: Any) -> Member:
-    return Member(
-        row["member"], row["enrolled_at"], row["tier"], row["since"], row["until"], row["as_of"],
-        Window(row["window_start"], row["window_total"]), row["changed_position"],
-    )  # fmt: skip
+async def _load_days(tx: Transaction, chain: int, state: State, facts: Sequence[Fact]) -> None:
+    """The visits of the local days that the facts tell of, in programs that count days."""
+    wanted = needed_days(state, facts)
+    if wanted:
+        for program, member, metric, day, visits in await tx.fetch(VISIT_DAYS, chain, *_columns(wanted)):
+            state[program].days[member, metric, day] = Visits(visits)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _earlier(time: datetime) -> datetime:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.common.tables import mechanism_tables
 
@@ -56,23 +59,52 @@ members = Table(
     Column("since", TIME, nullable=False),
     Column("until", TIME),
     Column("as_of", TIME, nullable=False),
-    Column("window_start", TIME, nullable=False),
-    Column("window_total", BigInteger, nullable=False, comment="Spend after window_start, minor units."),
+    Column("due", TIME, comment="When the clock decides next: a review, or a card or grant that begins or ends."),
+    Column("windows", JSONB, nullable=False, comment="By metric: [after, total], after in microseconds of 1970."),
+    Column("standing", JSONB, comment="What the metrics, cards and grants gave, where tier, since, until are not all."),
     Column("changed_position", BigInteger, comment="The journal row of the last TierChanged."),
     Index(
-        "members_by_review", "chain", "program", "until", "member",
-        postgresql_where=text("until IS NOT NULL"),
+        "members_by_due", "chain", "program", "due", "member",
+        postgresql_where=text("due IS NOT NULL"),
     ),
 )  # fmt: skip
-spend = Table(
-    "spend",
+entries = Table(
+    "entries",
     metadata,
     _chain(),
     Column("program", Text, primary_key=True),
     Column("member", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
     Column("occurred_at", TIME, primary_key=True),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("amount", BigInteger, nullable=False, comment="Minor units that count; negative for a return."),
+    Column(
+        "amount",
+        BigInteger,
+        nullable=False,
+        comment="What counts, in the metric's unit; negative when taken back.",
+    ),
+)
+purchases = Table(
+    "purchases",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("purchase", Text, primary_key=True),
+    Column("member", Text, nullable=False),
+    Column("occurred_at", TIME, nullable=False),
+    Column("amount_left", BigInteger, nullable=False, comment="What counts of it and was not brought back."),
+    comment="Only of programs that count points, visits or days.",
+)
+visit_days = Table(
+    "visit_days",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("visits", Integer, nullable=False),
+    comment="Only of programs that count days: the visits of a local day.",
 )
 tier_history = Table(
     "tier_history",
@@ -90,4 +122,17 @@ tier_history = Table(
     Column("rule", Text, nullable=False),
     Column("metric", BigInteger, nullable=False),
     Column("threshold", BigInteger, nullable=False),
+    Column(
+        "measures",
+        JSONB,
+        nullable=False,
+        comment="Every metric of the condition, what it held and was asked.",
+    ),
+    Column(
+        "positions",
+        ARRAY(BigInteger),
+        nullable=False,
+        comment="The ledger's rows counted: the latest of them.",
+    ),
+    Column("granted_by", Text, nullable=False, comment="The grant or card behind it; empty for metrics."),
 )

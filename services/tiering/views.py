@@ -10,51 +10,76 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.chain import chain_of
 from services.common.errors import Refusal
+from services.tiering.domain.decide import turn
+from services.tiering.domain.metrics import Values
 from services.tiering.domain.program import Rules
+from services.tiering.domain.state import Member, ProgramState
 from services.tiering.schemas import (
+    ChangeReason,
     DistributionView,
+    EarnedView,
+    GrantView,
     HistoryView,
+    LossView,
     NextTier,
+    ProgressMeasure,
     ProgressView,
     TierChangeView,
     TierView,
 )
-from services.tiering.store import rules_of
-from services.tiering.tables import members, program_clocks, programs, spend, tier_history
+from services.tiering.store import find_member, rules_of
+from services.tiering.tables import members, program_clocks, programs, tier_history
+
+TURNS_MAX = 60
+"""How many reviews are looked ahead for what will be lost: five years of monthly ones."""
+NEVER_CHANGED: dict[str, Any] = {
+    "reason": "enrolment", "rule": "", "metric": 0, "threshold": 0, "measures": [], "positions": [], "granted_by": "",
+}  # fmt: skip
 
 
 async def tier(read: AsyncConnection, chains: int, program: str, member: str) -> TierView:
     """The tier. Raises Refusal unknown_program, not_tiered or unknown_member."""
     chain = chain_of(member, chains)
     rules = await _rules(read, chain, program)
-    row = await _member(read, chain, program, member)
-    found = (
+    found = await _member(read, chain, rules, member)
+    row = (
         await read.execute(
             select(tier_history).where(
-                *_key(tier_history, chain, program, member), tier_history.c.position == row.changed_position
+                *_key(tier_history, chain, program, member), tier_history.c.position == found.changed_position
             )
         )
     ).one_or_none()
+    why = (
+        NEVER_CHANGED if row is None else ChangeReason.model_validate(row, from_attributes=True).model_dump()
+    )
+    standing = found.standing
     return TierView(
         program=program,
         member=member,
-        tier=rules.tiers[rules.rank(row.tier)].name,
-        since=row.since,
-        until=row.until,
-        reason="enrolment" if found is None else found.reason,
-        rule="" if found is None else found.rule,
-        metric=0 if found is None else found.metric,
-        threshold=0 if found is None else found.threshold,
+        tier=rules.tiers[rules.rank(found.tier)].name,
+        since=found.since,
+        until=found.until,
+        earned=EarnedView(
+            tier=rules.tiers[rules.rank(standing.tier)].name,
+            since=standing.since,
+            until=standing.until,
+            grace=standing.grace,
+        ),
+        grants=[GrantView.model_validate(grant, from_attributes=True) for grant in found.grants],
+        **why,
     )
 
 
 async def progress(
     read: AsyncConnection, chains: int, program: str, member: str, now: datetime
 ) -> ProgressView:
-    """The metric at the program's clock and the step above. `now` is the wall's time, for programs that run on it."""
+    """The metrics at the program's clock, the step above, and what is lost when nothing more is counted.
+
+    `now` is the wall's time, for programs that run on it.
+    """
     chain = chain_of(member, chains)
     rules = await _rules(read, chain, program)
-    row = await _member(read, chain, program, member)
+    found = await _member(read, chain, rules, member)
     clock = (
         await read.execute(
             select(program_clocks.c.clock).where(
@@ -62,30 +87,73 @@ async def progress(
             )
         )
     ).scalar_one_or_none()
-    as_of = max(row.as_of, clock or row.as_of)
+    as_of = max(found.as_of, clock or found.as_of)
     if not rules.runs_on_events:
         as_of = max(as_of, now)
-    metric = (
-        await read.execute(
-            select(func.coalesce(func.sum(spend.c.amount), 0)).where(
-                *_key(spend, chain, program, member), spend.c.occurred_at > rules.window_start(as_of)
-            )
-        )
-    ).scalar_one()
-    rank = rules.rank(row.tier)
-    above = rules.tiers[rank + 1] if rank + 1 < len(rules.tiers) else None
+    values = found.values_at(rules, as_of, closing=False)
+    rank = rules.rank(found.tier)
+    above = _next(rules, rank, values)
+    first = above.measures[0].metric if above else _decisive(rules, rank, values)
     return ProgressView(
         program=program,
         member=member,
         tier=rules.tiers[rank].name,
-        metric=int(metric),
-        # A changed threshold shows at the next purchase: until then the member may be past it.
-        next=None if above is None else NextTier(
-            tier=above.name, threshold=above.threshold, missing=max(1, above.threshold - int(metric))
-        ),
-        until=row.until,
+        metric=values[first] if first else 0,
+        metrics=values,
+        next=above,
+        loses=_loss(rules, found),
+        until=found.until,
         as_of=as_of,
-    )  # fmt: skip
+    )
+
+
+def _next(rules: Rules, rank: int, values: Values) -> NextTier | None:
+    """The next tier that metrics can give, with the metric that it lacks first."""
+    for tier in rules.tiers[rank + 1 :]:
+        condition = tier.condition
+        if condition is None:
+            continue
+        first = condition.decisive(values)
+        leaves = [first, *(leaf for leaf in condition.leaves() if leaf is not first)]
+        return NextTier(
+            tier=tier.name,
+            threshold=first.threshold,
+            # A changed threshold shows at the next purchase: until then the member may be past it.
+            missing=max(1, first.threshold - values[first.metric]),
+            rule=condition.words(rules.metrics, reached=True),
+            measures=[_measure(leaf.metric, values[leaf.metric], leaf.threshold) for leaf in leaves],
+        )
+    return None
+
+
+def _decisive(rules: Rules, rank: int, values: Values) -> str:
+    """The metric that the tier itself is about; that of the program for tiers that no metric gives."""
+    condition = rules.tiers[rank].condition
+    return condition.decisive(values).metric if condition else next(iter(values), "")
+
+
+def _loss(rules: Rules, member: Member) -> LossView | None:
+    """The first fall in a future in which nothing happens, by the rules that will decide it."""
+    program = ProgramState.of(rules, None, {member.member: member})
+    for _ in range(TURNS_MAX):
+        due, rank = member.due, rules.rank(member.tier)
+        if due is None:
+            return None
+        for event in turn(program, member, due, 0):
+            if rules.rank(event.to_tier) < rank:
+                measures = [_measure(m.metric, m.value, m.threshold) for m in event.measures]
+                return LossView(
+                    tier=event.to_tier,
+                    on=event.since,
+                    reason=event.reason,
+                    rule=event.rule,
+                    measures=measures,
+                )
+    return None
+
+
+def _measure(metric: str, value: int, threshold: int) -> ProgressMeasure:
+    return ProgressMeasure(metric=metric, value=value, threshold=threshold, missing=max(0, threshold - value))
 
 
 async def history(
@@ -93,8 +161,7 @@ async def history(
 ) -> HistoryView:
     """Up to `limit` changes after journal position `after`."""
     chain = chain_of(member, chains)
-    await _rules(read, chain, program)
-    await _member(read, chain, program, member)
+    await _member(read, chain, await _rules(read, chain, program), member)
     rows = (
         await read.execute(
             select(tier_history)
@@ -146,11 +213,14 @@ async def _rules(read: AsyncConnection, chain: int | None, program: str) -> Rule
     return rules
 
 
-async def _member(read: AsyncConnection, chain: int, program: str, member: str) -> Any:
-    row = (await read.execute(select(members).where(*_key(members, chain, program, member)))).one_or_none()
-    if row is None:
+async def _member(read: AsyncConnection, chain: int, rules: Rules, member: str) -> Member:
+    """The member as decisions see it, in the snapshot of `read` (which has begun: the rules were read in it)."""
+    raw = (await read.get_raw_connection()).driver_connection
+    found = await find_member(raw, chain, rules, member)
+    if found is None:
         raise Refusal(
             "unknown_member",
-            f"no member {member!r} in program {program!r}; a member shows here once the ledger has recorded it",
+            f"no member {member!r} in program {rules.program!r}; "
+            "a member shows here once the ledger has recorded it",
         )
-    return row
+    return found

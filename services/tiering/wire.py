@@ -12,16 +12,22 @@ from services.common.chain import micros
 from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.tiering.domain.events import (
-    CategorySpend,
     ClockAdvanced,
-    Decision,
     Fact,
     FactEvent,
+    Lines,
     MemberEnrolled,
+    PointsMoved,
     ProgramActivated,
+    ProgramRefused,
     PurchaseRecorded,
+    Recorded,
     ReturnRecorded,
     TierChanged,
+    TierGranted,
+    TierGrantRevoked,
+    Told,
+    ToppedUp,
 )
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -32,8 +38,17 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "MemberEnrolled": ledger_pb.MemberEnrolled,
     "PurchaseRecorded": ledger_pb.PurchaseRecorded,
     "ReturnRecorded": ledger_pb.ReturnRecorded,
+    "PointsAccrued": ledger_pb.PointsAccrued,
+    "PointsClawedBack": ledger_pb.PointsClawedBack,
+    "TopUpRecorded": ledger_pb.TopUpRecorded,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
+POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
+OWN_TYPES: dict[str, type[Message]] = {
+    "TierGranted": tiering_pb.TierGranted,
+    "TierGrantRevoked": tiering_pb.TierGrantRevoked,
+}
+"""The rows of our own journal that are facts: a replay reads them."""
 
 NANOS_PER_MICRO = 1_000
 
@@ -48,11 +63,18 @@ def fact_of(row: StreamRow) -> Fact | None:
 def _event(type_: str, message: Any) -> FactEvent:
     match type_:
         case "PurchaseRecorded":
-            return PurchaseRecorded(_spend(message.activity.lines))
+            return PurchaseRecorded(_lines(message.activity.lines), message.activity.id)
+        case "PointsAccrued":
+            return PointsMoved(message.purchase, message.points)
         case "MemberEnrolled":
             return MemberEnrolled()
         case "ReturnRecorded":
-            return ReturnRecorded(_spend(message.lines), time_of(message.purchased_at))
+            return ReturnRecorded(_lines(message.lines), time_of(message.purchased_at), message.activity.of)
+        case "PointsClawedBack":
+            # What the program lets the member keep was not earned all the same: the units came back.
+            return PointsMoved(message.purchase, -(message.points + message.forgiven))
+        case "TopUpRecorded":
+            return ToppedUp(message.activity.amount)
         case "ClockAdvanced":
             return ClockAdvanced(time_of(message.to))
         case "ProgramActivated":
@@ -60,28 +82,58 @@ def _event(type_: str, message: Any) -> FactEvent:
     raise InvariantBroken(f"no reader for {type_}")
 
 
-def _spend(lines: Iterable[Any]) -> CategorySpend:
-    return [(line.category, line.amount) for line in lines]
+def _lines(lines: Iterable[Any]) -> Lines:
+    return [(line.category, line.amount, line.quantity, line.sku) for line in lines]
 
 
-def payload_of(event: Decision) -> tuple[str, bytes]:
+def told_of(type_: str, payload: bytes) -> Told:
+    """What a row of our own journal says that we were told. Raises DecodeError."""
+    message: Any = OWN_TYPES[type_].FromString(payload)
+    if type_ == "TierGranted":
+        until = time_of(message.until)
+        return TierGranted(message.grant, message.tier, until, message.reason, message.ledger_position)
+    return TierGrantRevoked(message.grant, message.reason, message.ledger_position)
+
+
+def payload_of(event: Recorded) -> tuple[str, bytes]:
     """(type, payload) of our journal row; the same event always gives the same bytes."""
     message: Any
-    if isinstance(event, TierChanged):
-        message = tiering_pb.TierChanged(
-            from_tier=event.from_tier,
-            to_tier=event.to_tier,
-            reason=event.reason,
-            rule=event.rule,
-            metric=event.metric,
-            threshold=event.threshold,
-            ledger_position=event.ledger_position,
-        )
-        _set_time(message.since, event.since)
-        if event.until is not None:
+    match event:
+        case TierChanged():
+            message = tiering_pb.TierChanged(
+                from_tier=event.from_tier,
+                to_tier=event.to_tier,
+                reason=event.reason,
+                rule=event.rule,
+                metric=event.metric,
+                threshold=event.threshold,
+                ledger_position=event.ledger_position,
+                positions=event.positions,
+                grant=event.grant,
+            )
+            _set_time(message.since, event.since)
+            if event.until is not None:
+                _set_time(message.until, event.until)
+            for measure in event.measures:
+                added = message.measures.add(
+                    metric=measure.metric, value=measure.value, threshold=measure.threshold
+                )
+                _set_time(added.after, measure.after)
+                _set_time(added.up_to, measure.up_to)
+        case TierGranted():
+            message = tiering_pb.TierGranted(
+                grant=event.grant,
+                tier=event.tier,
+                reason=event.reason,
+                ledger_position=event.ledger_position,
+            )
             _set_time(message.until, event.until)
-    else:
-        message = tiering_pb.ProgramRefused(version=event.version, reason=event.reason)
+        case TierGrantRevoked():
+            message = tiering_pb.TierGrantRevoked(
+                grant=event.grant, reason=event.reason, ledger_position=event.ledger_position
+            )
+        case ProgramRefused():
+            message = tiering_pb.ProgramRefused(version=event.version, reason=event.reason)
     return type(event).__name__, message.SerializeToString(deterministic=True)
 
 

@@ -17,6 +17,7 @@ from services.common.clock import utc_now
 from services.common.db import Reader, Writer, ensure_installation
 from services.tiering.api import Views
 from services.tiering.consume import LEDGER_TOPIC
+from services.tiering.handle import Grants
 from services.tiering.main import create_app
 from services.tiering.project import apply_rows
 from tests.integration.tiering_rows import DOCUMENT, LedgerChain, day, tiering_database
@@ -85,7 +86,7 @@ async def service(database: str) -> AsyncIterator[Service]:
         writer, reader = await Writer.connect(url), Reader.connect(url)
         await ensure_installation(writer, CHAINS)
         owner = await asyncpg.connect(database)
-        app = create_app(Views(reader, CHAINS), Keys(writer))
+        app = create_app(Views(reader, CHAINS), Keys(writer), Grants(writer, CHAINS))
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tiering") as client:
             service = Service(owner, writer, client, {chain: LedgerChain(chain) for chain in range(CHAINS)})
@@ -103,13 +104,18 @@ async def test_a_new_member_has_the_lowest_tier_and_the_way_up(service: Service)
     assert tier.status_code == 200
     assert tier.json() == {
         "program": "grocer", "member": "ann", "tier": "member", "since": "2026-01-05T00:00:00Z", "until": None,
-        "reason": "enrolment", "rule": "", "metric": 0, "threshold": 0,
+        "reason": "enrolment", "rule": "", "metric": 0, "threshold": 0, "measures": [], "positions": [],
+        "granted_by": "", "grants": [],
+        "earned": {"tier": "member", "since": "2026-01-05T00:00:00Z", "until": None, "grace": False},
     }  # fmt: skip
     progress = await service.get("grocer/members/ann/progress")
     assert progress.json() == {
-        "program": "grocer", "member": "ann", "tier": "member", "metric": 0,
-        "next": {"tier": "silver", "threshold": 100_00, "missing": 100_00},
-        "until": None, "as_of": "2026-01-05T00:00:00Z",
+        "program": "grocer", "member": "ann", "tier": "member", "metric": 0, "metrics": {"spend": 0},
+        "next": {
+            "tier": "silver", "threshold": 100_00, "missing": 100_00, "rule": "spend of 12 months >= 10000",
+            "measures": [{"metric": "spend", "value": 0, "threshold": 100_00, "missing": 100_00}],
+        },
+        "loses": None, "until": None, "as_of": "2026-01-05T00:00:00Z",
     }  # fmt: skip
 
 
@@ -137,7 +143,8 @@ async def test_progress_looks_at_the_window_of_the_programs_clock(service: Servi
     )
     progress = (await service.get("grocer/members/ann/progress")).json()
     assert progress["metric"] == 30_00
-    assert progress["next"] == {"tier": "silver", "threshold": 100_00, "missing": 70_00}
+    step = progress["next"]
+    assert (step["tier"], step["threshold"], step["missing"]) == ("silver", 100_00, 70_00)
     assert progress["as_of"] == "2027-02-01T00:00:00Z"
 
 
@@ -207,3 +214,106 @@ async def test_a_key_is_asked_for_before_anything_is_told(service: Service) -> N
     elsewhere = await service.key("pos", programs=("other",))
     assert (await service.get("grocer/distribution", token=elsewhere)).status_code == 403
     assert (await service.get("grocer/distribution", token=await service.key("member"))).status_code == 200
+
+
+GRANT = {"tier": "gold", "until": "2026-08-01T00:00:00Z", "reason": "a guest of the house"}
+
+
+async def post(
+    service: Service, path: str, body: dict[str, object], request: str, token: str
+) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": request}
+    return await service.client.post(f"/v1/programs/{path}", json=body, headers=headers)
+
+
+async def test_a_tier_is_given_by_hand_once_and_taken_back(service: Service) -> None:
+    ops = await service.key("ops")
+    await service.tell(service.of("ann").bought(day("2026-01-05"), "ann", 1))
+    for status, duplicate in ((201, False), (200, True)):
+        answer = await post(service, "grocer/members/ann/grants", GRANT, "g1", ops)
+        assert (answer.status_code, answer.json()["duplicate"]) == (status, duplicate)
+        tier = answer.json()["tier"]
+        assert (tier["tier"], tier["reason"], tier["until"]) == ("gold", "grant", "2026-08-01T00:00:00Z")
+        assert (tier["granted_by"], tier["earned"]["tier"]) == ("grant:g1", "member")
+        assert [grant["id"] for grant in tier["grants"]] == ["grant:g1"]
+    rows = await service.owner.fetch("SELECT type, cause_source, cause_id FROM journal ORDER BY position")
+    (granted,) = [row for row in rows if row["type"] == "TierGranted"]
+    assert (granted["cause_source"], granted["cause_id"]) == ("grocer/tier_grant", "g1")
+    (changed,) = [row for row in rows if row["type"] == "TierChanged"]
+    assert changed["cause_source"] == "tallybook/tiering"
+
+    why = {"reason": "a mistake"}
+    for duplicate in (False, True):
+        answer = await post(service, "grocer/members/ann/grants/g1/revoke", why, "r1", ops)
+        assert (answer.status_code, answer.json()["duplicate"]) == (200, duplicate)
+        assert answer.json()["tier"]["tier"] == "member"
+    history = (await service.get("grocer/members/ann/history")).json()["entries"]
+    assert [(e["to_tier"], e["reason"]) for e in history] == [("gold", "grant"), ("member", "grant_revoked")]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "status", "code"),
+    [
+        ("nowhere/members/ann/grants", {}, 404, "unknown_program"),
+        ("grocer/members/nobody/grants", {}, 404, "unknown_member"),
+        ("grocer/members/ann/grants", {"tier": "black"}, 422, "unknown_tier"),
+        ("grocer/members/ann/grants", {"tier": "member"}, 422, "unknown_tier"),
+        ("grocer/members/ann/grants", {"until": "2026-01-05T00:00:00Z"}, 422, "ends_in_the_past"),
+        ("grocer/members/ann/grants", {"until": "2026-08-01T00:00:00"}, 422, "invalid_request"),
+        ("grocer/members/ann/grants", {"reason": ""}, 422, "invalid_request"),
+        ("grocer/members/ann/grants", {"why": "x"}, 422, "invalid_request"),
+        ("grocer/members/ann/grants/g9/revoke", None, 404, "unknown_grant"),
+    ],
+)
+async def test_a_grant_that_cannot_be_is_refused_and_changes_nothing(
+    service: Service, path: str, change: dict[str, object] | None, status: int, code: str
+) -> None:
+    await service.tell(service.of("ann").bought(day("2026-01-05"), "ann", 1))
+    body: dict[str, object] = {"reason": "x"} if change is None else {**GRANT, **change}
+    answer = await post(service, path, body, "g1", await service.key("ops"))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await service.owner.fetchval("SELECT count(*) FROM journal") == 0
+    assert await service.owner.fetchval("SELECT count(*) FROM inbox") == 0
+
+
+async def test_a_key_that_was_used_for_another_grant_is_a_conflict(service: Service) -> None:
+    ops = await service.key("ops")
+    await service.tell(service.of("ann").bought(day("2026-01-05"), "ann", 1))
+    assert (await post(service, "grocer/members/ann/grants", GRANT, "g1", ops)).status_code == 201
+    other = await post(service, "grocer/members/ann/grants", {**GRANT, "tier": "silver"}, "g1", ops)
+    assert (other.status_code, other.json()["code"]) == (409, "id_reused")
+    pos = await post(service, "grocer/members/ann/grants", GRANT, "g2", service.token)
+    assert (pos.status_code, pos.json()["code"]) == (403, "forbidden")
+
+
+async def test_progress_tells_what_will_be_lost_and_when(service: Service) -> None:
+    ann = service.of("ann")
+    await service.tell(
+        ann.bought(day("2026-01-05"), "ann", 250_00), ann.bought(day("2026-06-05"), "ann", 110_00)
+    )
+    progress = (await service.get("grocer/members/ann/progress")).json()
+    assert (progress["tier"], progress["next"], progress["metrics"]) == ("gold", None, {"spend": 360_00})
+    assert progress["loses"] == {
+        "tier": "silver",
+        "on": "2027-01-05T00:00:00Z",
+        "reason": "downgrade",
+        "rule": "spend of 12 months < 25000",
+        "measures": [{"metric": "spend", "value": 110_00, "threshold": 250_00, "missing": 140_00}],
+    }
+    await service.tell(ann.bought(day("2026-07-05"), "ann", 140_00))
+    # The review of January will renew it; the one a year later finds nothing.
+    assert (await service.get("grocer/members/ann/progress")).json()["loses"]["on"] == "2028-01-05T00:00:00Z"
+
+
+async def test_a_change_names_the_ledgers_rows_behind_it(service: Service) -> None:
+    ann = service.of("ann")
+    rows = [ann.bought(day(f"2026-0{month}-05"), "ann", 40_00) for month in (1, 2, 3)]
+    await service.tell(*rows)
+    tier = (await service.get("grocer/members/ann/tier")).json()
+    assert tier["positions"] == [row.position for row in rows]
+    assert tier["measures"] == [
+        {
+            "metric": "spend", "value": 120_00, "threshold": 100_00,
+            "after": "2025-03-05T00:00:00Z", "up_to": "2026-03-05T00:00:00Z",
+        }
+    ]  # fmt: skip

@@ -165,7 +165,7 @@ async def test_every_change_states_what_the_window_held(writer: Writer, seed: in
         wrong = await session.fetch(
             """
             SELECT h.*, w.total FROM tier_history h CROSS JOIN LATERAL (
-                SELECT coalesce(sum(amount), 0)::bigint AS total FROM spend s
+                SELECT coalesce(sum(amount), 0)::bigint AS total FROM entries s
                 WHERE s.chain = h.chain AND s.program = h.program AND s.member = h.member
                 AND s.occurred_at > h.since - interval '12 months' AND s.occurred_at <= h.since
                 AND s.position <= h.ledger_position - CASE WHEN h.reason = 'upgrade' THEN 0 ELSE 1 END
@@ -221,7 +221,7 @@ async def test_a_version_that_cannot_be_used_is_refused_and_the_one_before_stays
             "SELECT payload FROM journal WHERE type = 'ProgramRefused' ORDER BY position"
         )
     reasons = [tiering_pb.ProgramRefused.FromString(row["payload"]) for row in refused]
-    assert reasons[0].reason == "tiering.metric: is 'luck'; one of spend"
+    assert reasons[0].reason == "tiering.metric: is 'luck'; one of spend, points, visits, days, top_ups"
     assert [refusal.version for refusal in reasons] == ["v2", "v3"]
     assert await history(writer) == [("ann", "silver", "upgrade", "2026-01-05")]
 

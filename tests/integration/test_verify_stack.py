@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ DOCUMENT: dict[str, Any] = {
         "metric": "spend",
         "window": {"months": 12},
         "review": {"months": 12},
-        "tiers": [{"name": "member", "from": 0}, {"name": "gold", "from": 100_000}],
+        "tiers": [{"name": "member"}, {"name": "gold", "from": 100_000}, {"name": "black", "from": 900_000}],
     },
     "rewards": {
         "catalogue": [{"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}]
@@ -51,7 +52,7 @@ STALL_SECONDS = 60.0
 
 
 async def shop(api: Api, number: int) -> None:
-    """A purchase; every member of whom it is the third redeems a reward too."""
+    """A purchase; every member of whom it is the third redeems a reward too, and is given a tier by hand."""
     member = f"v{number % MEMBERS}"
     path = f"/v1/programs/{PROGRAM}"
     line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 60_000}
@@ -62,6 +63,8 @@ async def shop(api: Api, number: int) -> None:
     if number // MEMBERS == 2:
         order = {"order": f"o-{number}", "reward": "five_off"}
         await api.post("rewards", f"{path}/members/{member}/redemptions", order, f"v-red-{number}")
+        grant = {"tier": "black", "until": (NOON + timedelta(days=90)).isoformat(), "reason": "a test"}
+        await api.post("tiering", f"{path}/members/{member}/grants", grant, f"v-grant-{number}")
 
 
 async def test_a_stack_at_work_is_in_order_and_level_again_its_projections_are_the_rebuilt_ones(
@@ -82,7 +85,7 @@ async def test_a_stack_at_work_is_in_order_and_level_again_its_projections_are_t
         level = await asyncio.to_thread(verify_book, book, 1)
     assert busy.report.findings == []
     assert level.report.findings == []
-    assert all(level.report.looked[check] for check in CHECKS)
+    assert all(level.report.looked[check] for check in CHECKS if check != "budgets")  # nobody campaigns here
     assert json.loads(json.dumps(as_object(level)))["ok"] is True
     for result in replayed:
         assert [part for part in result.compared if not part.same] == []

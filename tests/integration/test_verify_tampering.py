@@ -120,7 +120,8 @@ async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: s
     assert report.looked["chain"] == rows > 100
     assert all(report.looked[check] for check in CHECKS)
     assert types == set(pb.DESCRIPTOR.message_types_by_name) - {
-        "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "MovedMoney", "ParkedKey", "AwardCount", "Contribution", "Counter", "SpentPart",
+        "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "MovedMoney", "ParkedKey", "AwardCount",
+        "Contribution", "Counter", "SpentPart",
     }  # fmt: skip
 
 

@@ -70,18 +70,39 @@ class LedgerChain:
         """A member joins."""
         return self.row(pb.MemberEnrolled(by="enrolment"), at, member)
 
-    def bought(self, at: datetime, member: str, amount: int, category: str = "food") -> StreamRow:
-        """A purchase of one line."""
+    def bought(
+        self, at: datetime, member: str, amount: int, category: str = "food", sku: str = "", units: int = 1
+    ) -> StreamRow:
+        """A purchase of one line; its id is `p` and its position."""
         message = pb.PurchaseRecorded()
-        message.activity.lines.add(id=1, category=category, quantity=1, amount=amount)
+        message.activity.id = f"p{self.position + 1}"
+        message.activity.lines.add(id=1, sku=sku, category=category, quantity=units, amount=amount)
         return self.row(message, at, member)
 
-    def returned(self, at: datetime, member: str, amount: int, bought_at: datetime) -> StreamRow:
+    def returned(
+        self,
+        at: datetime,
+        member: str,
+        amount: int,
+        bought_at: datetime,
+        purchase: str = "",
+        category: str = "food",
+        sku: str = "",
+    ) -> StreamRow:
         """Units brought back."""
         message = pb.ReturnRecorded()
-        message.lines.add(line=1, category="food", quantity=1, amount=amount)
+        message.activity.of = purchase
+        message.lines.add(line=1, sku=sku, category=category, quantity=1, amount=amount)
         message.purchased_at.FromDatetime(bought_at)
         return self.row(message, at, member)
+
+    def accrued(self, at: datetime, member: str, points: int, purchase: str) -> StreamRow:
+        """Points for a purchase."""
+        return self.row(pb.PointsAccrued(purchase=purchase, reason="purchase", points=points), at, member)
+
+    def clawed_back(self, at: datetime, member: str, points: int, purchase: str) -> StreamRow:
+        """Points of a purchase taken back."""
+        return self.row(pb.PointsClawedBack(purchase=purchase, reason="return", points=points), at, member)
 
     def clock(self, to: datetime) -> StreamRow:
         """The program's clock moves."""
@@ -93,7 +114,7 @@ class LedgerChain:
         """A row of a type that tiering has no use for: decoded without its message."""
         self.position += 1
         return StreamRow(
-            self.chain, self.position, "grocer", member, "PointsAccrued", at, self.recorded_at, None
+            self.chain, self.position, "grocer", member, "PointsExpired", at, self.recorded_at, None
         )
 
 

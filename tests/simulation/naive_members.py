@@ -11,7 +11,7 @@ LIMIT = 50
 
 def link(ledger: NaiveLedger, member: str, card: str) -> None:
     if member in ledger.members:
-        ledger._account(member)
+        ledger.account(member)
     if ledger.cards.get(card, member) != member:
         raise Refused("identifier_taken")
     if member in ledger.members and card in ledger.cards:
@@ -29,21 +29,21 @@ def unlink(ledger: NaiveLedger, member: str, card: str) -> None:
 
 
 def suspend(ledger: NaiveLedger, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     if account.status == "suspended":
         raise Refused("member_already_suspended")
     account.status = "suspended"
 
 
 def reactivate(ledger: NaiveLedger, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     if account.status == "active":
         raise Refused("member_not_suspended")
     account.status = "active"
 
 
 def close(ledger: NaiveLedger, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     if any(hold.state == "open" for hold in account.holds.values()):
         raise Refused("holds_open")
     if ledger.money_of(member):
@@ -56,7 +56,7 @@ def close(ledger: NaiveLedger, member: str) -> None:
 
 
 def adjust(ledger: NaiveLedger, id_: str, member: str, points: int, by: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     _check(ledger, account, points)
     if abs(points) > LIMIT:
         account.by_hand[id_] = (points, by, "requested")
@@ -66,7 +66,7 @@ def adjust(ledger: NaiveLedger, id_: str, member: str, points: int, by: str) -> 
 
 
 def approve(ledger: NaiveLedger, id_: str, member: str, by: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     points, asked_by = _waiting(account, id_)
     if by == asked_by:
         raise Refused("second_person_needed")
@@ -76,7 +76,7 @@ def approve(ledger: NaiveLedger, id_: str, member: str, by: str) -> None:
 
 
 def decline(ledger: NaiveLedger, id_: str, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     points, asked_by = _waiting(account, id_)
     account.by_hand[id_] = (points, asked_by, "declined")
 

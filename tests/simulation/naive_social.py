@@ -155,7 +155,7 @@ class NaiveSocial:
 
     def _not_closed(self, member: str) -> None:
         if member in self.ledger.members:
-            self.ledger._account(member)
+            self.ledger.account(member)
 
     @staticmethod
     def _capped(before: list[Award], caps: dict[str, int], at: datetime) -> bool:

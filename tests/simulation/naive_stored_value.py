@@ -66,7 +66,7 @@ class NaiveStoredValue:
         if amount < rules.get("top_up", {}).get("min", 1):
             raise self.Refused("amount_out_of_range")
         if member in self.members:
-            self._account(member)
+            self.account(member)
         before = self.top_ups.get(member, {})
         wrong = "first" if any(not t.undone for t in before.values()) else "reload"
         steps = [s for s in rules["ladder"] if s["load"] <= amount and s.get("top_ups") != wrong]
@@ -85,7 +85,7 @@ class NaiveStoredValue:
         """What the member is handed."""
         self.refuse_future(at, wall)
         self.new_day(at)
-        self._account(member)
+        self.account(member)
         top_up = self.top_ups.get(member, {}).get(of)
         if top_up is None:
             raise self.Refused("top_up_unknown")

@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED, Settlement
-from services.ledger.domain.checks import AMOUNT_MAX, FUTURE_TOLERANCE, LINES_MAX, POINTS_MAX, QUANTITY_MAX
+from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED, Adjustment, Settlement
+from services.ledger.domain.checks import (
+    AMOUNT_MAX,
+    BALANCE_MAX,
+    FUTURE_TOLERANCE,
+    LINES_MAX,
+    POINTS_MAX,
+    QUANTITY_MAX,
+)
 from services.ledger.domain.commands import Command
 from services.ledger.domain.members import IDENTIFIERS_MAX
 from services.ledger.domain.merge import MERGE_ROWS_MAX
@@ -77,6 +84,8 @@ def _purchase(changes: Changes) -> tuple[Given, Command]:
     if "status" in changes:
         given.when(g.enrol("ann"))
         given.member().status = changes["status"]
+    if "rich" in changes:
+        given.member().posted = BALANCE_MAX
     quantity, amount = changes.get("quantity", 1), changes.get("amount", AMOUNT_MAX)
     # The last line carries the mistakes, so that a repeated id and a wrong number can stand together.
     lines = [g.line(n, 100) for n in range(changes.get("lines", 2))]
@@ -196,6 +205,12 @@ def _merge(changes: Changes) -> tuple[Given, Command]:
         given.when(g.merge("cid", "bob"))
     if "large" in changes:
         given.member("bob").settlements = {f"p{n}": Settlement() for n in range(MERGE_ROWS_MAX + 1)}
+    if "gone" in changes:
+        given.member("bob").status = CLOSED
+    if "waiting" in changes:
+        given.member("bob").adjustments["a1"] = Adjustment(
+            "a1", 99, "goodwill", "", "requested", "carol", NOON
+        )
     command = g.merge(changes.get("member", "ann"), changes.get("absorbed", "bob"))
     command.program = changes.get("program", "grocer")
     return given, command
@@ -246,6 +261,7 @@ TABLES = (
             _m("unknown_member", member="card:ff"),
             _m("member_closed", required=False, status=CLOSED),
             _m("points_out_of_range", rate=1_000_000),
+            _m("balance_out_of_range", rich=True, required=False, status=ACTIVE),
         ),
     ),
     Table(
@@ -340,7 +356,7 @@ TABLES = (
     ),
     Table("release", _release, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD)),
     Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
-    Table("profile", _profile, (NO_PROGRAM, *NO_MEMBER)),
+    Table("profile", _profile, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
     Table("erasure", _erasure, (NO_PROGRAM, *NO_MEMBER)),
     Table(
         "merge",
@@ -349,9 +365,12 @@ TABLES = (
             NO_PROGRAM,
             _m("merge_into_itself", member="ann", absorbed="ann"),
             *NO_MEMBER,
+            CLOSED_MEMBER,
             _m("unknown_member", absorbed="zoe"),
             _m("unknown_member", absorbed="card:ff"),
             _m("already_merged", merged=True),
+            _m("member_closed", gone=True),
+            _m("merge_blocked", waiting=True),
             _m("merge_too_large", large=True),
         ),
     ),

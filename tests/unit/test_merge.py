@@ -85,9 +85,19 @@ def test_a_lot_that_was_spent_in_part_moves_with_what_is_left() -> None:
     assert (moved.amount, moved.points) == (100, 70)
 
 
-def test_a_lot_that_is_spent_stays_where_it_is() -> None:
+def test_a_lot_that_is_spent_comes_with_the_hold_that_spent_it() -> None:
     given_ = given(bought(), bobs(g.hold(100, member="bob")), bobs(g.capture(member="bob")))
-    assert not [event for event in given_.when(merge()) if isinstance(event, LotMoved)]
+    events = given_.when(merge())
+    (lot,) = [event for event in events if isinstance(event, LotMoved)]
+    (hold,) = [event for event in events if isinstance(event, HoldMoved)]
+    assert (lot.amount, lot.points, hold.state, [points for _, points in hold.spent]) == (
+        100,
+        0,
+        "captured",
+        [100],
+    )
+    given_.when(g.refund("order-h1", 60))
+    assert given_.balance("ann") == (60, 0, 0)
 
 
 def test_each_chains_postings_balance_by_themselves_through_in_transit() -> None:

@@ -18,6 +18,8 @@ LINES_MAX = 2_000
 QUANTITY_MAX = 1_000_000_000
 AMOUNT_MAX = 1_000_000_000_000
 POINTS_MAX = 1_000_000_000_000_000
+BALANCE_MAX = 1_000 * POINTS_MAX
+"""What a member may have earned up to; far from what 64 bits hold, with room for what can't be refused."""
 UNRESOLVED = ":"
 """A member reference with a colon is an identifier that nobody is known by."""
 

@@ -11,6 +11,7 @@ from services.ledger.domain import earning, inactivity, lots, referrals
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
+    BALANCE_MAX,
     LINES_MAX,
     POINTS_MAX,
     QUANTITY_MAX,
@@ -68,6 +69,11 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     earned = earning.earn(program, purchase, tier, _counted(program, member, purchase.occurred_at))
     if earned.points > POINTS_MAX:
         raise Refusal("points_out_of_range", f"{earned.points} points for one purchase; at most {POINTS_MAX}")
+    if member is not None and member.posted + earned.points > BALANCE_MAX:
+        raise Refusal(
+            "balance_out_of_range",
+            f"the member has {member.posted} points, {earned.points} more are over {BALANCE_MAX}: spend some first",
+        )
 
     if member is None:
         yield Decided(MemberEnrolled("first_activity"), command.member, purchase.occurred_at)

@@ -17,6 +17,12 @@ SELECT chain, position, program, member, type, occurred_at, recorded_at, program
        CASE WHEN type = ANY($3::text[]) THEN payload END AS payload
 FROM journal WHERE chain = $1 AND position <= $2 ORDER BY position
 """
+FACTS = """
+-- Rows of a service's own journal that it did not decide by itself, with what led to them.
+SELECT chain, position, program, member, type, occurred_at, cause_source, cause_id, cause_digest, program_version,
+       payload
+FROM journal WHERE chain = $1 AND type = ANY($2::text[]) ORDER BY position
+"""
 APPLIED = "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2"
 HEAD = "SELECT position FROM chain_heads WHERE chain = $1"
 
@@ -26,6 +32,11 @@ def journal(
 ) -> AsyncIterator[list[Any]]:
     """A chain's rows from the first to `up_to`, in batches; the payload only of `types`."""
     return batches(connection, JOURNAL, chain, up_to, list(types))
+
+
+def facts(connection: Connection, chain: int, types: Collection[str]) -> AsyncIterator[list[Any]]:
+    """The rows of a service's own journal whose type is among `types`, in batches."""
+    return batches(connection, FACTS, chain, list(types))
 
 
 async def applied(connection: Connection, chain: int, topic: str) -> int:

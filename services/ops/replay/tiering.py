@@ -1,4 +1,7 @@
-"""Rebuilds tiering's projections and its journal from the ledger's journal, as far as tiering had read it."""
+"""Rebuilds tiering's projections and its journal from the ledger's journal, as far as tiering had read it.
+
+Of tiering's own journal only the facts are read (tiers given by hand): everything else is decided again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from services.ops.replay.digest import Shape
 from services.ops.verify.snapshot import Connection
 from services.tiering import replay
 from services.tiering.consume import LEDGER_TOPIC
-from services.tiering.wire import LEDGER_TYPES
+from services.tiering.wire import LEDGER_TYPES, OWN_TYPES
 
 SHAPES = (
     *(Shape(table, key) for table, key in replay.PROJECTIONS.items()),
@@ -31,4 +34,9 @@ async def rebuild(live: Connection, build: Connection, ledger: Connection, chain
         async for rows in sources.journal(ledger, chain, up_to, LEDGER_TYPES):
             yield [replay.ledger_row(row) for row in rows]
 
-    await replay.rebuild(build, chain, stream(), NO_TIME)
+    async def own() -> AsyncIterator[replay.OwnRow]:
+        async for rows in sources.facts(live, chain, OWN_TYPES):
+            for row in rows:
+                yield replay.own_row(row)
+
+    await replay.rebuild(build, chain, stream(), NO_TIME, own())

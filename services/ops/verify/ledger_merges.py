@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_state import (
+    POINTS,
     HoldRead,
     LedgerState,
     LotRead,
     MemberKey,
     MemberRead,
+    MoneyRead,
+    ReferralRead,
     SettlementRead,
+    TopUpRead,
 )
 
 Posting = tuple[str, str, str, str, int, int | None]
@@ -42,6 +46,9 @@ class MergeRows:
             "MemberAbsorbed": self._absorbed,
             "LotMoved": self._lot_moved,
             "HoldMoved": self._hold_moved,
+            "TopUpMoved": self._top_up_moved,
+            "AwardsMoved": self._awards_moved,
+            "ReferralMoved": self._referral_moved,
             "SettlementMoved": self._settlement_moved,
             "CountersMoved": self._counters_moved,
         }
@@ -80,10 +87,14 @@ class MergeRows:
             self._wrong("L3", row, f"leaves with {message.held} points held, its lots hold {held}")
         for name in message.holds:
             hold = self.state.holds.get((*key, name))
-            if hold is None or hold.state != "open":
-                self._wrong("L3", row, f"leaves with hold {name}, which is not open")
+            if hold is None or (hold.state != "open" and not hold.captured):
+                self._wrong("L3", row, f"leaves with hold {name}, which is over")
                 continue
-            hold.state, hold.parts = "moved", []
+            self.state.orders.pop((*key, hold.order), None)
+            hold.state, hold.parts, hold.spent = "moved", [], {}
+        for returned in message.parked:
+            if self.state.parked.pop((*key, returned.purchase, returned.id), None) is None:
+                self._wrong("tables", row, f"leaves with return {returned.id}, which does not wait")
         for identifier in message.identifiers:
             if self.state.identifiers.pop((key[0], identifier.hash), None) != (identifier.kind, key[1]):
                 self._wrong("tables", row, f"leaves with a {identifier.kind} that was not its own")
@@ -97,25 +108,46 @@ class MergeRows:
         postings: list[Posting] = [
             (key[0], account, "in_transit", "points", amount, lot) for lot, amount in parts
         ]
+        postings += self._money_leaves(row, key, member, message.money)
         if message.debt:
             postings.append((key[0], "in_transit", account, "points", message.debt, None))
         return postings
+
+    def _money_leaves(self, row: Any, key: MemberKey, member: MemberRead, money: Any) -> Iterator[Posting]:
+        for part in money:
+            lot = self._lot(row, key, part.lot)
+            if lot is None:
+                continue
+            if part.amount < 1 or (part.amount, part.asset, 0) != (lot.remaining, lot.asset, lot.held):
+                self._wrong("L2", row, f"leaves with {part.amount} {part.asset} of lot {part.lot}")
+            member.money.setdefault(part.asset, MoneyRead()).posted -= lot.remaining
+            lot.remaining = 0
+            yield (key[0], f"member/{key[1]}", "in_transit", part.asset, part.amount, part.lot)
+        for asset, account in member.money.items():
+            if account.posted:
+                self._wrong("L2", row, f"leaves and {account.posted} {asset} stay")
 
     def _lot_moved(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         if member is None:
             return ()
-        if not 1 <= message.points <= message.amount:
+        if not 0 <= message.points <= message.amount:
             self._wrong("L2", row, f"{message.points} points of a lot of {message.amount}")
-        member.posted += message.points
         expires_at = _time(message.expires_at) if message.HasField("expires_at") else None
-        self.state.lots[row["position"]] = LotRead(
-            key, message.amount, message.points, 0, _time(message.earned_at), expires_at, message.purchase
-        )
-        if message.HasField("matures_at"):
-            self.state.lots[row["position"]].matures_at = _time(message.matures_at)
-            member.pending += message.points
-        return [(key[0], "in_transit", f"member/{key[1]}", "points", message.points, row["position"])]
+        lot = self.state.lots[row["position"]] = LotRead(
+            key, message.amount, message.points, 0, _time(message.earned_at), expires_at, message.purchase,
+            asset=message.asset,
+        )  # fmt: skip
+        if message.asset != POINTS:
+            member.money.setdefault(message.asset, MoneyRead()).posted += message.points
+        else:
+            member.posted += message.points
+            if message.HasField("matures_at"):
+                lot.matures_at = _time(message.matures_at)
+                member.pending += message.points
+        if not message.points:
+            return ()
+        return [(key[0], "in_transit", f"member/{key[1]}", message.asset, message.points, row["position"])]
 
     def _hold_moved(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
@@ -132,8 +164,47 @@ class MergeRows:
             member.held += amount
         if (*key, message.hold) in self.state.holds:
             self._wrong("L3", row, f"hold {message.hold} was placed before")
+        spent = {part.lot: part.amount for part in message.spent}
         self.state.holds[(*key, message.hold)] = HoldRead(
-            message.order, message.amount, message.captured, _time(message.expires_at), "open", parts
+            message.order, message.amount, message.captured, _time(message.expires_at), message.state, parts,
+            spent, message.refunded,
+        )  # fmt: skip
+        if (parts and message.state != "open") or sum(spent.values()) != message.captured - message.refunded:
+            self._wrong("L3", row, f"hold {message.hold} is {message.state}, and other points than it says")
+        if message.captured:
+            order = (*key, message.order)
+            self.state.orders[order] = self.state.orders.get(order, 0) + sum(spent.values())
+        return ()
+
+    def _top_up_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is not None:
+            self.state.top_ups[(*key, message.top_up)] = TopUpRead(
+                message.currency, message.amount, message.points, message.bonus, message.principal_lot,
+                message.bonus_lot, message.bonus_expired, message.reversed,
+            )  # fmt: skip
+        return ()
+
+    def _awards_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        for count in message.counts if member is not None else ():
+            name = (*key, count.slot)
+            self.state.awards[name] = self.state.awards.get(name, 0) + count.awards
+        return ()
+
+    def _referral_moved(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        if key in self.state.referrals or message.referrer in (key[1], *member.absorbed):
+            self._wrong("tables", row, f"{key[1]} was referred before, or refers itself")
+        qualified_at = _time(message.qualified_at) if message.HasField("qualified_at") else None
+        self.state.referrals[key] = ReferralRead(
+            message.referral,
+            message.referrer,
+            _time(message.registered_at),
+            qualified_at,
+            list(message.tasks),
         )
         return ()
 

@@ -1,39 +1,47 @@
-"""The rules of tiers: what follows from a row of the ledger's book.
+"""The rules of tiers: what follows from a row of the ledger's book, or from a grant by hand.
 
 `take` is the whole of it: the reviews that the row's time makes due, then the row itself, then an upgrade if the row
-earned one. The rule (spend over rolling months):
+earned one. What holds for every program (the policies of its document are in `standing` and `grants`):
 
-- The window that ends at t is (t - N months, t] in the program's time zone. Lines of excluded categories don't count.
-- Upgrade at once, at the purchase that brings the window to a threshold: since = its time, until = since + review
-  months. The purchase itself was made under the tier before.
+- A row gives entries (metric, amount, at); a window is a running total per metric; a tier's condition is a small tree
+  over (metric, threshold). The rolling window that ends at t is (t - N months, t] in the program's time zone.
+- Upgrade at once, at the row that brings the windows to a condition: since = its time. The purchase itself was made
+  under the tier before.
 - A purchase that keeps a member over its threshold moves nothing: the tier lives until its review.
 - A review happens at `until`, when the program's clock on the chain gets there: the member gets the tier that the
-  window ending then earns (downgrade, by as many steps as it takes; or renewal), until = then + review months.
-- A return counts against the day of its purchase. It can lower what a review sees; it takes no tier at once.
-- A late purchase counts on its own day. If that brings today's window to a threshold, the tier is given since the
-  latest moment known of the member, never earlier: so the window that ends with `since` always shows the metric that
-  is stated, and `since` never goes back.
+  windows ending then earn, as the program's policy of downgrades has it.
+- A return counts against the day of its purchase. It can lower what a review sees; it takes no tier at once, unless the
+  program says so.
+- A late purchase counts on its own day. If that brings today's windows to a condition, the tier is given since the
+  latest moment known of the member, never earlier: so the windows that end with `since` always show the metric that
+  is stated, and `since` never goes back. If it belongs to a year that is over, what that year earned counts too.
+- What is published is the best of the standing (by the metrics), the cards and the grants by hand.
 - The lowest tier is everybody's: it is implied at enrolment (nothing is published) and is never reviewed.
 - A new version counts for what comes after it. Members whose tier it no longer has are reviewed when it is activated.
-  Spend already counted stays as it was counted; a changed threshold shows at the next purchase or review.
+  What was counted stays as it was counted; a changed threshold shows at the next purchase or review.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from services.tiering.domain import grants, tally
 from services.tiering.domain.events import (
     ClockAdvanced,
     Fact,
     MemberEnrolled,
+    PointsMoved,
     PurchaseRecorded,
     ReturnRecorded,
     TierChanged,
+    TierGranted,
+    TierGrantRevoked,
+    ToppedUp,
 )
-from services.tiering.domain.program import Rules
+from services.tiering.domain.standing import Why, reviewed, taken_back, upgraded, upgraded_late
 from services.tiering.domain.state import Member, ProgramState, State
 
-MEMBER_FACTS = (MemberEnrolled, PurchaseRecorded, ReturnRecorded)
+MEMBER_FACTS = (MemberEnrolled, PurchaseRecorded, ReturnRecorded, ToppedUp)
 LAST_NAME = "\U0010ffff"
 """Sorts after every member id."""
 
@@ -48,39 +56,83 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
     if now is not None:
         decided = take_reviews(program, (now, LAST_NAME), fact.position)
         program.advance(now)
-    event, name = fact.event, fact.member
+    event, name, at, position = fact.event, fact.member, fact.occurred_at, fact.position
     if name is None:
         return decided
-    if isinstance(event, MemberEnrolled):
-        program.enrol(name, fact.occurred_at)
-    elif isinstance(event, PurchaseRecorded):
-        member = program.enrol(name, fact.occurred_at)
-        # On the wall's clock a purchase may be told before the tick that makes its member's review due.
-        while member.until is not None and member.until <= fact.occurred_at:
-            decided.append(_review(program, member, member.until, fact.position))
-        program.spend(member, fact.occurred_at, fact.position, counted(program.rules, event))
-        upgrade = decide_upgrade(program.rules, member, fact.position)
-        if upgrade is not None:
-            program.change(upgrade)
-            decided.append(upgrade)
-    elif isinstance(event, ReturnRecorded):
-        member = program.enrol(name, event.purchased_at)
-        program.spend(member, event.purchased_at, fact.position, -counted(program.rules, event))
+    match event:
+        case PurchaseRecorded():
+            member = _own_clock(program, name, fact, decided)
+            tally.purchase(program, member, at, position, event)
+            if program.rules.sells_cards:
+                since = max(member.as_of, program.clock or at)
+                for why in grants.bought(program.rules, member, event.purchase, event.lines, at, since):
+                    decided += _granted(program, member, member.as_of, why, position)
+            decided += _climb(program, member, at, position)
+        case MemberEnrolled():
+            program.enrol(name, at)
+        case ToppedUp():
+            member = _own_clock(program, name, fact, decided)
+            tally.top_up(program, member, at, position, event)
+            decided += _climb(program, member, at, position)
+        case ReturnRecorded():
+            member = program.enrol(name, event.purchased_at)
+            tally.return_(program, member, position, event)
+            for why in grants.brought_back(program.rules, member, event.purchase, event.lines):
+                decided += _granted(program, member, max(member.as_of, at), why, position)
+            decided += _fall(program, member, max(member.as_of, at), position)
+        case PointsMoved():
+            if "points" in program.rules.kinds:
+                member = program.enrol(name, at)
+                day = tally.points(program, member, position, event)
+                if day is not None:
+                    decided += _climb(program, member, day, position)
+                    if event.points < 0:
+                        decided += _fall(program, member, max(member.as_of, at), position)
+        case TierGranted():
+            member = _own_clock(program, name, fact, decided)
+            since = max(member.as_of, at)
+            decided += _granted(program, member, since, grants.granted(member, event, since), position)
+        case TierGrantRevoked():
+            member = _own_clock(program, name, fact, decided)
+            revoked = grants.revoked(member, event.grant, event.reason)
+            if revoked is not None:
+                decided += _granted(program, member, max(member.as_of, at), revoked, position)
     return decided
 
 
 def take_reviews(program: ProgramState, bound: tuple[datetime, str], position: int) -> list[TierChanged]:
-    """The reviews up to (until, member) = `bound`, in that order; a member may have several."""
-    decided = []
-    while (member := program.pop_due(bound)) is not None and member.until is not None:
-        decided.append(_review(program, member, member.until, position))
+    """What the clock decides up to (due, member) = `bound`, in that order; a member may come several times."""
+    decided: list[TierChanged] = []
+    while (member := program.pop_due(bound)) is not None and (due := member.due) is not None:
+        decided += turn(program, member, due, position)
     return decided
+
+
+def turn(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
+    """The member's next moment has come: cards and grants begin or end, the standing is reviewed."""
+    why = grants.turn(member, at)
+    until = member.standing.until
+    if (until is not None and until <= at) or _is_retired(program, member):
+        member.standing, why = reviewed(program.rules, member, at)
+    return _settle(program, member, at, why or Why("renewal", ""), position)
+
+
+def _is_retired(program: ProgramState, member: Member) -> bool:
+    """The version in force does not have the tier that the metrics gave."""
+    tier, rules = member.standing.tier, program.rules
+    return tier is not None and rules.tiers[rules.rank(tier)].name != tier
 
 
 def take_retired(program: ProgramState, member: Member, activated_at: datetime, position: int) -> TierChanged:
     """The review of a member whose tier the version now in force no longer has."""
     at = max(member.as_of, program.clock or activated_at)
-    return _review(program, member, at, position)
+    grants.turn(member, at)
+    if _is_retired(program, member):
+        member.standing, why = reviewed(program.rules, member, at)
+    else:
+        why = Why("grant_ended", f"tier {member.tier} is not in version {program.rules.version}")
+    (event,) = _settle(program, member, at, why, position)
+    return event
 
 
 def time_after(program: ProgramState, fact: Fact) -> datetime | None:
@@ -96,62 +148,82 @@ def time_after(program: ProgramState, fact: Fact) -> datetime | None:
     return told
 
 
-def counted(rules: Rules, event: PurchaseRecorded | ReturnRecorded) -> int:
-    """Minor units of money that count for the metric."""
-    excluded = rules.excluded_categories
-    return sum(amount for category, amount in event.lines if category not in excluded)
+def _own_clock(program: ProgramState, name: str, fact: Fact, decided: list[TierChanged]) -> Member:
+    """The member, with what its own row makes due: on the wall's clock it may be told before the tick that is."""
+    member = program.enrol(name, fact.occurred_at)
+    while (due := member.due) is not None and due <= fact.occurred_at:
+        decided += turn(program, member, due, fact.position)
+    return member
 
 
-def decide_upgrade(rules: Rules, member: Member, position: int) -> TierChanged | None:
-    """The tier that the member's window earns now, if it is a higher one."""
-    metric = member.window.total
-    rank, earned = rules.rank(member.tier), rules.earned(metric)
-    if earned <= rank:
-        return None
-    return _changed(rules, member, rank, earned, member.as_of, metric, position)
+def _climb(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
+    """What an entry at `at` has earned."""
+    rules = program.rules
+    decided = []
+    outcome = upgraded(rules, member)
+    if outcome is not None:
+        member.standing, why = outcome
+        decided += _settle(program, member, member.as_of, why, position)
+    if rules.yearly:
+        now = max(member.as_of, program.clock or member.as_of)
+        outcome = upgraded_late(rules, member, at, now)
+        if outcome is not None:
+            member.standing, why = outcome
+            decided += _settle(program, member, member.as_of, why, position)
+    if rules.cards:
+        for why in list(grants.issued(rules, member, member.values_now(rules))):
+            decided += _granted(program, member, member.as_of, why, position)
+    return decided
 
 
-def decide_review(rules: Rules, member: Member, at: datetime, position: int) -> TierChanged:
-    """The tier that the window ending at `at` earns, whatever it is."""
-    metric = member.window.total_after(rules.window_start(at))
-    return _changed(rules, member, rules.rank(member.tier), rules.earned(metric), at, metric, position)
+def _fall(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
+    """What a return takes at once."""
+    if not program.rules.returns_at_once:
+        return []
+    outcome = taken_back(program.rules, member, at)
+    if outcome is None:
+        return []
+    member.standing, why = outcome
+    return _settle(program, member, at, why, position)
 
 
-def _review(program: ProgramState, member: Member, at: datetime, position: int) -> TierChanged:
-    event = decide_review(program.rules, member, at, position)
-    program.change(event)
-    return event
+def _granted(
+    program: ProgramState, member: Member, at: datetime, why: Why, position: int
+) -> list[TierChanged]:
+    """A card or a grant came or went."""
+    grants.turn(member, at)
+    return _settle(program, member, at, why, position)
 
 
-def _changed(
-    rules: Rules, member: Member, rank: int, earned: int, at: datetime, metric: int, position: int
-) -> TierChanged:
-    """The event. A downgrade states the threshold that was missed, all else the one that was reached."""
-    if earned < rank:
-        reason, sign, threshold = "downgrade", "<", rules.tiers[rank].threshold
-    else:
-        reason, sign, threshold = (
-            "upgrade" if earned > rank else "renewal",
-            ">=",
-            rules.tiers[earned].threshold,
-        )
-    from_tier = member.tier or rules.tiers[0].name
-    rule = f"{rules.metric} of {rules.window_months} months {sign} {threshold}"
-    if member.tier is not None and member.tier != rules.tiers[rank].name:
-        # The version has no tier of that name: it counts as the lowest, and the member has lost it.
-        reason = "upgrade" if earned > 0 else "downgrade"
-        rule = f"tier {member.tier} is not in version {rules.version}; {rule}"
-    return TierChanged(
+def _settle(
+    program: ProgramState, member: Member, at: datetime, why: Why, position: int
+) -> list[TierChanged]:
+    """Bring what is published up to what the member has; nothing is said when nothing shows."""
+    rules = program.rules
+    rank, until, grant = grants.best(rules, member)
+    program.touch(member, at)
+    member.dirty = True
+    program.push_due(member)
+    tier = rules.tiers[rank].name if rank else None
+    if (tier, until) == (member.tier, member.until):
+        return []
+    decisive = why.measures[0] if why.measures else None
+    event = TierChanged(
         program=rules.program,
         member=member.member,
-        from_tier=from_tier,
-        to_tier=rules.tiers[earned].name,
+        from_tier=member.tier or rules.tiers[0].name,
+        to_tier=rules.tiers[rank].name,
         since=at,
-        until=rules.review_after(at, earned),
-        reason=reason,
-        rule=rule,
-        metric=metric,
-        threshold=threshold,
+        until=until,
+        reason=why.reason,
+        rule=why.rule,
+        metric=decisive.value if decisive else 0,
+        threshold=decisive.threshold if decisive else 0,
         ledger_position=position,
         version=rules.version,
+        measures=list(why.measures),
+        counted_to=position - 1 if why.closing else position,
+        grant=why.grant or grant,
     )
+    member.tier, member.since, member.until = tier, at, until
+    return [event]

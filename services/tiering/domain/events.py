@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-CategorySpend = list[tuple[str, int]]
-"""(category, minor units of money) of each line."""
+Lines = list[tuple[str, int, int, str]]
+"""(category, minor units of money, units, sku) of each line."""
 
 
 @dataclass(slots=True)
@@ -31,25 +31,73 @@ class MemberEnrolled:
 
 @dataclass(slots=True)
 class PurchaseRecorded:
-    """A purchase, of which tiering needs the lines' categories and amounts."""
+    """A purchase, by its id."""
 
-    lines: CategorySpend
+    lines: Lines
+    purchase: str = ""
 
 
 @dataclass(slots=True)
 class ReturnRecorded:
     """Units brought back of a purchase that was made at `purchased_at`."""
 
-    lines: CategorySpend
+    lines: Lines
     purchased_at: datetime
+    purchase: str = ""
 
 
-FactEvent = ProgramActivated | ClockAdvanced | MemberEnrolled | PurchaseRecorded | ReturnRecorded
+@dataclass(slots=True)
+class PointsMoved:
+    """Points given for a purchase, or taken back (negative)."""
+
+    purchase: str
+    points: int
+
+
+@dataclass(slots=True)
+class ToppedUp:
+    """Money loaded by the member, minor units; negative when a load is undone."""
+
+    amount: int
+
+
+@dataclass(slots=True)
+class TierGranted:
+    """A tier given by hand, whatever the metrics say, up to `until`. A fact that tiering itself is told."""
+
+    grant: str
+    tier: str
+    until: datetime
+    reason: str
+    ledger_position: int
+    """The last row of the ledger that had been applied: the grant comes right behind it."""
+
+
+@dataclass(slots=True)
+class TierGrantRevoked:
+    """A tier given by hand is taken back before its end."""
+
+    grant: str
+    reason: str
+    ledger_position: int
+
+
+Told = TierGranted | TierGrantRevoked
+"""What tiering itself is told, and keeps in its own journal."""
+
+
+FactEvent = (
+    ProgramActivated | ClockAdvanced | MemberEnrolled | PurchaseRecorded | ReturnRecorded | PointsMoved | ToppedUp
+    | TierGranted | TierGrantRevoked
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Fact:
-    """A row of the ledger's book, on the chain that is being decided. `member` None: the program's own."""
+    """A row of the ledger's book, on the chain that is being decided. `member` None: the program's own.
+
+    What tiering itself is told has the position of the last row of the ledger before it.
+    """
 
     position: int
     program: str
@@ -58,11 +106,23 @@ class Fact:
     event: FactEvent
 
 
+@dataclass(slots=True, frozen=True)
+class Measure:
+    """What a metric held after `after` and up to `up_to`, and what was asked of it."""
+
+    metric: str
+    value: int
+    threshold: int
+    after: datetime
+    up_to: datetime
+
+
 @dataclass(slots=True)
 class TierChanged:
     """A member's tier is now another, or was kept at its review; `occurred_at` of the journal row is `since`.
 
-    `metric` is what the window that ends with `since` holds, `threshold` what was asked of it.
+    `metric` is what the window that ends with `since` holds, `threshold` what was asked of it: those of the metric that
+    decided. Both are 0 where no metric did.
     """
 
     program: str
@@ -72,12 +132,21 @@ class TierChanged:
     since: datetime
     until: datetime | None
     reason: str
-    """upgrade | downgrade | renewal"""
+    """By metrics: upgrade | downgrade | renewal | grace | protected | lifetime | return. Otherwise: card |
+    card_renewed | card_ended | card_refunded | grant | grant_ended | grant_revoked."""
     rule: str
     metric: int
     threshold: int
     ledger_position: int
     version: str
+    measures: list[Measure] = field(default_factory=list, compare=False)
+    """Every metric of the condition, the one that decided first."""
+    positions: list[int] = field(default_factory=list, compare=False)
+    """The ledger's rows that were counted, in order: the latest of them (the store looks them up)."""
+    counted_to: int = field(default=0, compare=False)
+    """The last row of the ledger that can be behind the measures."""
+    grant: str = field(default="", compare=False)
+    """The grant or card that the tier comes from or came from; empty for metrics."""
 
 
 @dataclass(slots=True)
@@ -91,3 +160,5 @@ class ProgramRefused:
 
 
 Decision = TierChanged | ProgramRefused
+Recorded = Decision | Told
+"""What rows of our journal say."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,21 +9,50 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
-from services.tiering.domain.months import next_review, window_start
+from services.tiering.domain.metrics import Metric, Values
+from services.tiering.domain.months import month_start, next_review, shift_months, year_start
+from services.tiering.domain.program_metrics import MONTHS_MAX, Metrics
+from services.tiering.domain.program_tiers import Card, Tier, parse_cards, parse_tiers
+from services.tiering.domain.windows import MOMENT
 
-TIER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-METRICS = ("spend",)
-TIERS_MAX = 20
-MONTHS_MAX = 1_200
-THRESHOLD_MAX = 10**15
+REVIEWS_AT = ("end_of_next_year", "first_of_month")
+LANDINGS = ("earned", "one_step", "soft_landing")
+RETURNS = ("review", "at_once")
 
 
 @dataclass(slots=True, frozen=True)
-class Tier:
-    """A tier and the least value of the metric that earns it (minor units of money for spend)."""
+class Review:
+    """When a tier is looked at again: `months` after it was given, or `at` a fixed time. With grace, maybe."""
 
-    name: str
-    threshold: int
+    months: int
+    at: str
+    grace_months: int
+
+    def after(self, time: datetime, zone: ZoneInfo, closing: bool = False) -> datetime | None:
+        """The review of a tier given at `time` (`closing`: by a review then); None after the last year there is.
+
+        The review at New Year is of the year that is over, so what it gives lasts to the end of the year that begins.
+        """
+        if self.months:
+            return next_review(time, self.months, zone)
+        try:
+            if self.at == "first_of_month":
+                return month_start(time, zone, 1)
+            return year_start(time - MOMENT if closing else time, zone, 2)
+        except OverflowError:
+            return None
+
+
+@dataclass(slots=True, frozen=True)
+class Downgrade:
+    """Where a member lands who is not worth the tier any more.
+
+    `to`: earned (what the metrics say), one_step (one tier a review), soft_landing (one tier at the first review that
+    fails, the rest at the next). `once_in_months`: after one downgrade so many months without another; 0: no limit.
+    """
+
+    to: str
+    once_in_months: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,30 +64,55 @@ class Rules:
     time_zone: ZoneInfo
     runs_on_events: bool
     """True: the program's clock is the watermark of its events; False: the wall's, told by ClockAdvanced."""
-    metric: str
-    window_months: int
-    review_months: int
+    metrics: dict[str, Metric]
     excluded_categories: frozenset[str]
+    review: Review
+    downgrade: Downgrade
+    returns_at_once: bool
+    cards: tuple[Card, ...]
     tiers: tuple[Tier, ...]
+    counted: tuple[Metric, ...]
+    """The metrics that have entries: all but the formulas."""
+    kinds: frozenset[str]
+    """What `counted` counts."""
+    yearly: tuple[Metric, ...]
+    """Those of `counted` whose windows follow each other."""
+    follows_purchases: bool
+    """Whether what returns leave of a purchase, or its day, has to be known later."""
+    sells_cards: bool
+    """Whether a purchase can hold a card."""
+    lifetime: frozenset[str]
+    """The names of metrics that no time takes from."""
 
     def rank(self, name: str | None) -> int:
         """The rank of a tier by name; 0 for None and for a tier that this version does not have."""
-        return next((rank for rank, tier in enumerate(self.tiers) if tier.name == name), 0)
+        if name is not None:
+            for rank, tier in enumerate(self.tiers):
+                if tier.name == name:
+                    return rank
+        return 0
 
-    def earned(self, metric: int) -> int:
-        """The rank that `metric` earns."""
+    def earned(self, values: Values) -> int:
+        """The highest rank whose condition holds."""
         rank = len(self.tiers) - 1
-        while rank > 0 and metric < self.tiers[rank].threshold:
+        while rank > 0:
+            condition = self.tiers[rank].condition
+            if condition is not None and condition.holds(values):
+                return rank
             rank -= 1
-        return rank
+        return 0
 
-    def window_start(self, time: datetime) -> datetime:
-        """What lies after this moment and up to `time` is in the window that ends with `time`."""
-        return window_start(time, self.window_months, self.time_zone)
-
-    def review_after(self, time: datetime, rank: int) -> datetime | None:
+    def review_after(self, time: datetime, rank: int, closing: bool = False) -> datetime | None:
         """When a tier given at `time` is reviewed; None for the lowest, which can't be lost."""
-        return next_review(time, self.review_months, self.time_zone) if rank > 0 else None
+        return self.review.after(time, self.time_zone, closing) if rank > 0 else None
+
+    def later(self, time: datetime, months: int) -> datetime | None:
+        """So many months after `time`; None after the last year there is."""
+        return next_review(time, months, self.time_zone)
+
+    def protected_until(self, lowered_at: datetime) -> datetime:
+        """When a member who was lowered at that time can be lowered again."""
+        return shift_months(lowered_at, self.downgrade.once_in_months, self.time_zone)
 
 
 def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
@@ -69,39 +122,55 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
         return None
     head = read_head(top)
     tiering = top.section("tiering")
-    tiering.only("metric", "window", "exclude_categories", "review", "tiers")
-    window = tiering.section("window")
-    window.only("months")
-    review = tiering.section("review")
-    review.only("months")
+    tiering.only(
+        "metric",
+        "metrics",
+        "window",
+        "exclude_categories",
+        "review",
+        "downgrade",
+        "returns",
+        "cards",
+        "tiers",
+    )
+    metrics = Metrics(tiering, head.time_zone)
+    review = _review(tiering.section("review"))
+    downgrade = tiering.section("downgrade", optional=True)
+    downgrade.only("to", "once_in_months")
+    landing = Downgrade(
+        downgrade.choice("to", LANDINGS, "earned"), downgrade.whole("once_in_months", 0, MONTHS_MAX, 0)
+    )
+    at_once = tiering.choice("returns", RETURNS, "review") == "at_once"
+    excluded = frozenset(tiering.texts("exclude_categories"))
+    cards = parse_cards(tiering, metrics)
+    tiers = parse_tiers(tiering, metrics, cards)
+    counted = tuple(metric for metric in metrics.used.values() if not metric.parts)
+    kinds = frozenset(metric.counts for metric in counted)
     return Rules(
         program=head.program,
         version=version,
         time_zone=head.time_zone,
         runs_on_events=head.runs_on_events,
-        metric=tiering.choice("metric", METRICS),
-        window_months=window.whole("months", 1, MONTHS_MAX),
-        review_months=review.whole("months", 1, MONTHS_MAX),
-        excluded_categories=frozenset(tiering.texts("exclude_categories")),
-        tiers=_tiers(tiering),
+        metrics=metrics.used,
+        excluded_categories=excluded,
+        review=review,
+        downgrade=landing,
+        returns_at_once=at_once,
+        cards=cards,
+        tiers=tiers,
+        counted=counted,
+        kinds=kinds,
+        yearly=tuple(metric for metric in counted if metric.span.is_yearly),
+        follows_purchases=not kinds.isdisjoint(("points", "visits", "days")),
+        sells_cards=any(card.sku for card in cards),
+        lifetime=metrics.lifetime(),
     )
 
 
-def _tiers(tiering: Section) -> tuple[Tier, ...]:
-    """The ladder, lowest first: it begins at 0 and every step asks for more."""
-    tiers: list[Tier] = []
-    for section in tiering.sections("tiers", TIERS_MAX):
-        section.only("name", "from")
-        name, threshold = section.text("name"), section.whole("from", 0, THRESHOLD_MAX)
-        if not TIER_NAME.fullmatch(name):
-            raise section.wrong("name", f"is {name!r}; 1 to 32 of a-z, 0-9, _ and -")
-        if any(tier.name == name for tier in tiers):
-            raise section.wrong("name", f"{name!r} is there twice")
-        if not tiers and threshold != 0:
-            raise section.wrong("from", "must be 0: the first tier is everybody's")
-        if tiers and threshold <= tiers[-1].threshold:
-            raise section.wrong("from", f"must be more than {tiers[-1].threshold}, that of the tier before")
-        tiers.append(Tier(name, threshold))
-    if not tiers:
-        raise tiering.wrong("tiers", "is missing or empty: there is at least the tier that is everybody's")
-    return tuple(tiers)
+def _review(section: Section) -> Review:
+    section.only("months", "at", "grace_months")
+    if "at" in section.values and "months" in section.values:
+        raise section.wrong("at", "is there beside months: a tier is reviewed by one of them")
+    at = section.choice("at", REVIEWS_AT) if "at" in section.values else ""
+    months = 0 if at else section.whole("months", 1, MONTHS_MAX)
+    return Review(months, at, section.whole("grace_months", 0, MONTHS_MAX, 0))

@@ -1,4 +1,4 @@
-"""Journal and mechanism, members with their windows, spend, history of tiers."""
+"""Journal and mechanism, members with their windows, what counts, history of tiers."""
 
 from __future__ import annotations
 
@@ -31,29 +31,52 @@ CREATE TABLE program_clocks (
 CREATE TABLE members (
     chain smallint NOT NULL, program text NOT NULL, member text COLLATE "C" NOT NULL,
     enrolled_at timestamptz NOT NULL, tier text, since timestamptz NOT NULL, until timestamptz,
-    as_of timestamptz NOT NULL, window_start timestamptz NOT NULL, window_total bigint NOT NULL,
+    as_of timestamptz NOT NULL, due timestamptz, windows jsonb NOT NULL, standing jsonb,
     changed_position bigint,
     PRIMARY KEY (chain, program, member)
 ) WITH (fillfactor = 80);
 COMMENT ON COLUMN members.tier IS 'NULL: the lowest tier of the version in force.';
-COMMENT ON COLUMN members.window_total IS 'Spend after window_start, minor units.';
+COMMENT ON COLUMN members.due IS
+    'When the clock decides next: a review, or a card or grant that begins or ends.';
+COMMENT ON COLUMN members.windows IS 'By metric: [after, total], after in microseconds of 1970.';
+COMMENT ON COLUMN members.standing IS
+    'What the metrics, cards and grants gave, where tier, since, until are not all.';
 COMMENT ON COLUMN members.changed_position IS 'The journal row of the last TierChanged.';
-CREATE INDEX members_by_review ON members (chain, program, until, member) WHERE until IS NOT NULL;
-CREATE TABLE spend (
-    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL,
+CREATE INDEX members_by_due ON members (chain, program, due, member) WHERE due IS NOT NULL;
+CREATE TABLE entries (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, metric text NOT NULL,
     occurred_at timestamptz NOT NULL, position bigint NOT NULL, amount bigint NOT NULL,
-    PRIMARY KEY (chain, program, member, occurred_at, position)
+    PRIMARY KEY (chain, program, member, metric, occurred_at, position)
 );
-COMMENT ON COLUMN spend.amount IS 'Minor units that count; negative for a return.';
+COMMENT ON COLUMN entries.amount IS 'What counts, in the metric''s unit; negative when taken back.';
+CREATE TABLE purchases (
+    chain smallint NOT NULL, program text NOT NULL, purchase text NOT NULL, member text NOT NULL,
+    occurred_at timestamptz NOT NULL, amount_left bigint NOT NULL,
+    PRIMARY KEY (chain, program, purchase)
+);
+COMMENT ON TABLE purchases IS 'Only of programs that count points, visits or days.';
+COMMENT ON COLUMN purchases.amount_left IS 'What counts of it and was not brought back.';
+CREATE TABLE visit_days (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, metric text NOT NULL,
+    day date NOT NULL, visits integer NOT NULL,
+    PRIMARY KEY (chain, program, member, metric, day)
+);
+COMMENT ON TABLE visit_days IS 'Only of programs that count days: the visits of a local day.';
 CREATE TABLE tier_history (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, position bigint NOT NULL,
     ledger_position bigint NOT NULL, from_tier text NOT NULL, to_tier text NOT NULL,
     since timestamptz NOT NULL, until timestamptz, reason text NOT NULL, rule text NOT NULL,
     metric bigint NOT NULL, threshold bigint NOT NULL,
+    measures jsonb NOT NULL, positions bigint[] NOT NULL, granted_by text NOT NULL,
     PRIMARY KEY (chain, program, member, position)
 );
+COMMENT ON COLUMN tier_history.measures IS 'Every metric of the condition, what it held and was asked.';
+COMMENT ON COLUMN tier_history.positions IS 'The ledger''s rows counted: the latest of them.';
+COMMENT ON COLUMN tier_history.granted_by IS 'The grant or card behind it; empty for metrics.';
 """
-PROJECTIONS = ("programs", "program_clocks", "members", "spend", "tier_history")
+PROJECTIONS = (
+    "programs", "program_clocks", "members", "entries", "purchases", "visit_days", "tier_history",
+)  # fmt: skip
 
 
 def upgrade() -> None:

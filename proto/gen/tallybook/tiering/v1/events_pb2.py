@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallybook/tiering/v1/events.proto\x12\x14tallybook.tiering.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x0bTierChanged\x12\x11\n\tfrom_tier\x18\x01 \x01(\t\x12\x0f\n\x07to_tier\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0c\n\x04rule\x18\x06 \x01(\t\x12\x0e\n\x06metric\x18\x07 \x01(\x03\x12\x11\n\tthreshold\x18\x08 \x01(\x03\x12\x17\n\x0fledger_position\x18\t \x01(\x03\"1\n\x0eProgramRefused\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallybook/tiering/v1/events.proto\x12\x14tallybook.tiering.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n\x0bTierChanged\x12\x11\n\tfrom_tier\x18\x01 \x01(\t\x12\x0f\n\x07to_tier\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0c\n\x04rule\x18\x06 \x01(\t\x12\x0e\n\x06metric\x18\x07 \x01(\x03\x12\x11\n\tthreshold\x18\x08 \x01(\x03\x12\x17\n\x0fledger_position\x18\t \x01(\x03\x12/\n\x08measures\x18\n \x03(\x0b\x32\x1d.tallybook.tiering.v1.Measure\x12\x11\n\tpositions\x18\x0b \x03(\x03\x12\r\n\x05grant\x18\x0c \x01(\t\"\x91\x01\n\x07Measure\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x11\n\tthreshold\x18\x03 \x01(\x03\x12)\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05up_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x0bTierGranted\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x17\n\x0fledger_position\x18\x05 \x01(\x03\"J\n\x10TierGrantRevoked\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x17\n\x0fledger_position\x18\x03 \x01(\x03\"1\n\x0eProgramRefused\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallybook.tiering.v1.events
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TIERCHANGED']._serialized_start=93
-  _globals['_TIERCHANGED']._serialized_end=318
-  _globals['_PROGRAMREFUSED']._serialized_start=320
-  _globals['_PROGRAMREFUSED']._serialized_end=369
+  _globals['_TIERCHANGED']._serialized_end=401
+  _globals['_MEASURE']._serialized_start=404
+  _globals['_MEASURE']._serialized_end=549
+  _globals['_TIERGRANTED']._serialized_start=551
+  _globals['_TIERGRANTED']._serialized_end=677
+  _globals['_TIERGRANTREVOKED']._serialized_start=679
+  _globals['_TIERGRANTREVOKED']._serialized_end=753
+  _globals['_PROGRAMREFUSED']._serialized_start=755
+  _globals['_PROGRAMREFUSED']._serialized_end=804
 # @@protoc_insertion_point(module_scope)

@@ -1,15 +1,16 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TierChanged(_message.Message):
-    __slots__ = ("from_tier", "to_tier", "since", "until", "reason", "rule", "metric", "threshold", "ledger_position")
+    __slots__ = ("from_tier", "to_tier", "since", "until", "reason", "rule", "metric", "threshold", "ledger_position", "measures", "positions", "grant")
     FROM_TIER_FIELD_NUMBER: _ClassVar[int]
     TO_TIER_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +20,9 @@ class TierChanged(_message.Message):
     METRIC_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
     from_tier: str
     to_tier: str
     since: _timestamp_pb2.Timestamp
@@ -28,7 +32,48 @@ class TierChanged(_message.Message):
     metric: int
     threshold: int
     ledger_position: int
-    def __init__(self, from_tier: _Optional[str] = ..., to_tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., metric: _Optional[int] = ..., threshold: _Optional[int] = ..., ledger_position: _Optional[int] = ...) -> None: ...
+    measures: _containers.RepeatedCompositeFieldContainer[Measure]
+    positions: _containers.RepeatedScalarFieldContainer[int]
+    grant: str
+    def __init__(self, from_tier: _Optional[str] = ..., to_tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., metric: _Optional[int] = ..., threshold: _Optional[int] = ..., ledger_position: _Optional[int] = ..., measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., positions: _Optional[_Iterable[int]] = ..., grant: _Optional[str] = ...) -> None: ...
+
+class Measure(_message.Message):
+    __slots__ = ("metric", "value", "threshold", "after", "up_to")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    UP_TO_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    value: int
+    threshold: int
+    after: _timestamp_pb2.Timestamp
+    up_to: _timestamp_pb2.Timestamp
+    def __init__(self, metric: _Optional[str] = ..., value: _Optional[int] = ..., threshold: _Optional[int] = ..., after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., up_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TierGranted(_message.Message):
+    __slots__ = ("grant", "tier", "until", "reason", "ledger_position")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    tier: str
+    until: _timestamp_pb2.Timestamp
+    reason: str
+    ledger_position: int
+    def __init__(self, grant: _Optional[str] = ..., tier: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., ledger_position: _Optional[int] = ...) -> None: ...
+
+class TierGrantRevoked(_message.Message):
+    __slots__ = ("grant", "reason", "ledger_position")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    reason: str
+    ledger_position: int
+    def __init__(self, grant: _Optional[str] = ..., reason: _Optional[str] = ..., ledger_position: _Optional[int] = ...) -> None: ...
 
 class ProgramRefused(_message.Message):
     __slots__ = ("version", "reason")

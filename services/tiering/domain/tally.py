@@ -1,0 +1,87 @@
+"""From a row of the ledger's book to the entries that it gives: which metric, how much, on which day."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.tiering.domain.events import PointsMoved, PurchaseRecorded, ReturnRecorded, ToppedUp
+from services.tiering.domain.metrics import Metric, counted, units
+from services.tiering.domain.months import local_midnight
+from services.tiering.domain.state import Bought, Member, ProgramState, Visits
+
+
+def purchase(
+    program: ProgramState, member: Member, at: datetime, position: int, event: PurchaseRecorded
+) -> None:
+    """A purchase counts at its time; a day with a visit from its first moment on."""
+    rules = program.rules
+    program.touch(member, at)
+    amount = counted(rules.excluded_categories, event.lines)
+    if rules.follows_purchases:
+        program.purchases[event.purchase] = Bought(member.member, at, amount, dirty=True)
+    for metric in rules.counted:
+        kind = metric.counts
+        if kind == "spend":
+            program.count(member, metric.name, at, position, amount)
+        elif kind == "units":
+            program.count(member, metric.name, at, position, units(metric, event.lines))
+        elif kind == "visits" and amount >= metric.least:
+            program.count(member, metric.name, at, position, 1)
+        elif kind == "days" and amount >= metric.least:
+            _visit(program, member, metric, at, position, 1)
+
+
+def return_(program: ProgramState, member: Member, position: int, event: ReturnRecorded) -> None:
+    """A return counts on the day of its purchase. A purchase of which too little is left was no visit."""
+    rules = program.rules
+    at = event.purchased_at
+    program.touch(member, at)
+    amount = counted(rules.excluded_categories, event.lines)
+    bought = program.purchases.get(event.purchase)
+    for metric in rules.counted:
+        kind = metric.counts
+        if kind == "spend":
+            program.count(member, metric.name, at, position, -amount)
+        elif kind == "units":
+            program.count(member, metric.name, at, position, -units(metric, event.lines))
+        elif bought is not None and bought.left >= metric.least > bought.left - amount:
+            if kind == "visits":
+                program.count(member, metric.name, at, position, -1)
+            elif kind == "days":
+                _visit(program, member, metric, at, position, -1)
+    if bought is not None:
+        bought.left -= amount
+        bought.dirty = True
+
+
+def points(program: ProgramState, member: Member, position: int, event: PointsMoved) -> datetime | None:
+    """Points of a purchase count on its day. Returns that; None for a purchase that nobody had followed."""
+    bought = program.purchases.get(event.purchase)
+    if bought is None:
+        return None
+    program.touch(member, bought.at)
+    for metric in program.rules.counted:
+        if metric.counts == "points":
+            program.count(member, metric.name, bought.at, position, event.points)
+    return bought.at
+
+
+def top_up(program: ProgramState, member: Member, at: datetime, position: int, event: ToppedUp) -> None:
+    """Money loaded counts when it is loaded."""
+    program.touch(member, at)
+    for metric in program.rules.counted:
+        if metric.counts == "top_ups":
+            program.count(member, metric.name, at, position, event.amount)
+
+
+def _visit(
+    program: ProgramState, member: Member, metric: Metric, at: datetime, position: int, change: int
+) -> None:
+    """One visit more or less on a local day: the day counts from its first visit to its last."""
+    midnight = local_midnight(at, program.rules.time_zone)
+    day = at.astimezone(program.rules.time_zone).date()
+    visits = program.days.setdefault((member.member, metric.name, day), Visits(0))
+    before, visits.count = visits.count, visits.count + change
+    visits.dirty = True
+    if (before > 0) != (visits.count > 0):
+        program.count(member, metric.name, midnight, position, change)
