@@ -21,24 +21,15 @@ from services.ledger.domain.postings import postings_of
 from services.ledger.member_rows import row_of
 from services.ledger.project_merge import MergeEvent, note_merge
 from services.ledger.project_profile import write_people
+from services.ledger.project_settlements import write_settlements
 
 MemberKey = tuple[str, str]
 
 POSTING_COLUMNS = ("chain", "position", "seq", "program", "debit", "credit", "asset", "amount", "lot")
 LOT_COLUMNS = (
-    "chain",
-    "program",
-    "member",
-    "lot",
-    "amount",
-    "remaining",
-    "held",
-    "earned_at",
-    "expires_at",
-    "purchase",
-    "matures_at",
-    "asset",
-)
+    "chain", "program", "member", "lot", "amount", "remaining", "held", "earned_at", "expires_at", "purchase",
+    "matures_at", "asset",
+)  # fmt: skip
 
 DELETE_MEMBERS = """
 DELETE FROM members AS m USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
@@ -68,11 +59,6 @@ MEMBER_COLUMNS = (
     "chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed",
     "status",
 )  # fmt: skip
-DELETE_SETTLEMENTS = """
-DELETE FROM settlements AS s
-USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
-WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
-"""
 UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
@@ -82,9 +68,6 @@ INSERT INTO counters
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
 ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
 """
-SETTLEMENT_COLUMNS = (
-    "chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted",
-)  # fmt: skip
 
 
 class Changes:
@@ -308,9 +291,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.holds:
         await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:
-        settled = settlement_rows(book, changes.settlements)
-        await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
-        await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+        await write_settlements(tx, book, changes.settlements)
     await money_rows.write_top_ups(tx, book, changes)
     if changes.parked or changes.unparked:
         await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
@@ -392,18 +373,6 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
 def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     """Rows of `members` as they are now."""
     return [row_of(book.members[key]) for key in keys]
-
-
-def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
-    """Rows of `settlements` as they are now."""
-    rows = []
-    for program, member_id, purchase in keys:
-        member = book.members[program, member_id]
-        settlement = member.settlements[purchase]
-        lines = sorted(settlement.returned)
-        units = [settlement.returned[line] for line in lines]
-        rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
-    return rows
 
 
 def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:

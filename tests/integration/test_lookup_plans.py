@@ -18,7 +18,7 @@ from tests.integration.ledger_rows import fresh_database, service_role
 MODULES = (
     "ledger.store", "ledger.inbox", "ledger.project_holds", "ledger.store_holds", "ledger.store_parked",
     "ledger.social_store", "ledger.counting", "ledger.adjustments", "ledger.identifiers", "ledger.money_rows",
-    "ledger.project", "ledger.project_profile", "ledger.heirs", "ledger.parking",
+    "ledger.project", "ledger.project_profile", "ledger.project_settlements", "ledger.heirs", "ledger.parking",
     "tiering.store", "rewards.store", "rewards.project",
 )  # fmt: skip
 SMALL = {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from services.ledger.domain.commands import Command
+from tests.simulation import naive_merge
 from tests.simulation import real_book as real
 from tests.simulation.naive_ledger import NaiveLedger
 
@@ -31,7 +32,8 @@ class MergeRules:
     def merge(self, survivor: str, absorbed: str) -> None:
         id_ = self.next_id()
         self.both(
-            lambda: real.merge_of(id_, survivor, absorbed), lambda: self.naive.merge(survivor, absorbed)
+            lambda: real.merge_of(id_, survivor, absorbed),
+            lambda: naive_merge.merge(self.naive, survivor, absorbed),
         )
 
     @rule(member=people, erase=st.booleans())

@@ -16,7 +16,7 @@ from fractions import Fraction
 from tests.simulation import naive_earning, naive_holds, naive_lots
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
-from tests.simulation.naive_merge import hand_over, last_heir
+from tests.simulation.naive_merge import last_heir
 from tests.simulation.naive_stored_value import NaiveStoredValue
 
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -159,21 +159,6 @@ class NaiveLedger(NaiveStoredValue):
 
     def heir(self, member: str) -> str:
         return last_heir(self.heirs, member)
-
-    def merge(self, survivor: str, absorbed: str) -> None:
-        if self.heir(survivor) == absorbed:
-            raise Refused("merge_into_itself")
-        to = self.account(survivor)
-        if absorbed not in self.members:
-            raise Refused("unknown_member")
-        if absorbed in self.heirs:
-            raise Refused("already_merged")
-        gone, left = self.members[absorbed], Account()
-        # What is past its day expires as it comes over.
-        self._drop(hand_over(self, gone, to))
-        left.tiers, left.carry = gone.tiers, gone.carry
-        self.members[absorbed] = left
-        self.heirs[absorbed] = self.heir(survivor)
 
     def enrol(self, member: str) -> None:
         if member in self.members:

@@ -10,6 +10,7 @@ LIMIT = 50
 
 
 def link(ledger: NaiveLedger, member: str, card: str) -> None:
+    member = ledger.heir(member)
     if member in ledger.members:
         ledger.account(member)
     if ledger.cards.get(card, member) != member:
@@ -21,6 +22,7 @@ def link(ledger: NaiveLedger, member: str, card: str) -> None:
 
 
 def unlink(ledger: NaiveLedger, member: str, card: str) -> None:
+    member = ledger.heir(member)
     if member not in ledger.members:
         raise Refused("unknown_member")
     if ledger.cards.get(card) != member:
@@ -46,7 +48,7 @@ def close(ledger: NaiveLedger, member: str) -> None:
     account = ledger.account(member)
     if any(hold.state == "open" for hold in account.holds.values()):
         raise Refused("holds_open")
-    if ledger.money_of(member):
+    if ledger.money_of(ledger.heir(member)):
         raise Refused("stored_value_left")
     account.status = "closed"
     account.debt = 0

@@ -1,12 +1,13 @@
-"""Merging, read naively: whose things are whose now. A part of NaiveLedger."""
+"""Merging, read naively: whose things are whose now."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.simulation.naive_ledger import Account, Credit, NaiveLedger
+    from tests.simulation.naive_ledger import Account, NaiveLedger
 
 
 def last_heir(heirs: dict[str, str], member: str) -> str:
@@ -14,17 +15,49 @@ def last_heir(heirs: dict[str, str], member: str) -> str:
     return last_heir(heirs, heirs[member]) if member in heirs else member
 
 
-def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> list[Credit]:
-    """Every credit, hold and purchase changes hands; debts add up. Returns the credits."""
-    new = {}
+def merge(ledger: NaiveLedger, survivor: str, absorbed: str) -> None:
+    """Everything of one member is the other's."""
+    survivor = ledger.heir(survivor)
+    if survivor == absorbed:
+        raise ledger.Refused("merge_into_itself")
+    to = ledger.account(survivor)
+    if absorbed not in ledger.members:
+        raise ledger.Refused("unknown_member")
+    if absorbed in ledger.heirs:
+        raise ledger.Refused("already_merged")
+    gone = ledger.account(absorbed)
+    if any(state == "requested" for _, _, state in gone.by_hand.values()):
+        raise ledger.Refused("merge_blocked")
+    left = type(gone)()
+    left.tiers, left.carry, left.status, left.by_hand = gone.tiers, gone.carry, gone.status, gone.by_hand
+    ledger.members[absorbed] = left
+    ledger.heirs[absorbed] = survivor
+    ledger.coins.setdefault(survivor, []).extend(ledger.coins.pop(absorbed, []))
+    ledger.top_ups.setdefault(survivor, {}).update(ledger.top_ups.pop(absorbed, {}))
+    for card, owner in ledger.cards.items():
+        if owner == absorbed:
+            ledger.cards[card] = survivor
+    _hand_over(ledger, gone, to)
+    # What is past its day expires as it comes over.
+    ledger._drop(to.credits)
+    ledger.expire_money()
+    for of in [of for of in to.parked if of in to.bought]:
+        for at, units in to.parked.pop(of):
+            with suppress(ledger.Refused):
+                ledger._back(to, of, units, at)
+
+
+def _hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
+    """Every credit, hold and purchase changes hands; debts add up. A credit is as new as its day of coming."""
+    new: dict[int, Any] = {}
     for credit in gone.credits:
-        if credit.left:
-            ledger.count += 1
-            new[credit.number] = replace(credit, number=ledger.count)
+        ledger.count += 1
+        new[credit.number] = replace(credit, number=ledger.count)
     to.credits += new.values()
     for id_, hold in gone.holds.items():
-        if hold.state == "open":
-            hold.parts = [(new[credit.number], points) for credit, points in hold.parts if points]
+        if hold.state == "open" or hold.captured:
+            hold.parts = [(_new(new, credit), points) for credit, points in hold.parts if points]
+            hold.spent = [_new(new, credit) for credit in hold.spent]
             to.holds[id_] = hold
         else:
             to.ended[id_] = hold
@@ -34,4 +67,11 @@ def hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> list[Credit]:
     to.lapses = max([at for at in (to.lapses, gone.lapses) if at is not None], default=None)
     to.carry += gone.carry
     to.earned.update(gone.earned)
-    return list(new.values())
+    for of, waiting in gone.parked.items():
+        to.parked.setdefault(of, []).extend(waiting)
+    if gone.status == "suspended":
+        to.status = "suspended"
+
+
+def _new(new: dict[int, Any], credit: Any) -> Any:
+    return new[credit.number]

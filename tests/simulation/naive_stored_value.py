@@ -62,6 +62,7 @@ class NaiveStoredValue:
     def top_up(self: Any, id_: str, member: str, at: datetime, amount: int, wall: datetime) -> None:
         self.refuse_future(at, wall)
         self.new_day(at)
+        member = self.heir(member)
         rules = STORED_VALUE[self.version]
         if amount < rules.get("top_up", {}).get("min", 1):
             raise self.Refused("amount_out_of_range")
@@ -85,6 +86,7 @@ class NaiveStoredValue:
         """What the member is handed."""
         self.refuse_future(at, wall)
         self.new_day(at)
+        member = self.heir(member)
         self.account(member)
         top_up = self.top_ups.get(member, {}).get(of)
         if top_up is None:
@@ -102,6 +104,7 @@ class NaiveStoredValue:
         return max(0, left["principal"] - spent)
 
     def gift(self: Any, id_: str, giver: str, receiver: str, amount: int) -> None:
+        giver, receiver = self.heir(giver), self.heir(receiver)
         rules = STORED_VALUE[self.version]
         if not 1 <= amount <= rules.get("gift", {}).get("max", amount):
             raise self.Refused("amount_out_of_range")

@@ -21,11 +21,10 @@ from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
 from tests.simulation.hold_rules import HoldRules, code_again
 from tests.simulation.members_rules import MemberRules
-from tests.simulation.merge_rules import MergeRules
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_social import NaiveSocial
-from tests.simulation.parking_rules import ParkingRules, was_parked
+from tests.simulation.parking_rules import was_parked
 from tests.simulation.social_rules import SocialRules
 from tests.simulation.stored_value_rules import StoredValueRules
 
@@ -45,9 +44,7 @@ hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 tiers = st.sampled_from(["member", "silver", "gold"])
 
 
-class LedgerMachine(
-    HoldRules, MemberRules, SocialRules, StoredValueRules, MergeRules, ParkingRules, RuleBasedStateMachine
-):
+class CoreMachine(HoldRules, MemberRules, StoredValueRules, RuleBasedStateMachine):
     """Every rule sends one command to both, and both must say the same."""
 
     def __init__(self) -> None:
@@ -298,10 +295,15 @@ class LedgerMachine(
         return outcome
 
 
+class LedgerMachine(SocialRules, CoreMachine):
+    """With interactions, referrals and budgets; merges and parking have a machine of their own."""
+
+
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(
+SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+TestLedgerMachine.settings = SETTINGS

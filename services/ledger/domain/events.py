@@ -14,6 +14,12 @@ from services.ledger.domain.people_events import (
     ActivityUnparked as ActivityUnparked,
 )
 from services.ledger.domain.people_events import (
+    AdjustmentDeclined as AdjustmentDeclined,
+)
+from services.ledger.domain.people_events import (
+    AdjustmentRequested as AdjustmentRequested,
+)
+from services.ledger.domain.people_events import (
     AwardsMoved as AwardsMoved,
 )
 from services.ledger.domain.people_events import (
@@ -23,16 +29,34 @@ from services.ledger.domain.people_events import (
     HoldMoved as HoldMoved,
 )
 from services.ledger.domain.people_events import (
+    IdentifiersLinked as IdentifiersLinked,
+)
+from services.ledger.domain.people_events import (
+    IdentifiersUnlinked as IdentifiersUnlinked,
+)
+from services.ledger.domain.people_events import (
     LotMoved as LotMoved,
 )
 from services.ledger.domain.people_events import (
     MemberAbsorbed as MemberAbsorbed,
 )
 from services.ledger.domain.people_events import (
+    MemberClosed as MemberClosed,
+)
+from services.ledger.domain.people_events import (
     MemberErased as MemberErased,
 )
 from services.ledger.domain.people_events import (
+    MemberReactivated as MemberReactivated,
+)
+from services.ledger.domain.people_events import (
     MembersMerged as MembersMerged,
+)
+from services.ledger.domain.people_events import (
+    MemberSuspended as MemberSuspended,
+)
+from services.ledger.domain.people_events import (
+    PointsAdjusted as PointsAdjusted,
 )
 from services.ledger.domain.people_events import (
     ProfileChanged as ProfileChanged,
@@ -65,11 +89,6 @@ class ClockAdvanced:
 @dataclass(slots=True)
 class MemberEnrolled:
     by: str
-
-
-@dataclass(slots=True)
-class IdentifiersLinked:
-    identifiers: list[tuple[str, bytes]]
 
 
 @dataclass(slots=True)
@@ -346,64 +365,6 @@ class ReferralRewarded:
     referral: str
     referrer: str
     sides: list[str]
-
-
-@dataclass(slots=True)
-class IdentifiersUnlinked:
-    identifiers: list[tuple[str, bytes]]
-
-
-@dataclass(slots=True)
-class AdjustmentRequested:
-    adjustment: str
-    points: int
-    reason: str
-    note: str
-    requested_by: str
-
-
-@dataclass(slots=True)
-class AdjustmentDeclined:
-    adjustment: str
-    note: str
-    declined_by: str
-
-
-@dataclass(slots=True)
-class PointsAdjusted:
-    adjustment: str
-    points: int
-    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
-    reason: str
-    note: str
-    requested_by: str
-    approved_by: str
-    expires_at: datetime | None
-    debt_repaid: int
-    allocations: Allocations
-
-
-@dataclass(slots=True)
-class MemberSuspended:
-    reason: str
-    by: str
-
-
-@dataclass(slots=True)
-class MemberReactivated:
-    reason: str
-    by: str
-
-
-@dataclass(slots=True)
-class MemberClosed:
-    reason: str
-    by: str
-    points: int
-    allocations: Allocations
-    debt: int
-    pending: int = 0
-    """How many of the points were pending."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What the book says of who a member is: merged, parked for, known by a profile, erased. A part of `events`."""
+"""What the book says of who a member is, and of what is done by hand. A part of `events`."""
 
 from __future__ import annotations
 
@@ -139,3 +139,66 @@ class ProfileChanged:
 @dataclass(slots=True)
 class MemberErased:
     identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class IdentifiersLinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class IdentifiersUnlinked:
+    identifiers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class MemberSuspended:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberReactivated:
+    reason: str
+    by: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    reason: str
+    by: str
+    points: int
+    allocations: Parts
+    debt: int
+    pending: int = 0
+    """How many of the points were pending."""
+
+
+@dataclass(slots=True)
+class AdjustmentRequested:
+    adjustment: str
+    points: int
+    reason: str
+    note: str
+    requested_by: str
+
+
+@dataclass(slots=True)
+class AdjustmentDeclined:
+    adjustment: str
+    note: str
+    declined_by: str
+
+
+@dataclass(slots=True)
+class PointsAdjusted:
+    adjustment: str
+    points: int
+    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
+    reason: str
+    note: str
+    requested_by: str
+    approved_by: str
+    expires_at: datetime | None
+    debt_repaid: int
+    allocations: Parts

@@ -13,6 +13,7 @@ from services.ledger import (
     payloads,
     project,
     project_holds,
+    project_settlements,
     social_store,
 )
 from services.ledger.domain.book import Book, Hold, Lot, Member
@@ -122,8 +123,8 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     )
     await build.copy_records_to_table(
         "settlements",
-        records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
-        columns=project.SETTLEMENT_COLUMNS,
+        records=_rows(settled, lambda keys: project_settlements.settlement_rows(book, keys)),
+        columns=project_settlements.SETTLEMENT_COLUMNS,
     )
     adjusted = ((*key, id_) for key, member in members.items() for id_ in member.adjustments)
     await build.copy_records_to_table(

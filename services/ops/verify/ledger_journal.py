@@ -15,10 +15,8 @@ from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
-from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_merges import MergeRows
 from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
-from services.ops.verify.ledger_people import PeopleRows
 from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
 from services.ops.verify.ledger_state import (
     POINTS,
@@ -33,7 +31,7 @@ from services.ops.verify.ledger_state import (
 from tallybook.ledger.v1 import events_pb2 as pb
 
 
-class LedgerJournal(MemberRows, MergeRows, PeopleRows):
+class LedgerJournal(MergeRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -56,8 +54,6 @@ class LedgerJournal(MemberRows, MergeRows, PeopleRows):
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
             "PointsExpired": self._expired,
-            **self.merge_readers(),
-            **self.people_readers(),
             **MoneyRows(self.state, self._member, self._wrong).readers,
             "PointsMatured": self._matured,
             "MemberActive": self._active,

@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_members import MemberRows
+from services.ops.verify.ledger_people import PeopleRows
 from services.ops.verify.ledger_state import (
     POINTS,
     HoldRead,
@@ -25,23 +27,19 @@ from services.ops.verify.ledger_state import (
 Posting = tuple[str, str, str, str, int, int | None]
 
 
-class MergeRows:
-    """A part of LedgerJournal."""
+class MergeRows(MemberRows, PeopleRows):
+    """The part of LedgerJournal that reads who its members are."""
 
     state: LedgerState
 
     @abstractmethod
-    def _member(self, row: Any) -> tuple[MemberKey, MemberRead | None]: ...
-
-    @abstractmethod
     def _lot(self, row: Any, key: MemberKey, lot_id: int) -> LotRead | None: ...
 
-    @abstractmethod
-    def _wrong(self, check: str, row: Any, what: str) -> None: ...
-
-    def merge_readers(self) -> dict[str, Callable[[Any, Any], Sequence[Posting]]]:
-        """Who reads which type."""
+    def member_readers(self) -> dict[str, Callable[[Any, Any], Sequence[Posting]]]:
+        """By type of row."""
         return {
+            **super().member_readers(),
+            **self.people_readers(),
             "MembersMerged": self._merged,
             "MemberAbsorbed": self._absorbed,
             "LotMoved": self._lot_moved,
