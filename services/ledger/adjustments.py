@@ -18,9 +18,9 @@ FIND = """
 SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, adjustment)
 JOIN adjustments AS a USING (chain, program, member, adjustment)
 """
-FIND_WAITING = """
+FIND_OF = """
 SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-JOIN adjustments AS a USING (chain, program, member) WHERE a.state = 'requested'
+JOIN adjustments AS a USING (chain, program, member)
 """
 UPSERT = """
 INSERT INTO adjustments
@@ -32,7 +32,7 @@ DO UPDATE SET state = EXCLUDED.state, decided_by = EXCLUDED.decided_by
 
 
 async def load(tx: Transaction, book: Book, commands: Sequence[Command]) -> None:
-    """Put what is to be approved or declined into the book, and what waits of who is merged into another."""
+    """Put what is to be approved or declined into the book, and all of who is merged into another."""
     asked = [
         (c.chain, c.program, c.member, c.adjustment)
         for c in commands
@@ -43,7 +43,7 @@ async def load(tx: Transaction, book: Book, commands: Sequence[Command]) -> None
     if asked:
         found += await tx.fetch(FIND, *([key[i] for key in asked] for i in range(4)))
     if merged:
-        found += await tx.fetch(FIND_WAITING, *([key[i] for key in merged] for i in range(3)))
+        found += await tx.fetch(FIND_OF, *([key[i] for key in merged] for i in range(3)))
     for row in found:
         book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
             row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],

@@ -41,7 +41,8 @@ class MergeRules:
         """Personal data comes and goes, and moves no point."""
         id_ = self.next_id()
         make = real.erasure_of if erase else real.profile_of
-        self.both(lambda: make(id_, member), lambda: self.naive.account(member))
+        naive = naive_merge.erase if erase else NaiveLedger.account
+        self.both(lambda: make(id_, member), lambda: naive(self.naive, member))
 
     @rule(
         absorbed=people,

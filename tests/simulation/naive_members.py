@@ -17,8 +17,9 @@ def link(ledger: NaiveLedger, member: str, card: str) -> None:
         raise Refused("identifier_taken")
     if member in ledger.members and card in ledger.cards:
         raise Refused("already_enrolled")
-    ledger.members.setdefault(member, Account())
     ledger.cards[card] = member
+    if member not in ledger.members:
+        ledger.enrol(member)
 
 
 def unlink(ledger: NaiveLedger, member: str, card: str) -> None:

@@ -75,3 +75,11 @@ def _hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
 
 def _new(new: dict[int, Any], credit: Any) -> Any:
     return new[credit.number]
+
+
+def erase(ledger: NaiveLedger, member: str) -> None:
+    """Nothing leads to the member but the id."""
+    member = ledger.heir(member)
+    if member not in ledger.members:
+        raise ledger.Refused("unknown_member")
+    ledger.cards = {card: owner for card, owner in ledger.cards.items() if owner != member}

@@ -66,7 +66,7 @@ class NaiveStoredValue:
         rules = STORED_VALUE[self.version]
         if amount < rules.get("top_up", {}).get("min", 1):
             raise self.Refused("amount_out_of_range")
-        if member in self.members:
+        if member in self.members or self.parks:
             self.account(member)
         before = self.top_ups.get(member, {})
         wrong = "first" if any(not t.undone for t in before.values()) else "reload"
