@@ -122,7 +122,9 @@ async def _days_after_their_last(ledger: Ledger) -> None:
     await ledger.activate({**DOCUMENT, "ledger": section})
     for chain in range(CHAINS):
         member = member_on(chain)
-        await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
+        # Of somebody who owes nothing: debt is repaid first.
+        other = member_on(chain, 1)
+        await ledger.take(ledger.refund(f"{other}-late", 3, f"order-{other}-a", other))
         for number, units in enumerate((1, 2)):
             for of in ("4", "never"):
                 back = f"{member}-r{of}{number}"
@@ -187,6 +189,14 @@ async def _by_hand(ledger: Ledger, ann: str, bob: str) -> None:
     await ledger.take(ledger.enrol(ann, f"{bob}-card"))
 
 
+async def _reward(ledger: Ledger) -> None:
+    """What the ticker does."""
+    async with ledger.writer.session() as session:
+        rewards = await owed(session, CHAINS, NOON)
+    for reward in rewards:
+        await ledger.take(reward)
+
+
 async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
     """What one member says and whom it brings: a friend on the next chain, rewarded, and one who has yet to buy."""
     for n, content in enumerate(("c1", "c1", "c2")):
@@ -195,10 +205,7 @@ async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
     for name in (friend, other):
         await ledger.take(ledger.referral(f"{name}-f", name, referrer=referrer))
     await ledger.take(ledger.purchase(f"{friend}-1", 5_000, member=friend))
-    async with ledger.writer.session() as session:
-        rewards = await owed(session, CHAINS, NOON)
-    for reward in rewards:
-        await ledger.take(reward)
+    await _reward(ledger)
     await ledger.take(ledger.referral(f"{friend}-t", friend, task="bind_phone"))
     await ledger.take(ledger.interaction(f"{referrer}-p", "photo", member=referrer))
 
@@ -211,7 +218,17 @@ async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
     await ledger.take(ledger.tier("gold", day - DAY, member=absorbed))
     await ledger.take(ledger.hold(430, f"{absorbed}-a", absorbed, ttl=86_400))
     await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r1", member=absorbed, at=day))
+    # What is owed for a referral blocks a merge.
+    await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-early"))
+    await _reward(ledger)
+    await ledger.take(ledger.top_up(f"{absorbed}-t", member=absorbed))
+    await ledger.take(ledger.interaction(f"{absorbed}-i", "review", "c9", member=absorbed))
+    await ledger.take(
+        ledger.hold(20, f"{absorbed}-b", absorbed), ledger.capture(f"{absorbed}-b", member=absorbed)
+    )
     await ledger.take(ledger.merge(survivor, absorbed))
+    await ledger.take(ledger.refund(f"{absorbed}-f", 5, f"order-{absorbed}-b", absorbed))
+    await ledger.take(ledger.reverse_top_up(f"{absorbed}-t", f"{absorbed}-u", member=absorbed))
     await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-again"))
     await ledger.take(ledger.purchase(f"{absorbed}-2", 1_000, member=absorbed, at=day + DAY))
     await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r2", member=absorbed, at=day + DAY))
