@@ -32,23 +32,23 @@ def merge(ledger: NaiveLedger, survivor: str, absorbed: str) -> None:
     left.tiers, left.carry, left.status, left.by_hand = gone.tiers, gone.carry, gone.status, gone.by_hand
     ledger.members[absorbed] = left
     ledger.heirs[absorbed] = survivor
-    ledger.coins.setdefault(survivor, []).extend(ledger.coins.pop(absorbed, []))
+    coins = ledger.coins.pop(absorbed, [])
+    ledger.coins.setdefault(survivor, []).extend(coins)
     ledger.top_ups.setdefault(survivor, {}).update(ledger.top_ups.pop(absorbed, {}))
     for card, owner in ledger.cards.items():
         if owner == absorbed:
             ledger.cards[card] = survivor
-    _hand_over(ledger, gone, to)
     # What is past its day expires as it comes over.
-    ledger._drop(to.credits)
-    ledger.expire_money()
+    ledger._drop(_hand_over(ledger, gone, to))
+    ledger.run_out(survivor, coins)
     for of in [of for of in to.parked if of in to.bought]:
         for at, units in to.parked.pop(of):
             with suppress(ledger.Refused):
                 ledger._back(to, of, units, at)
 
 
-def _hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
-    """Every credit, hold and purchase changes hands; debts add up. A credit is as new as its day of coming."""
+def _hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> list[Any]:
+    """Every credit, hold and purchase changes hands; debts add up. Returns the credits, new as of today."""
     new: dict[int, Any] = {}
     for credit in gone.credits:
         ledger.count += 1
@@ -71,6 +71,7 @@ def _hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> None:
         to.parked.setdefault(of, []).extend(waiting)
     if gone.status == "suspended":
         to.status = "suspended"
+    return list(new.values())
 
 
 def _new(new: dict[int, Any], credit: Any) -> Any:

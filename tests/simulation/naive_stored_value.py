@@ -135,12 +135,16 @@ class NaiveStoredValue:
 
     def expire_money(self: Any) -> None:
         for member, purse in self.coins.items():
-            for coins in purse:
-                if coins.expires is not None and coins.expires <= self.clock and coins.left:
-                    top_up = self.top_ups.get(member, {}).get(coins.source)
-                    if top_up is not None and coins.bucket == "bonus":
-                        top_up.lost += coins.left
-                    coins.left = 0
+            self.run_out(member, purse)
+
+    def run_out(self: Any, member: str, some: list[Coins]) -> None:
+        """What of these coins of the member is past its day is gone."""
+        for coins in some:
+            if coins.expires is not None and coins.expires <= self.clock and coins.left:
+                top_up = self.top_ups.get(member, {}).get(coins.source)
+                if top_up is not None and coins.bucket == "bonus":
+                    top_up.lost += coins.left
+                coins.left = 0
 
     def money_of(self, member: str) -> dict[tuple[str, datetime | None, str], int]:
         """What is left, by bucket, day of expiry and source."""
