@@ -122,9 +122,8 @@ async def _days_after_their_last(ledger: Ledger) -> None:
     await ledger.activate({**DOCUMENT, "ledger": section})
     for chain in range(CHAINS):
         member = member_on(chain)
-        # Of somebody who owes nothing: debt is repaid first.
-        other = member_on(chain, 1)
-        await ledger.take(ledger.refund(f"{other}-late", 3, f"order-{other}-a", other))
+        # All of it: debt is repaid first.
+        await ledger.take(ledger.refund(f"{member}-late", None, f"order-{member}-a", member))
         for number, units in enumerate((1, 2)):
             for of in ("4", "never"):
                 back = f"{member}-r{of}{number}"
@@ -219,7 +218,6 @@ async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
     await ledger.take(ledger.hold(430, f"{absorbed}-a", absorbed, ttl=86_400))
     await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r1", member=absorbed, at=day))
     # What is owed for a referral blocks a merge.
-    await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-early"))
     await _reward(ledger)
     await ledger.take(ledger.top_up(f"{absorbed}-t", member=absorbed))
     await ledger.take(ledger.interaction(f"{absorbed}-i", "review", "c9", member=absorbed))

@@ -230,7 +230,7 @@ class CoreMachine(HoldRules, MemberRules, StoredValueRules, RuleBasedStateMachin
             assert [lot for lot in found if lot[0]] == [credit for credit in naive if credit[0]]
             assert member.merged_into == self.naive.heirs.get(name, "")
             # What was merged stands under the survivor.
-            here = {id_: h for id_, h in member.holds.items() if h.state != "moved"}
+            here = {} if member.merged_into else member.holds
             assert {id_: (h.state, h.left, h.captured) for id_, h in here.items()} == {
                 id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
             }
