@@ -122,8 +122,9 @@ async def _days_after_their_last(ledger: Ledger) -> None:
     await ledger.activate({**DOCUMENT, "ledger": section})
     for chain in range(CHAINS):
         member = member_on(chain)
-        # All of it: debt is repaid first.
-        await ledger.take(ledger.refund(f"{member}-late", None, f"order-{member}-a", member))
+        # Debt would be repaid first.
+        await ledger.take(ledger.purchase(f"{member}-pays", 900_000, member=member))
+        await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
         for number, units in enumerate((1, 2)):
             for of in ("4", "never"):
                 back = f"{member}-r{of}{number}"
@@ -213,6 +214,7 @@ async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
     """`absorbed` brings lots, debt, a hold, a settled purchase and a card, and both go on."""
     day = NOON + 40 * DAY
     await ledger.take(ledger.enrol(absorbed, f"{absorbed}-card"))
+    await ledger.take(ledger.referral(f"{absorbed}-by", absorbed, referrer=member_on(0, 1)))
     await ledger.take(ledger.purchase(f"{absorbed}-1", 30_000, member=absorbed, quantity=3, at=day))
     await ledger.take(ledger.tier("gold", day - DAY, member=absorbed))
     await ledger.take(ledger.hold(430, f"{absorbed}-a", absorbed, ttl=86_400))
