@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +14,7 @@ PROGRAM_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SECTIONS = ("ledger", "tiering", "rewards")
 ENTRIES_MAX = 10_000
 RATE_MAX = 1_000_000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 
@@ -98,6 +100,26 @@ class Section:
             raise self.wrong(key, f"must be a whole number from {least} to {most}")
         return value
 
+    def day(self, key: str) -> date | None:
+        """A day such as 2026-11-27; None where it is missing."""
+        if key not in self.values:
+            return None
+        told = self.text(key)
+        try:
+            if _DAY.fullmatch(told):
+                return date.fromisoformat(told)
+        except ValueError:
+            pass
+        raise self.wrong(key, f"is {told!r}; a day such as 2026-11-27")
+
+    def zone(self, key: str, default: str | None = None) -> ZoneInfo:
+        """A time zone of the IANA database, by its name."""
+        name = self.text(key, default)
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise self.wrong(key, f"{name!r} is no time zone of the IANA database") from error
+
     def rate(self, key: str) -> Fraction:
         """An exact rate from a whole number or a decimal's text. Bounded, so that points fit in 64 bits."""
         if key not in self.values:
@@ -130,11 +152,7 @@ def read_head(top: Section) -> Head:
     program = top.text("program")
     if not PROGRAM_ID.fullmatch(program):
         raise top.wrong("program", "must be 1 to 64 of a-z, 0-9, _ and -, starting with a letter or digit")
-    zone_name = top.text("time_zone", "UTC")
-    try:
-        zone = ZoneInfo(zone_name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise top.wrong("time_zone", f"{zone_name!r} is no time zone of the IANA database") from error
+    zone = top.zone("time_zone", "UTC")
     runs_on_events = top.choice("clock", ("wall", "events"), "wall") == "events"
     top.only("program", "name", "time_zone", "clock", *SECTIONS)
     return Head(program, zone, runs_on_events)

@@ -22,6 +22,8 @@ from services.common.settings import Settings
 log = structlog.get_logger("service")
 
 STOP_SECONDS = 25.0
+FAULTS_MAX = 120
+"""Passing faults one after another that a look for work bears."""
 COLLECT_AFTER_OBJECTS = 50_000
 
 SideTask = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -101,6 +103,24 @@ async def run_service(name: str, app: FastAPI, settings: Settings, tasks: dict[s
     stopping.cancel()
     log.info("stopped", status=status)
     return status
+
+
+async def look_until_stopped(
+    look: Callable[[], Awaitable[object]], stop: asyncio.Event, pause_seconds: float
+) -> None:
+    """Look for work until `stop` is set. Passing faults are tried again up to a limit, then raised."""
+    faults = 0
+    while not stop.is_set():
+        try:
+            await look()
+            faults = 0
+        except PASSING_FAULTS as error:
+            faults += 1
+            log.warning("passing fault", attempt=faults, error=repr(error))
+            if faults >= FAULTS_MAX:
+                raise
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause_seconds)
 
 
 def calm_the_collector() -> None:

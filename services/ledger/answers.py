@@ -75,6 +75,19 @@ class ReferralAnswer(BaseModel):
     owed: list[str] = Field(description="Who is rewarded for it, within seconds: referrer, referee.")
 
 
+class Money(BaseModel):
+    principal: int = Field(description="Paid in; minor units, as all of these.")
+    bonus: int = Field(description="Given on top.")
+    held: int
+    available: int
+
+
+class MoneyOfHold(BaseModel):
+    currency: str
+    amount: int = Field(description="Minor units.")
+    captured: int
+
+
 class HoldAnswer(BaseModel):
     outcome: str
     duplicate: bool
@@ -82,16 +95,11 @@ class HoldAnswer(BaseModel):
     order: str
     amount: int
     captured: int
+    held_money: MoneyOfHold | None = Field(description="Null for a hold of points alone.")
     state: str
     expires_at: str
     balance: Balance
-
-
-class Money(BaseModel):
-    principal: int = Field(description="Paid in; minor units, as all of these.")
-    bonus: int = Field(description="Given on top.")
-    held: int
-    available: int
+    money: dict[str, Money] | None = Field(description="The member's, by currency; null where held_money is.")
 
 
 class TopUpAnswer(BaseModel):
@@ -165,7 +173,15 @@ class RefundAnswer(BaseModel):
         description="How many of them were of lots past their day: forfeited, or given more days, as the program says."
     )
     left: int = Field(description="Points of the order that stay spent.")
+    currency: str = Field(description="Of the money; empty where the order was paid with points alone.")
+    principal: int = Field(description="Money given back, minor units.")
+    bonus: int
+    money_expired: int = Field(description="How much of it was of lots past their day, as with points.")
+    money_left: int = Field(description="Money of the order that stays spent.")
     balance: Balance
+    money: dict[str, Money] | None = Field(
+        description="The member's, by currency; null where currency is empty."
+    )
 
 
 class MemberAnswer(BaseModel):

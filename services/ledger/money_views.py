@@ -108,7 +108,23 @@ def moved(event: e.Event) -> dict[str, int]:
             return _less(event.currency, [*event.paid_out, *event.kept], event.bonus)
         case e.GiftSent():
             return _less(event.currency, event.principal, event.bonus)
+        case e.HoldCaptured():
+            return _less(event.money_currency, event.principal, event.bonus)
+        case e.SpendRefunded():
+            taken = _less(event.money_currency, event.principal, event.bonus)
+            return {asset_: -amount for asset_, amount in taken.items()}
     return {}
+
+
+def of_hold(currency: str, amount: int, captured: int) -> dict[str, Any] | None:
+    """The money of a hold; None for a hold of points alone."""
+    return {"currency": currency, "amount": amount, "captured": captured} if currency else None
+
+
+def and_points(points: int, event: e.HoldPlaced | e.HoldCaptured | e.HoldReleased | e.SpendRefunded) -> str:
+    """Both in words, or the one that there is."""
+    money = f"{event.money_amount} {event.money_currency} minor units"
+    return f"{points} points" + f" and {money}" * bool(event.money_amount) if points else money
 
 
 def describe(event: MoneyEvent) -> tuple[str, dict[str, Any]]:

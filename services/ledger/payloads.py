@@ -59,14 +59,18 @@ class Form:
         # All plain fields at once: an accrual has eight, and every second row of the journal is an accrual.
         self._plain_of = _getter(self._plain)
         self._others = [
-            _Field(name, *_converters(hint, name)) for name, hint in hints.items() if hint not in PLAIN
+            _Field(name, *_converters(hint, self.message.DESCRIPTOR.fields_by_name[name]))
+            for name, hint in hints.items()
+            if hint not in PLAIN
         ]
 
     def message_of(self, event: Any) -> Message:
         """The event as a message."""
         message: Message = self.message(**dict(zip(self._plain, self._plain_of(event), strict=False)))
         for name, write, _ in self._others:
-            write(message, getattr(event, name))
+            value = getattr(event, name)
+            if value:
+                write(message, value)
         return message
 
     def event_of(self, message: Any) -> Any:
@@ -90,27 +94,26 @@ class _Field(NamedTuple):
     read: Callable[[Any], Any]
 
 
-def _converters(hint: Any, name: str) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
-    """How a field of this type is put into a message, and taken out."""
+def _converters(hint: Any, field: Any) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
+    """How a field of this type is put into a message where it has a value, and taken out."""
     if hint is datetime or set(get_args(hint)) == {datetime, NoneType}:
-        return _time(name)
+        return _time(field.name)
     if hint in ACTIVITIES:
         return _activity(*ACTIVITIES[hint])
     if get_origin(hint) is list:
         (element,) = get_args(hint)
-        return _list_of_values(name) if element in PLAIN else _list_of_rows(element, name)
+        return _list_of_values(field.name) if element in PLAIN else _list_of_rows(element, field)
     raise InvariantBroken(f"no form for a field of type {hint}")
 
 
 def _time(name: str) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
     """Converters of a time; None is a message without it."""
 
-    def write(message: Any, time: datetime | None) -> None:
-        if time is not None:
-            seconds, rest = divmod(micros(time), 1_000_000)
-            timestamp = getattr(message, name)
-            timestamp.seconds = seconds
-            timestamp.nanos = rest * 1_000
+    def write(message: Any, time: datetime) -> None:
+        seconds, rest = divmod(micros(time), 1_000_000)
+        timestamp = getattr(message, name)
+        timestamp.seconds = seconds
+        timestamp.nanos = rest * 1_000
 
     def read(message: Any) -> datetime | None:
         return time_of(getattr(message, name)) if message.HasField(name) else None
@@ -130,27 +133,19 @@ def _list_of_values(name: str) -> tuple[Callable[[Any, Any], None], Callable[[An
     return write, read
 
 
-def _list_of_rows(element: Any, name: str) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
+def _list_of_rows(element: Any, field: Any) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
     """Converters of a repeated message: rows are plain tuples, or classes whose fields have the message's names."""
     is_tuple = get_origin(element) is tuple
+    name, names = field.name, [part.name for part in field.message_type.fields]
+    values_of = _getter(names)
 
     def write(message: Any, rows: Any) -> None:
-        if not rows:
-            return
-        field = message.DESCRIPTOR.fields_by_name[name]
-        names = [part.name for part in field.message_type.fields]
         add = getattr(message, name).add
         for row in rows:
-            values = row if is_tuple else [getattr(row, part) for part in names]
-            add(**dict(zip(names, values, strict=True)))
+            add(**dict(zip(names, row if is_tuple else values_of(row), strict=True)))
 
     def read(message: Any) -> list[Any]:
-        told = getattr(message, name)
-        if not told:
-            return []
-        field = message.DESCRIPTOR.fields_by_name[name]
-        values_of = attrgetter(*[part.name for part in field.message_type.fields])
-        rows = map(values_of, told)
+        rows = map(values_of, getattr(message, name))
         return list(rows) if is_tuple else [element(*row) for row in rows]
 
     return write, read

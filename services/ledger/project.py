@@ -164,24 +164,8 @@ class Changes:
             case e.MemberLapsed():
                 self.accounts[key] = None
                 self.touch(program, member, event.allocations)
-            case e.HoldPlaced():
-                self.accounts[key] = None
-                self.holds[program, member, event.hold] = False
-                self.touch(program, member, event.allocations)
-            case e.HoldCaptured():
-                self.accounts[key] = None
-                self.holds.setdefault((program, member, event.hold), True)
-                self.touch(program, member, event.allocations)
-                self.touch(program, member, event.released)
-            case e.HoldReleased():
-                self.accounts[key] = None
-                self.holds.setdefault((program, member, event.hold), True)
-                self.touch(program, member, event.allocations)
-            case e.SpendRefunded():
-                self.accounts[key] = None
-                for hold, _, _ in event.parts:
-                    self.holds.setdefault((program, member, hold), True)
-                self.touch(program, member, event.allocations)
+            case e.HoldPlaced() | e.HoldCaptured() | e.HoldReleased() | e.SpendRefunded():
+                project_holds.note(self, program, member, event)
             case e.LotsReinstated():
                 for lot in event.lots:
                     if (program, member, lot) not in self.new_lots:

@@ -24,8 +24,8 @@ def note_merge(changes: Changes, key: tuple[str, str], event: MergeEvent, positi
             changes.accounts[key] = None
             changes.members.setdefault(key, True)
             changes.touch(*key, event.allocations)
-            for asset, lot, amount in event.money:
-                changes.money[(*key, asset)] = None
+            for of, lot, amount in event.money:
+                changes.money[(*key, of)] = None
                 changes.touch(*key, [(lot, amount)])
             for purchase, id_ in event.parked:
                 changes.unpark(*key, purchase, id_)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[
@@ -70,6 +78,10 @@ class PurchaseLineBody(Body):
     quantity: Int64 = 1
     amount: Int64 = Field(description="What the member paid for the whole line, in minor units.")
     brand: ShortText = ""
+    discount: Int64 = Field(
+        default=0,
+        description="What the line was cheaper than its ordinary price: more than 0 in a promotion.",
+    )
 
 
 class PurchaseBody(Body):
@@ -143,16 +155,30 @@ Entry = Annotated[PurchaseEntry | ReturnEntry | EnrolmentEntry, Field(discrimina
 """A line of a batch: what the single route takes, and which route and program it would have been sent to."""
 
 
+class MoneyBody(Body):
+    currency: ShortText
+    amount: Int64 = Field(description="Minor units.")
+
+
 class HoldBody(Body):
     order: OrderId
-    amount: Int64 = Field(description="Points.")
+    amount: Int64 = Field(default=0, description="Points.")
+    money: MoneyBody | None = Field(default=None, description="Stored value, beside the points or alone.")
     ttl_seconds: Int64 | None = None
+
+    @model_validator(mode="after")
+    def _something_is_held(self) -> HoldBody:
+        if self.money is None and "amount" not in self.model_fields_set:
+            raise ValueError("amount, money or both are needed")
+        return self
 
 
 class CaptureBody(Body):
     amount: Int64 | None = Field(
-        default=None, description="Points; all that is left of the hold when absent."
+        default=None,
+        description="Points. With neither points nor money, all that is left of both; what is not named is not spent.",
     )
+    money: MoneyBody | None = Field(default=None, description="Stored value of the hold.")
     final: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="True: the rest is released; false: it stays held for another capture."
     )
@@ -217,8 +243,10 @@ class GiftBody(Body):
 
 class RefundBody(Body):
     amount: Int64 | None = Field(
-        default=None, description="Points; when absent, all that stay spent on the order."
+        default=None,
+        description="Points. With neither points nor money, all that stays spent on the order.",
     )
+    money: MoneyBody | None = None
 
 
 class ClockBody(Body):

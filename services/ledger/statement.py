@@ -69,25 +69,25 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.HoldPlaced():
             return (
                 0,
-                f"{event.amount} points held for order {event.order}",
+                f"{money_views.and_points(event.amount, event)} held for order {event.order}",
                 {"hold": event.hold, "order": event.order},
             )
         case e.HoldCaptured():
             return (
                 -event.amount,
-                f"{event.amount} points spent on order {event.order}",
+                f"{money_views.and_points(event.amount, event)} spent on order {event.order}",
                 {"hold": event.hold, "order": event.order},
             )
         case e.HoldReleased():
-            text = f"hold of {event.amount} points for order {event.order} {event.reason}"
+            text = f"hold of {money_views.and_points(event.amount, event)} for order {event.order} {event.reason}"
             return 0, text, {"hold": event.hold, "order": event.order, "reason": event.reason}
         case e.SpendRefunded():
-            text = f"{event.amount} points spent on order {event.order} given back"
+            text = f"{money_views.and_points(event.amount, event)} spent on order {event.order} given back"
             text += f", {event.debt_repaid} of them repaid debt" if event.debt_repaid else ""
             return event.amount, text, {"refund": event.refund, "order": event.order, "left": event.left}
         case e.LotsReinstated():
             until = event.until.isoformat()
-            return 0, f"points past their day live on until {until}", {"lots": event.lots, "until": until}
+            return 0, f"what was past its day lives on until {until}", {"lots": event.lots, "until": until}
         case e.PointsExpired():
             return -event.points, f"{event.points} points expired", {"lot": event.lot}
         case e.PointsMatured():

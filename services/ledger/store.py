@@ -231,7 +231,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
-        if row["lot"] not in member.lots and row["lot"] not in member.money:
+        if member.lot(row["lot"]) is None:
             _add_lot(book, member, row)
     named = [
         (c.program, digest)
@@ -300,7 +300,7 @@ async def _load_spenders(
     if any(isinstance(command, RefundSpend | MergeMembers) for command in commands):
         for row in await store_holds.load_spent(tx, book, commands):
             member = book.members[row["program"], row["member"]]
-            if row["lot"] not in member.lots:
+            if member.lot(row["lot"]) is None:
                 _add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:

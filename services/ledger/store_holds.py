@@ -8,7 +8,7 @@ import asyncpg
 
 from services.common.db import Transaction
 from services.ledger import heirs
-from services.ledger.domain.book import Book, Hold, Member
+from services.ledger.domain.book import Book, HeldMoney, Hold, Member
 from services.ledger.domain.commands import Command, MergeMembers, RefundSpend
 from services.ledger.domain.merge_effects import MOVED
 
@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (
 FIND_SPENDING_HOLDS = """
 -- Open holds are loaded for everybody who spends.
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-JOIN holds AS h USING (chain, program, member) WHERE h.captured > 0 AND h.state <> 'moved'
+JOIN holds AS h USING (chain, program, member) WHERE h.captured + h.money_captured > 0 AND h.state <> 'moved'
 """
 FIND_SPENT_LOTS = """
 -- Lots that are empty are loaded for nobody else.
@@ -73,7 +73,9 @@ async def load_spent(tx: Transaction, book: Book, commands: Sequence[Command]) -
     for row in holds:
         _add_hold(book, book.members[row["program"], row["member"]], row)
     lots = dict.fromkeys(
-        (row["chain"], row["program"], row["member"], lot) for row in holds for lot in row["spent_lots"]
+        (row["chain"], row["program"], row["member"], lot)
+        for row in holds
+        for lot in (*row["spent_lots"], *row["money_spent_lots"])
     )
     rows: list[asyncpg.Record] = await tx.fetch(
         FIND_SPENT_LOTS, *([key[i] for key in lots] for i in range(4))
@@ -84,10 +86,15 @@ async def load_spent(tx: Transaction, book: Book, commands: Sequence[Command]) -
 def _add_hold(book: Book, member: Member, row: asyncpg.Record) -> None:
     if row["hold"] in member.holds:
         return
+    money = HeldMoney(
+        row["money_currency"], row["money_amount"], row["money_captured"],
+        list(zip(row["money_allocation_lots"], row["money_allocation_amounts"], strict=True)),
+        list(zip(row["money_spent_lots"], row["money_spent_amounts"], strict=True)), row["money_refunded"],
+    )  # fmt: skip
     hold = Hold(
         row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
         list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
-        list(zip(row["spent_lots"], row["spent_points"], strict=True)), row["refunded"],
+        list(zip(row["spent_lots"], row["spent_points"], strict=True)), row["refunded"], money,
     )  # fmt: skip
     member.holds[hold.id] = hold
     if hold.state == "open":

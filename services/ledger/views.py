@@ -112,6 +112,7 @@ async def hold(
         "order": row["order_id"],
         "amount": row["amount"],
         "captured": row["captured"],
+        "held_money": money_views.of_hold(row["money_currency"], row["money_amount"], row["money_captured"]),
         "state": row["state"],
         "expires_at": row["expires_at"].isoformat(),
     }

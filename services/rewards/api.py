@@ -12,7 +12,9 @@ from services.common.problem import PROBLEM_RESPONSES, install_problems
 from services.common.service import health_router
 from services.rewards.domain.decide import Reserve, Step
 from services.rewards.handle import Answer, Redeemer
+from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.problems import STATUS
+from services.rewards.routes.vouchers import voucher_router
 from services.rewards.schemas import (
     KEY,
     MEMBER,
@@ -44,7 +46,11 @@ RequestKey = Annotated[
 
 
 def create_app(
-    keys: Keys, redeemer: Redeemer, views: Views, ready: Callable[[], Awaitable[dict[str, Any]]]
+    keys: Keys,
+    redeemer: Redeemer,
+    desk: VoucherDesk,
+    views: Views,
+    ready: Callable[[], Awaitable[dict[str, Any]]],
 ) -> FastAPI:
     """The application, assembled from its parts."""
     app = FastAPI(
@@ -58,6 +64,7 @@ def create_app(
     app.include_router(health_router(ready))
     app.include_router(_reads(views))
     app.include_router(_writes(redeemer))
+    app.include_router(voucher_router(desk, views))
     return app
 
 

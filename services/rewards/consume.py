@@ -16,13 +16,17 @@ from services.common.errors import InvariantBroken
 from services.rewards.domain.decide import hear
 from services.rewards.domain.events import ProgramRefused
 from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased
+from services.rewards.granting import Granting
 from services.rewards.project import Told, apply_told
 from services.rewards.store import Book, Key
-from services.rewards.wire import LEDGER_TYPES, TIERS_TYPES, fact_of
+from services.rewards.wire import LEDGER_TYPES, OCCASION_TYPES, TIERS_TYPES, fact_of
 
 LEDGER_TOPIC = "ledger.v1"
 TIERS_TOPIC = "tiers.v1"
-TYPES: Mapping[str, Mapping[str, type[Message]]] = {LEDGER_TOPIC: LEDGER_TYPES, TIERS_TOPIC: TIERS_TYPES}
+TYPES: Mapping[str, Mapping[str, type[Message]]] = {
+    LEDGER_TOPIC: LEDGER_TYPES | OCCASION_TYPES,
+    TIERS_TOPIC: TIERS_TYPES,
+}
 """What is read, by topic (without the installation's prefix)."""
 SOURCES = {LEDGER_TOPIC: "tallybook/ledger", TIERS_TOPIC: "tallybook/tiering"}
 REASON_MAX = 1_000
@@ -39,8 +43,9 @@ class StreamHandler:
 
     own_stream = True
 
-    def __init__(self, topic: str, wake_relay: Callable[[], None]) -> None:
+    def __init__(self, topic: str, chains: int, wake_relay: Callable[[], None]) -> None:
         self._topic = topic
+        self._chains = chains
         self._source = SOURCES[topic]
         self._types = TYPES[topic]
         self._wake_relay = wake_relay
@@ -56,6 +61,7 @@ class StreamHandler:
         if not fresh:
             return Applied(duplicates=len(items))
         told: list[Told] = [(row, fact_of(row)) for row in fresh]
+        granting = await Granting.begin(tx, partition, fresh)
         refused = await apply_told(tx, partition, told)
         now = utc_now()
         for row, error in refused:
@@ -65,6 +71,8 @@ class StreamHandler:
                 row.occurred_at, now, self._cause(row),
             )  # fmt: skip
         await self._hear(tx, book, told)
+        await granting.give(tx, book, self._chains, told, self._source, now)
+        await book.vouchers.lapse(tx, partition, {row.program for row in fresh}, now)
         await book.write(tx, now)
         await tx.execute(MOVE, partition, self._topic, fresh[-1].position)
         return Applied(recorded=len(fresh), duplicates=len(items) - len(fresh))

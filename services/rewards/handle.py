@@ -87,7 +87,7 @@ class Redeemer:
     async def reserve(self, program: str, command: Reserve) -> Answer:
         """Begin a redemption and have the ledger hold its points. Raises Refusal."""
         key = (program, command.member, command.redemption)
-        digest = _digest("reserve", *key, command.reward, command.order, command.ttl_seconds)
+        digest = digest_of("reserve", *key, command.reward, command.order, command.ttl_seconds)
         cause = (f"{program}/redemption", command.redemption, digest)
         return await self._take("reserve", lambda: self._begin_redemption(key, command, cause))
 
@@ -96,7 +96,7 @@ class Redeemer:
     ) -> Answer:
         """Capture or cancel a reserved redemption. Raises Refusal."""
         key = (program, member, redemption_id)
-        cause = (f"{program}/redemption_step", request_key, _digest(step, *key))
+        cause = (f"{program}/redemption_step", request_key, digest_of(step, *key))
         return await self._take(step, lambda: self._begin_step(key, step, cause))
 
     async def drive(self, redemption: Redemption) -> Redemption:
@@ -118,7 +118,7 @@ class Redeemer:
     async def _take(self, asked: Asked, begin: Callable[[], Awaitable[tuple[Redemption, bool]]]) -> Answer:
         """All three parts of a request, counted by what it came to."""
         try:
-            redemption, duplicate = await self._patiently(begin)
+            redemption, duplicate = await self.patiently(begin)
             answer = await self._finish(asked, redemption, duplicate)
         except Refusal as refusal:
             telemetry.COMMANDS.labels(refusal.code).inc()
@@ -132,11 +132,11 @@ class Redeemer:
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
-            if await self._was_taken(tx, cause):
+            if await was_taken(tx, cause, self._chains):
                 return book.redemptions[key], True
             found = await find_program(tx, chain, program_id)
             for event in reserve(found[0] if found else None, book.redemptions.get(key), command):
-                version, at = (found[0].version, _present(*found, now)) if found else ("", now)
+                version, at = (found[0].version, present_of(*found, now)) if found else ("", now)
                 position = book.record(program_id, member, version, event, at, now, cause)
                 await remember(tx, cause, self._chains, member, chain, position)
             await book.write(tx, now, self._lease_seconds)
@@ -148,7 +148,7 @@ class Redeemer:
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
-            if await self._was_taken(tx, cause):
+            if await was_taken(tx, cause, self._chains):
                 return book.redemptions[key], True
             before = book.redemptions.get(key)
             for event in take_step(before, redemption_id, step):
@@ -160,14 +160,6 @@ class Redeemer:
         self._wake_relay()
         return book.redemptions[key], False
 
-    async def _was_taken(self, tx: Transaction, cause: Cause) -> bool:
-        """Idempotency is the first check. Raises Refusal("id_reused")."""
-        _, id_, digest = cause
-        before = await seen(tx, cause, self._chains)
-        if before is not None:
-            same_request(before, digest or b"", id_)
-        return before is not None
-
     async def _finish(self, asked: Asked, redemption: Redemption, duplicate: bool) -> Answer:
         """Second and third part, unless they were done before."""
         if redemption.state is WAITS_FOR[asked]:
@@ -177,7 +169,7 @@ class Redeemer:
                 log.warning("ledger unavailable", state=str(redemption.state), why=str(error))
             else:
                 waiting = redemption
-                redemption = await self._patiently(lambda: self._settle(waiting, said))
+                redemption = await self.patiently(lambda: self._settle(waiting, said))
         return Answer(outcome(asked, redemption), duplicate)
 
     async def _settle(self, asked: Redemption, answer: LedgerAnswer) -> Redemption:
@@ -199,7 +191,7 @@ class Redeemer:
             self._wake_relay()
         return book.redemptions[key]
 
-    async def _patiently(self, transaction: Callable[[], Awaitable[T]]) -> T:
+    async def patiently(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Run a transaction for somebody who waits: a passing fault is tried again, a few times.
 
         One such fault is two requests with the same id at the same moment, for members on different chains: the
@@ -229,18 +221,27 @@ class Redeemer:
         found = await find_program(
             tx, self._chain((redemption.program, redemption.member, "")), redemption.program
         )
-        present = _present(*found, now) if found else now
+        present = present_of(*found, now) if found else now
         return max(present, redemption.changed_at)
 
     def _chain(self, key: Key) -> int:
         return chain_of(key[1], self._chains)
 
 
-def _present(program: Program, clock: datetime | None, now: datetime) -> datetime:
+async def was_taken(tx: Transaction, cause: Cause, chains: int) -> bool:
+    """Idempotency is the first check. Raises Refusal("id_reused")."""
+    _, id_, digest = cause
+    before = await seen(tx, cause, chains)
+    if before is not None:
+        same_request(before, digest or b"", id_)
+    return before is not None
+
+
+def present_of(program: Program, clock: datetime | None, now: datetime) -> datetime:
     """A program that runs on events lives at its own clock."""
     return clock if program.runs_on_events and clock is not None else now
 
 
-def _digest(*content: object) -> bytes:
+def digest_of(*content: object) -> bytes:
     """What a request asks for, so that a reused key with other content is told apart."""
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).digest()

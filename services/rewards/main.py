@@ -20,6 +20,8 @@ from services.common.telemetry import configure_log
 from services.rewards.api import create_app
 from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
 from services.rewards.handle import Redeemer
+from services.rewards.handle_vouchers import VoucherDesk
+from services.rewards.lapse import Lapsing
 from services.rewards.ledger_client import LedgerClient
 from services.rewards.recover import Recovery
 from services.rewards.settings import RewardsSettings
@@ -40,11 +42,12 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
         await ensure_installation(writer, settings.chains)
         await producer.start()
         redeemer = Redeemer(writer, ledger, relay.wake, settings.chains, settings.lease_seconds)
+        desk = VoucherDesk(writer, relay.wake, settings.chains, redeemer.patiently)
         consumer = Consumer(
             NAME,
             settings.kafka_bootstrap_servers,
             {
-                settings.topic(topic): StreamHandler(topic, relay.wake)
+                settings.topic(topic): StreamHandler(topic, settings.chains, relay.wake)
                 for topic in (LEDGER_TOPIC, TIERS_TOPIC)
             },
             writer,
@@ -59,11 +62,12 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
                 steps_waiting = await session.fetchval(STEPS_WAITING)
                 return {**await progress(session, NAME), "steps_waiting": steps_waiting}
 
-        app = create_app(Keys(writer), redeemer, Views(reader, settings.chains), ready)
+        app = create_app(Keys(writer), redeemer, desk, Views(reader, settings.chains), ready)
         tasks: dict[str, SideTask] = {"invariants": redeemer.watch}
         if settings.consume:
             recovery = Recovery(writer, redeemer, settings.lease_seconds)
             tasks |= {"consumer": consumer.run, "relay": relay.run, "recovery": recovery.run}
+            tasks["lapsing"] = Lapsing(writer, relay.wake).run
         return await run_service(NAME, app, settings, tasks)
     finally:
         await ledger.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import datetime, timedelta
 
 import structlog
 
 from services.common.clock import utc_now
-from services.common.db import PASSING_FAULTS, Writer
+from services.common.db import Writer
+from services.common.service import look_until_stopped
 from services.rewards.handle import Redeemer
 from services.rewards.ledger_client import LedgerUnavailable
 from services.rewards.store import LEASE_SECONDS, Key
@@ -21,7 +21,6 @@ STEPS_MAX = 64
 AT_ONCE = 8
 DOUBLINGS_MAX = 3
 """The lease, and so the pause between tries, grows up to 2^3 leases: two minutes while the ledger is away."""
-FAULTS_MAX = 120
 
 TAKE_OVER = """
 -- Several processes look for the same work: SKIP LOCKED gives each step to one of them, the new due_at is its lease.
@@ -47,19 +46,8 @@ class Recovery:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look for work until `stop` is set. Passing faults are tried again up to a limit, then raised."""
-        faults = 0
-        while not stop.is_set():
-            try:
-                await self.round(utc_now())
-                faults = 0
-            except PASSING_FAULTS as error:
-                faults += 1
-                log.warning("passing fault", attempt=faults, error=repr(error))
-                if faults >= FAULTS_MAX:
-                    raise
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._pause_seconds)
+        """Look until `stop` is set; faults that last are raised."""
+        await look_until_stopped(lambda: self.round(utc_now()), stop, self._pause_seconds)
 
     async def round(self, now: datetime) -> int:
         """Take over what is due at `now` and drive it on. Returns how many redemptions no longer wait."""

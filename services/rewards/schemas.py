@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from services.rewards.domain.program import REWARD_ID, TTL_MAX_SECONDS
+from services.rewards.schemas_vouchers import VoucherView
 
 KEY = r"^[A-Za-z0-9_.:-]{1,100}$"
 PROGRAM = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -99,3 +100,5 @@ class WalletView(BaseModel):
     """As tiering last said; empty until it has moved the member out of the program's lowest tier."""
     redemptions: list[RedemptionView]
     """The newest 20, newest first."""
+    vouchers: list[VoucherView]
+    """The newest 50, newest first."""

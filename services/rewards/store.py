@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
-from services.rewards.domain.events import Event, ProgramRefused
+from services.rewards.domain.events import ProgramRefused, RedemptionCaptured, RedemptionEvent
 from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import WAITING, Redemption, State
+from services.rewards.domain.vouchers import issued
 from services.rewards.project import project
+from services.rewards.store_vouchers import Vouchers
 from services.rewards.wire import payload_of, program_of
+from services.rewards.wire_vouchers import pack_bytes, pack_of_bytes
 
 LEASE_SECONDS = 15.0
 """A step belongs to whoever took it for this long: longer than the ledger client waits for an answer."""
@@ -35,7 +38,7 @@ FIND_REDEMPTIONS = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
 SELECT r.program, r.member, r.redemption AS id, r.reward, r.name, r.kind, r.value, r.order_id AS "order", r.points,
        r.ttl_seconds, r.version, r.state, r.requested_at, r.changed_at, r.first_position AS position, r.expires_at,
-       r.code, r.detail
+       r.code, r.detail, r.pack
 FROM unnest($2::text[], $3::text[], $4::text[]) AS k (program, member, redemption)
 CROSS JOIN LATERAL (
     SELECT * FROM redemptions
@@ -44,11 +47,11 @@ CROSS JOIN LATERAL (
 """
 SAVE_REDEMPTIONS = """
 INSERT INTO redemptions (chain, program, member, redemption, reward, name, kind, value, order_id, points, ttl_seconds,
-                         version, state, requested_at, changed_at, first_position, expires_at, code, detail)
+                         version, state, requested_at, changed_at, first_position, expires_at, code, detail, pack)
 SELECT $1::smallint, * FROM unnest(
     $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[],
     $11::integer[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::bigint[],
-    $17::timestamptz[], $18::text[], $19::text[])
+    $17::timestamptz[], $18::text[], $19::text[], $20::bytea[])
 ON CONFLICT (chain, program, member, redemption) DO UPDATE
 SET state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, expires_at = EXCLUDED.expires_at,
     code = EXCLUDED.code, detail = EXCLUDED.detail
@@ -76,6 +79,7 @@ class Book:
         self.redemptions = redemptions
         self._journal = journal
         self._changed: dict[Key, Redemption] = {}
+        self.vouchers = Vouchers(journal)
 
     @classmethod
     async def load(cls, tx: Transaction, chain: int, keys: Iterable[Key] = ()) -> Book:
@@ -94,7 +98,7 @@ class Book:
         program: str,
         member: str | None,
         version: str,
-        event: Event,
+        event: RedemptionEvent | ProgramRefused,
         occurred_at: datetime,
         recorded_at: datetime,
         cause: Cause,
@@ -105,12 +109,22 @@ class Book:
         )  # fmt: skip
         if member is not None and not isinstance(event, ProgramRefused):
             key = (program, member, event.redemption)
-            self._changed[key] = project(self.redemptions, key, version, event, occurred_at, position)
+            redemption = project(self.redemptions, key, version, event, occurred_at, position)
+            self._changed[key] = redemption
+            if isinstance(event, RedemptionCaptured) and redemption.pack is not None:
+                # Here, so that it comes with the capture whoever heard of it: the client, the stream or the recovery.
+                for step in issued(
+                    redemption.pack, program, member, "redemption", redemption.id, occurred_at
+                ):
+                    self.vouchers.record(
+                        self.chain, program, member, version, step, occurred_at, recorded_at, cause
+                    )
         return position
 
     async def write(self, tx: Transaction, now: datetime, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Write rows, redemptions and steps; True when there was anything. `now` is when the leases begin."""
         await self._journal.write(tx)
+        await self.vouchers.write(tx)
         if not self._changed:
             return bool(self._journal.entries)
         await save_redemptions(tx, self.chain, self._changed.values())
@@ -140,6 +154,7 @@ async def find_redemptions(tx: Transaction, chain: int, keys: Iterable[Key]) -> 
     for row in await tx.fetch(FIND_REDEMPTIONS, chain, *_unzip(wanted)):
         values = dict(row)
         values["state"] = State(values["state"])
+        values["pack"] = pack_of_bytes(values["pack"])
         found[row["program"], row["member"], row["id"]] = Redemption(**values)
     return found
 
@@ -169,6 +184,7 @@ async def save_redemptions(tx: Transaction, chain: int, redemptions: Iterable[Re
             [r.expires_at for r in rows],
             [r.code for r in rows],
             [r.detail for r in rows],
+            [pack_bytes(r.pack) for r in rows],
         )
 
 

@@ -8,6 +8,7 @@ from services.common.chain import chain_of
 from services.common.db import Reader
 from services.common.errors import Refusal
 from services.rewards.domain.redemption import Redemption, State
+from services.rewards.domain.vouchers import Voucher
 from services.rewards.domain.wallet import Wallet
 from services.rewards.schemas import (
     CatalogueView,
@@ -16,10 +17,14 @@ from services.rewards.schemas import (
     RewardView,
     WalletView,
 )
+from services.rewards.schemas_vouchers import voucher_view
 from services.rewards.tables import programs, redemptions, wallets
+from services.rewards.views_vouchers import newest_vouchers
 from services.rewards.wire import program_of
+from services.rewards.wire_vouchers import pack_of_bytes
 
 WALLET_REDEMPTIONS_MAX = 20
+WALLET_VOUCHERS_MAX = 50
 
 
 def redemption_view(redemption: Redemption) -> RedemptionView:
@@ -90,6 +95,7 @@ class Views:
         async with self._reader.snapshot() as connection:
             row = (await connection.execute(wallet)).one_or_none()
             found = (await connection.execute(newest)).mappings().all()
+            held = await newest_vouchers(connection, chain, program, member, WALLET_VOUCHERS_MAX)
         if row is None:
             raise Refusal(
                 "unknown_member", f"the ledger has told of no member {member!r} in program {program!r}"
@@ -105,7 +111,18 @@ class Views:
             ),
             tier=row.tier or "",
             redemptions=[redemption_view(_redemption(r)) for r in found],
+            vouchers=[voucher_view(voucher) for voucher in held],
         )
+
+    async def vouchers(
+        self, program: str, member: str, before: int | None, limit: int
+    ) -> tuple[list[Voucher], bool]:
+        """A page of a member's vouchers, and whether there are more behind it."""
+        async with self._reader.snapshot() as connection:
+            found = await newest_vouchers(
+                connection, chain_of(member, self._chains), program, member, limit + 1, before
+            )
+        return found[:limit], len(found) > limit
 
     async def redemption(self, program: str, member: str, redemption_id: str) -> RedemptionView:
         """One redemption. Raises Refusal("unknown_redemption")."""
@@ -129,4 +146,5 @@ def _redemption(row: RowMapping) -> Redemption:
     values["order"] = values.pop("order_id")
     values["position"] = values.pop("first_position")
     values["state"] = State(values["state"])
+    values["pack"] = pack_of_bytes(values["pack"])
     return Redemption(**values)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
 from services.common.program_section import ProgramError
-from services.rewards.domain import events, facts
+from services.rewards import wire_vouchers
+from services.rewards.domain import events, facts, grant_events
+from services.rewards.domain.grants import Occasion
 from services.rewards.domain.program import Program, parse_program
 from tallybook.ledger.v1 import events_pb2 as ledger
 from tallybook.rewards.v1 import events_pb2 as rewards
@@ -46,6 +46,8 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     )
 }
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
+OCCASION_TYPES: dict[str, type[Message]] = {"PurchaseRecorded": ledger.PurchaseRecorded}
+"""What is read beside them for grants only."""
 TIERS_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
 
 
@@ -53,7 +55,7 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
     """What a row tells a wallet or a redemption; None when nothing."""
     message: Any = row.message
     match row.type:
-        case _ if message is None:
+        case _ if message is None or row.type in OCCASION_TYPES:
             return None
         case "PointsAccrued":
             pending = message.points - message.debt_repaid if message.HasField("matures_at") else 0
@@ -102,6 +104,26 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
     raise InvariantBroken(f"no fact for {row.type}")
 
 
+def occasion_of(row: StreamRow) -> Occasion | None:
+    """What a row tells a grant; None when nothing. A referral's sides come with the ledger's awards."""
+    message: Any = row.message
+    match row.type:
+        case _ if message is None:
+            return None
+        case "MemberEnrolled":
+            return Occasion("enrolled", "enrolment", row.occurred_at)
+        case "PurchaseRecorded":
+            amount = sum(line.amount for line in message.activity.lines)
+            return Occasion("purchase", message.activity.id, row.occurred_at, amount=amount)
+        case "TierChanged" if message.reason == "upgrade":
+            return Occasion(
+                "tier_reached", f"{row.chain}-{row.position}", row.occurred_at, tier=message.to_tier
+            )
+        case "PointsAwarded" if message.source in ("referrer", "referee"):
+            return Occasion("referral_qualified", message.source_id, row.occurred_at, side=message.source)
+    return None
+
+
 @lru_cache(maxsize=PROGRAMS_REMEMBERED)
 def program_of(document: str, version: str) -> Program:
     """The program in a document of the ledger's stream. Raises ProgramError."""
@@ -121,10 +143,11 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
             message = rewards.RedemptionRequested(
                 redemption=event.redemption, reward=event.reward, order=event.order, points=event.points,
                 ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
+                pack=wire_vouchers.pack_message(event.pack),
             )  # fmt: skip
         case events.RedemptionReserved():
             message = rewards.RedemptionReserved(
-                redemption=event.redemption, expires_at=_timestamp(event.expires_at)
+                redemption=event.redemption, expires_at=wire_vouchers.timestamp(event.expires_at)
             )
         case events.RedemptionRefused():
             message = rewards.RedemptionRefused(
@@ -140,6 +163,22 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
             message = rewards.RedemptionCancelled(redemption=event.redemption, reason=event.reason)
         case events.ProgramRefused():
             message = rewards.ProgramRefused(version=event.version, reason=event.reason)
+        case grant_events.GrantProgressed():
+            message = rewards.GrantProgressed(
+                grant=event.grant, slot=event.slot, occasion=event.occasion, purchases=event.purchases,
+                amount=event.amount,
+            )  # fmt: skip
+        case grant_events.GrantGiven():
+            message = rewards.GrantGiven(
+                grant=event.grant, slot=event.slot, occasion=event.occasion, vouchers=event.vouchers,
+                budgeted=event.budgeted,
+            )  # fmt: skip
+        case grant_events.GrantWithheld():
+            message = rewards.GrantWithheld(
+                grant=event.grant, slot=event.slot, occasion=event.occasion, reason=event.reason
+            )
+        case _:
+            message = wire_vouchers.message_of(event)
     return type(event).__name__, message.SerializeToString(deterministic=True)
 
 
@@ -158,6 +197,7 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             return events.RedemptionRequested(
                 message.redemption, message.reward, message.order, message.points,
                 message.ttl_seconds, message.kind, message.name, message.value,
+                wire_vouchers.pack_of(message.pack) if message.HasField("pack") else None,
             )  # fmt: skip
         case "RedemptionReserved":
             return events.RedemptionReserved(message.redemption, time_of(message.expires_at))
@@ -173,10 +213,17 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             return events.RedemptionCancelled(message.redemption, message.reason)
         case "ProgramRefused":
             return events.ProgramRefused(message.version, message.reason)
-    raise InvariantBroken(f"no event for {type_}")
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(time.astimezone(UTC))
-    return stamp
+        case "GrantProgressed":
+            return grant_events.GrantProgressed(
+                message.grant, message.slot, message.occasion, message.purchases, message.amount
+            )
+        case "GrantGiven":
+            return grant_events.GrantGiven(
+                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted
+            )
+        case "GrantWithheld":
+            return grant_events.GrantWithheld(message.grant, message.slot, message.occasion, message.reason)
+    event = wire_vouchers.event_of(type_, message)
+    if event is None:
+        raise InvariantBroken(f"no event for {type_}")
+    return event

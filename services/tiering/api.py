@@ -30,6 +30,9 @@ STATUS_OF = {
     "not_tiered": 404,
     "unknown_member": 404,
     "unknown_grant": 404,
+    "not_segmented": 404,
+    "run_in_progress": 409,
+    "no_clock": 409,
     "id_reused": 409,
     "too_many_grants": 409,
 }

@@ -19,7 +19,7 @@ from services.common.errors import Refusal
 from services.common.journal import Journal
 from services.tiering import store
 from services.tiering.consume import LEDGER_TOPIC
-from services.tiering.domain.events import TierGranted, TierGrantRevoked, Told
+from services.tiering.domain.events import MemberTagged, TierGranted, TierGrantRevoked, Told
 from services.tiering.domain.grants import BY_HAND
 from services.tiering.domain.program import Rules
 from services.tiering.domain.state import Member
@@ -96,6 +96,28 @@ class Grants:
             return TierGrantRevoked(grant, reason, place.ledger_position)
 
         return await self._take(program, member, ("tier_grant_revocation", request, digest), decide)
+
+    async def tag(self, program: str, member: str, request: str, tag: str, set_: bool, reason: str) -> bool:
+        """Set a tag or take it away. True when the same was asked before.
+
+        Raises:
+            Refusal: id_reused, unknown_program, not_tiered, unknown_member, not_segmented, unknown_tag.
+        """
+        digest = _digest("tag", member, tag, str(set_), reason)
+
+        def decide(place: Place) -> Told:
+            segments = place.rules.segments
+            if segments is None:
+                raise Refusal(
+                    "not_segmented", f"program {program!r} has no segments: tiering.segments is missing"
+                )
+            if set_ and tag not in segments.tags:
+                raise Refusal(
+                    "unknown_tag", f"no tag {tag!r} in the program; one of {', '.join(segments.tags)}"
+                )
+            return MemberTagged(request, tag, set_, reason, place.ledger_position)
+
+        return await self._take(program, member, ("member_tag", request, digest), decide)
 
     async def _take(
         self, program: str, member: str, asked: tuple[str, str, bytes], decide: Callable[[Place], Told]

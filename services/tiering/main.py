@@ -21,9 +21,10 @@ from services.common.relay import relay_process
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
-from services.tiering import api
+from services.tiering import api, segment_api
 from services.tiering.consume import LEDGER_TOPIC, LedgerRows
 from services.tiering.handle import Grants
+from services.tiering.segments import Segments
 
 SERVICE = "tiering"
 TOPIC = "tiers.v1"
@@ -54,12 +55,12 @@ async def assembled(
             async with writer.session() as session:
                 return await progress(session, SERVICE)
 
-        grants = Grants(writer, settings.chains, relay.wake)
-        app = create_app(api.Views(reader, settings.chains), Keys(writer), grants)
+        grants, segments = Grants(writer, settings.chains, relay.wake), Segments(writer, relay.wake)
+        app = create_app(api.Views(reader, settings.chains), Keys(writer), grants, segments)
         app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {}
         if settings.consume:
-            tasks = {"consumer": consumer.run, "relay": relay.run}
+            tasks = {"consumer": consumer.run, "relay": relay.run, "segments": segments.keep}
         yield app, tasks
     finally:
         await producer.stop()
@@ -67,16 +68,18 @@ async def assembled(
         await writer.close()
 
 
-def create_app(views: api.Views, keys: Keys, grants: Grants) -> FastAPI:
+def create_app(views: api.Views, keys: Keys, grants: Grants, segments: Segments) -> FastAPI:
     """The HTTP application."""
     app = FastAPI(
-        title="Tallybook tiering", version="1", description="Tiers: which, since when, until when, and why."
+        title="Tallybook tiering", version="1", description="Tiers and segments: which, since when, and why."
     )
     app.state.views = views
     app.state.keys = keys
     app.state.grants = grants
+    app.state.segments = segments
     install_problems(app, api.STATUS_OF)
     app.include_router(api.router)
+    app.include_router(segment_api.router)
     return app
 
 

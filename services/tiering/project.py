@@ -16,12 +16,14 @@ from services.common.errors import InvariantBroken
 from services.common.journal import Journal
 from services.common.program_section import ProgramError
 from services.tiering import store
+from services.tiering.domain import segments
 from services.tiering.domain.decide import take, take_retired, take_reviews
 from services.tiering.domain.events import (
     Decision,
     Fact,
     ProgramActivated,
     ProgramRefused,
+    SegmentChanged,
     TierChanged,
     Told,
 )
@@ -148,6 +150,10 @@ class _Batch:
             loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
         for fact in facts:
             self._record(loaded.state, take(loaded.state, fact), fact)
+            program = loaded.state.get(fact.program)
+            if program is not None:
+                for moved in segments.take(program, fact):
+                    self._append(moved, moved.member, fact)
         await self._save(loaded.state)
 
     async def _activate(self, fact: Fact, event: ProgramActivated) -> None:
@@ -195,7 +201,13 @@ class _Batch:
             self._said.append((position, event))
 
     def _append(self, event: Decision, member: str | None, fact: Fact) -> int:
-        occurred_at = event.since if isinstance(event, TierChanged) else event.occurred_at
+        match event:
+            case TierChanged():
+                occurred_at = event.since
+            case SegmentChanged():
+                occurred_at = event.at
+            case ProgramRefused():
+                occurred_at = event.occurred_at
         source, row = (LEDGER, fact.position) if self._told_by is None else (OWN, self._told_by)
         return self._journal.append(
             self._chain, event.program, member, event, occurred_at, self._recorded_at,

@@ -1,6 +1,7 @@
 """Rebuilds tiering's projections and its journal from the ledger's book, in whatever schema the search_path names.
 
-The input is the ledger's stream, and of our own journal only what tiering was told itself (grants by hand). So a
+The input is the ledger's stream, and of our own journal only what tiering was told itself (grants by hand, tags,
+and the bounds of runs). So a
 rebuild decides everything again: equal projections are L7, an equal journal (but for recorded_at, and so the hashes)
 is L8.
 """
@@ -20,8 +21,9 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
 from services.tiering.consume import LEDGER_TOPIC
-from services.tiering.domain.events import Told
+from services.tiering.domain.events import SegmentsRun, Told
 from services.tiering.project import apply_rows, apply_told
+from services.tiering.segments import apply_run
 from services.tiering.wire import LEDGER_TYPES, payload_of, told_of
 
 PROJECTIONS: dict[str, tuple[str, ...]] = {
@@ -32,6 +34,9 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "purchases": ("chain", "program", "purchase"),
     "visit_days": ("chain", "program", "member", "metric", "day"),
     "tier_history": ("chain", "program", "member", "position"),
+    "segments": ("chain", "program", "member"),
+    "tags": ("chain", "program", "member", "tag"),
+    "segment_runs": ("chain", "program", "run"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
 JOURNAL_COMPARED = (
@@ -64,10 +69,11 @@ class OwnRow:
 
     program: str
     member: str
+    """Empty for a run: it is about all."""
     occurred_at: datetime
     cause: tuple[str, str, bytes | None]
     version: str
-    told: Told
+    told: Told | SegmentsRun
 
 
 def own_row(record: Mapping[str, Any]) -> OwnRow:
@@ -78,7 +84,12 @@ def own_row(record: Mapping[str, Any]) -> OwnRow:
         raise InvariantBroken(f"tiering row {record['chain']}-{record['position']} can't be read") from error
     cause = (record["cause_source"], record["cause_id"], record["cause_digest"])
     return OwnRow(
-        record["program"], record["member"], record["occurred_at"], cause, record["program_version"], told
+        record["program"],
+        record["member"] or "",
+        record["occurred_at"],
+        cause,
+        record["program_version"],
+        told,
     )
 
 
@@ -120,6 +131,9 @@ async def _next(facts: AsyncIterator[OwnRow] | None) -> OwnRow | None:
 
 async def _tell(tx: Transaction, chain: int, row: OwnRow, recorded_at: datetime) -> None:
     journal = await Journal.lock(tx, [chain], payload_of)
+    if isinstance(row.told, SegmentsRun):
+        await apply_run(tx, journal, chain, row.program, row.told, recorded_at, row.version)
+        return
     await apply_told(
         tx,
         journal,

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from services.common.db import Transaction
+from services.tiering import segment_store
 from services.tiering.domain.events import Fact, TierChanged
 from services.tiering.domain.metrics import counted_names
 from services.tiering.domain.months import EARLIEST
@@ -70,7 +71,7 @@ CROSS JOIN LATERAL (
 ) AS e
 """
 PURCHASES = """
-SELECT p.program, p.purchase, p.member, p.occurred_at, p.amount_left
+SELECT p.program, p.purchase, p.member, p.occurred_at, p.amount_left, p.promoted_left, p.promoted_lines
 FROM unnest($2::text[], $3::text[]) AS w (program, purchase)
 CROSS JOIN LATERAL (
     SELECT * FROM purchases WHERE chain = $1 AND program = w.program AND purchase = w.purchase LIMIT 1
@@ -110,9 +111,13 @@ ON CONFLICT (chain, program, member) DO UPDATE SET
     windows = EXCLUDED.windows, standing = EXCLUDED.standing, changed_position = EXCLUDED.changed_position
 """  # noqa: S608 - made of constants
 UPSERT_PURCHASES = """
-INSERT INTO purchases (chain, program, purchase, member, occurred_at, amount_left)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[])
-ON CONFLICT (chain, program, purchase) DO UPDATE SET amount_left = EXCLUDED.amount_left
+-- The lines' numbers come as text, for an array of arrays would be unnested to the last number.
+INSERT INTO purchases (chain, program, purchase, member, occurred_at, amount_left, promoted_left, promoted_lines)
+SELECT $1, program, purchase, member, occurred_at, amount_left, promoted_left, promoted_lines::bigint[]
+FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[], $8::text[])
+    AS n (program, purchase, member, occurred_at, amount_left, promoted_left, promoted_lines)
+ON CONFLICT (chain, program, purchase) DO UPDATE SET
+    amount_left = EXCLUDED.amount_left, promoted_left = EXCLUDED.promoted_left
 """
 UPSERT_DAYS = """
 INSERT INTO visit_days (chain, program, member, metric, day, visits)
@@ -183,6 +188,7 @@ async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: 
     for (program, purchase), bought in purchases.items():
         state[program].purchases[purchase] = bought
     await _load_days(tx, chain, state, facts)
+    await segment_store.load(tx, chain, state, facts)
     return Loaded(state, more)
 
 
@@ -258,7 +264,15 @@ async def save(tx: Transaction, chain: int, state: State) -> None:
     if counted:
         await tx.copy_records_to_table("entries", records=counted, columns=ENTRY_COLUMNS)
     purchases = [
-        (p, purchase, bought.member, bought.at, bought.left)
+        (
+            p,
+            purchase,
+            bought.member,
+            bought.at,
+            bought.left,
+            bought.promoted_left,
+            f"{{{','.join(map(str, sorted(bought.promoted_lines)))}}}" if bought.promoted_lines else "{}",
+        )
         for p, program in state.items()
         for purchase, bought in program.purchases.items()
         if bought.dirty
@@ -273,6 +287,7 @@ async def save(tx: Transaction, chain: int, state: State) -> None:
     ]
     if days:
         await tx.execute(UPSERT_DAYS, chain, *_columns(days))
+    await segment_store.save(tx, chain, state)
     clocks = [(p, program.clock) for p, program in state.items() if program.clock_moved]
     if clocks:
         await tx.execute(UPSERT_CLOCKS, chain, [p for p, _ in clocks], [clock for _, clock in clocks])
@@ -334,7 +349,10 @@ async def _load_purchases(
     if not wanted:
         return {}
     rows = await tx.fetch(PURCHASES, chain, *_columns(wanted))
-    return {(p, purchase): Bought(member, at, left) for p, purchase, member, at, left in rows}
+    return {
+        (p, purchase): Bought(member, at, left, promoted, frozenset(lines))
+        for p, purchase, member, at, left, promoted, lines in rows
+    }
 
 
 async def _load_days(tx: Transaction, chain: int, state: State, facts: Sequence[Fact]) -> None:

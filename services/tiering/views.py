@@ -40,8 +40,8 @@ NEVER_CHANGED: dict[str, Any] = {
 async def tier(read: AsyncConnection, chains: int, program: str, member: str) -> TierView:
     """The tier. Raises Refusal unknown_program, not_tiered or unknown_member."""
     chain = chain_of(member, chains)
-    rules = await _rules(read, chain, program)
-    found = await _member(read, chain, rules, member)
+    rules = await rules_in_force(read, chain, program)
+    found = await member_in(read, chain, rules, member)
     row = (
         await read.execute(
             select(tier_history).where(
@@ -78,8 +78,8 @@ async def progress(
     `now` is the wall's time, for programs that run on it.
     """
     chain = chain_of(member, chains)
-    rules = await _rules(read, chain, program)
-    found = await _member(read, chain, rules, member)
+    rules = await rules_in_force(read, chain, program)
+    found = await member_in(read, chain, rules, member)
     clock = (
         await read.execute(
             select(program_clocks.c.clock).where(
@@ -161,7 +161,7 @@ async def history(
 ) -> HistoryView:
     """Up to `limit` changes after journal position `after`."""
     chain = chain_of(member, chains)
-    await _member(read, chain, await _rules(read, chain, program), member)
+    await member_in(read, chain, await rules_in_force(read, chain, program), member)
     rows = (
         await read.execute(
             select(tier_history)
@@ -176,7 +176,7 @@ async def history(
 
 async def distribution(read: AsyncConnection, program: str) -> DistributionView:
     """How many members have each tier of the version in force."""
-    rules = await _rules(read, None, program)
+    rules = await rules_in_force(read, None, program)
     rows = await read.execute(
         select(members.c.tier, func.count()).where(members.c.program == program).group_by(members.c.tier)
     )
@@ -190,7 +190,7 @@ def _key(table: Any, chain: int, program: str, member: str) -> tuple[Any, ...]:
     return table.c.chain == chain, table.c.program == program, table.c.member == member
 
 
-async def _rules(read: AsyncConnection, chain: int | None, program: str) -> Rules:
+async def rules_in_force(read: AsyncConnection, chain: int | None, program: str) -> Rules:
     """The rules in force on a chain; `chain` None: on any (an activation reaches the chains one after the other)."""
     on_chain = programs.c.chain == chain if chain is not None else programs.c.chain >= 0
     row = (
@@ -213,7 +213,7 @@ async def _rules(read: AsyncConnection, chain: int | None, program: str) -> Rule
     return rules
 
 
-async def _member(read: AsyncConnection, chain: int, rules: Rules, member: str) -> Member:
+async def member_in(read: AsyncConnection, chain: int, rules: Rules, member: str) -> Member:
     """The member as decisions see it, in the snapshot of `read` (which has begun: the rules were read in it)."""
     raw = (await read.get_raw_connection()).driver_connection
     found = await find_member(raw, chain, rules, member)

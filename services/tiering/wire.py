@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -12,17 +12,21 @@ from services.common.chain import micros
 from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.tiering.domain.events import (
+    Bounds,
     ClockAdvanced,
     Fact,
     FactEvent,
     Lines,
     MemberEnrolled,
+    MemberTagged,
     PointsMoved,
     ProgramActivated,
     ProgramRefused,
     PurchaseRecorded,
     Recorded,
     ReturnRecorded,
+    SegmentChanged,
+    SegmentsRun,
     TierChanged,
     TierGranted,
     TierGrantRevoked,
@@ -47,6 +51,8 @@ POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
 OWN_TYPES: dict[str, type[Message]] = {
     "TierGranted": tiering_pb.TierGranted,
     "TierGrantRevoked": tiering_pb.TierGrantRevoked,
+    "MemberTagged": tiering_pb.MemberTagged,
+    "SegmentsRun": tiering_pb.SegmentsRun,
 }
 """The rows of our own journal that are facts: a replay reads them."""
 
@@ -63,13 +69,23 @@ def fact_of(row: StreamRow) -> Fact | None:
 def _event(type_: str, message: Any) -> FactEvent:
     match type_:
         case "PurchaseRecorded":
-            return PurchaseRecorded(_lines(message.activity.lines), message.activity.id)
+            told = message.activity.lines
+            promoted = frozenset(line.id for line in told if line.discount > 0)
+            return PurchaseRecorded(
+                _lines(told),
+                message.activity.id,
+                tuple(line.id for line in told) if promoted else (),
+                promoted,
+            )
         case "PointsAccrued":
             return PointsMoved(message.purchase, message.points)
         case "MemberEnrolled":
             return MemberEnrolled()
         case "ReturnRecorded":
-            return ReturnRecorded(_lines(message.lines), time_of(message.purchased_at), message.activity.of)
+            ids = tuple(line.line for line in message.lines)
+            return ReturnRecorded(
+                _lines(message.lines), time_of(message.purchased_at), message.activity.of, ids
+            )
         case "PointsClawedBack":
             # What the program lets the member keep was not earned all the same: the units came back.
             return PointsMoved(message.purchase, -(message.points + message.forgiven))
@@ -86,17 +102,55 @@ def _lines(lines: Iterable[Any]) -> Lines:
     return [(line.category, line.amount, line.quantity, line.sku) for line in lines]
 
 
-def told_of(type_: str, payload: bytes) -> Told:
+def told_of(type_: str, payload: bytes) -> Told | SegmentsRun:
     """What a row of our own journal says that we were told. Raises DecodeError."""
     message: Any = OWN_TYPES[type_].FromString(payload)
     if type_ == "TierGranted":
         until = time_of(message.until)
         return TierGranted(message.grant, message.tier, until, message.reason, message.ledger_position)
+    if type_ == "MemberTagged":
+        return MemberTagged(
+            message.request, message.tag, message.set, message.reason, message.ledger_position
+        )
+    if type_ == "SegmentsRun":
+        return _run_of(message)
     return TierGrantRevoked(message.grant, message.reason, message.ledger_position)
 
 
-def payload_of(event: Recorded) -> tuple[str, bytes]:
+def _run_of(message: Any) -> SegmentsRun:
+    told = message.bounds
+    bounds = Bounds(
+        recency=tuple(time_of(time) for time in told.recency),
+        frequency=tuple(told.frequency),
+        monetary=tuple(told.monetary),
+        high=(told.recency_high, told.frequency_high, told.monetary_high),
+        high_spend=told.high_spend,
+        high_ticket=told.high_ticket,
+        bargain_hunter=told.bargain_hunter,
+        loyal=told.loyal,
+    )
+    return SegmentsRun(
+        message.run, message.cause, time_of(message.at), bounds, message.population, message.measured_ms,
+        message.took_ms, message.ledger_position,
+    )  # fmt: skip
+
+
+class Encoded(NamedTuple):
+    """An event as it is written: of many members at once, for no payload names its member."""
+
+    type: str
+    payload: bytes
+
+
+def encoded(event: Recorded) -> Encoded:
+    """The event, encoded once for all members to whom it happens."""
+    return Encoded(*payload_of(event))
+
+
+def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
     """(type, payload) of our journal row; the same event always gives the same bytes."""
+    if isinstance(event, Encoded):
+        return event
     message: Any
     match event:
         case TierChanged():
@@ -132,9 +186,57 @@ def payload_of(event: Recorded) -> tuple[str, bytes]:
             message = tiering_pb.TierGrantRevoked(
                 grant=event.grant, reason=event.reason, ledger_position=event.ledger_position
             )
+        case SegmentChanged():
+            message = tiering_pb.SegmentChanged(
+                family=event.family,
+                from_segment=event.from_segment,
+                to_segment=event.to_segment,
+                rule=event.rule,
+                run=event.run,
+                ledger_position=event.ledger_position,
+            )
+            _set_time(message.at, event.at)
+        case MemberTagged():
+            message = tiering_pb.MemberTagged(
+                request=event.request,
+                tag=event.tag,
+                set=event.set,
+                reason=event.reason,
+                ledger_position=event.ledger_position,
+            )
+        case SegmentsRun():
+            message = _run_message(event)
         case ProgramRefused():
             message = tiering_pb.ProgramRefused(version=event.version, reason=event.reason)
     return type(event).__name__, message.SerializeToString(deterministic=True)
+
+
+def _run_message(event: SegmentsRun) -> tiering_pb.SegmentsRun:
+    bounds = event.bounds
+    recency_high, frequency_high, monetary_high = bounds.high
+    message = tiering_pb.SegmentsRun(
+        run=event.run,
+        cause=event.cause,
+        bounds=tiering_pb.SegmentBounds(
+            frequency=bounds.frequency,
+            monetary=bounds.monetary,
+            recency_high=recency_high,
+            frequency_high=frequency_high,
+            monetary_high=monetary_high,
+            high_spend=bounds.high_spend,
+            high_ticket=bounds.high_ticket,
+            bargain_hunter=bounds.bargain_hunter,
+            loyal=bounds.loyal,
+        ),
+        population=event.population,
+        measured_ms=event.measured_ms,
+        took_ms=event.took_ms,
+        ledger_position=event.ledger_position,
+    )
+    _set_time(message.at, event.at)
+    for time in bounds.recency:
+        _set_time(message.bounds.recency.add(), time)
+    return message
 
 
 def _set_time(field: Any, time: datetime) -> None:

@@ -30,6 +30,7 @@ from services.ledger.domain.commands import (
     Command,
     EraseMember,
     MergeMembers,
+    Money,
     PlaceHold,
     RefundSpend,
     ReleaseHold,
@@ -194,24 +195,43 @@ class Ledger:
         )
         return tuple(row)
 
-    def hold(self, amount: int, id_: str = "h1", member: str = "ann", ttl: int | None = None) -> PlaceHold:
-        cause = self._cause("hold", id_, amount, ttl)
-        return PlaceHold("grocer", member, self._chain(member), cause, NOON, id_, f"order-{id_}", amount, ttl)
+    def hold(
+        self,
+        amount: int,
+        id_: str = "h1",
+        member: str = "ann",
+        ttl: int | None = None,
+        money: int | None = None,
+    ) -> PlaceHold:
+        cause, order = self._cause("hold", id_, amount, ttl, money), f"order-{id_}"
+        return PlaceHold(
+            "grocer", member, self._chain(member), cause, NOON, id_, order, amount, ttl, _usd(money)
+        )
 
     def capture(self, id_: str = "h1", amount: int | None = None, member: str = "ann") -> CaptureHold:
         cause = self._cause("capture", f"c-{id_}", id_, amount)
         return CaptureHold("grocer", member, self._chain(member), cause, NOON, id_, amount)
 
-    def capture_part(self, amount: int, id_: str, hold: str = "h1", member: str = "ann") -> CaptureHold:
+    def capture_part(
+        self, amount: int, id_: str, hold: str = "h1", member: str = "ann", money: int | None = None
+    ) -> CaptureHold:
         """A capture that leaves the rest held."""
-        cause = self._cause("capture", id_, hold, amount, "more")
-        return CaptureHold("grocer", member, self._chain(member), cause, NOON, hold, amount, final=False)
+        cause = self._cause("capture", id_, hold, amount, "more", money)
+        chain = self._chain(member)
+        return CaptureHold("grocer", member, chain, cause, NOON, hold, amount, False, _usd(money))
 
     def refund(
-        self, id_: str = "f1", amount: int | None = None, order: str = "order-h1", member: str = "ann"
+        self,
+        id_: str = "f1",
+        amount: int | None = None,
+        order: str = "order-h1",
+        member: str = "ann",
+        money: int | None = None,
     ) -> RefundSpend:
-        cause = self._cause("refund", id_, order, amount)
-        return RefundSpend("grocer", member, self._chain(member), cause, NOON, id_, order, amount)
+        cause = self._cause("refund", id_, order, amount, money)
+        return RefundSpend(
+            "grocer", member, self._chain(member), cause, NOON, id_, order, amount, _usd(money)
+        )
 
     def release(self, id_: str = "h1", member: str = "ann") -> ReleaseHold:
         return ReleaseHold(
@@ -317,6 +337,10 @@ class Ledger:
     @staticmethod
     def _cause(kind: str, id_: str, *content: object) -> Cause:
         return Cause(f"grocer/{kind}", id_, repr(content).encode())
+
+
+def _usd(cents: int | None) -> Money | None:
+    return None if cents is None else Money("USD", cents)
 
 
 def purchase_message(

@@ -34,6 +34,7 @@ from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
 from services.rewards.domain.decide import Step
 from services.rewards.domain.redemption import State
 from services.rewards.handle import Redeemer
+from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.ledger_client import LedgerClient
 from services.rewards.recover import Recovery
 from services.rewards.replay import stream_row
@@ -168,7 +169,7 @@ class RewardsStack:
     async def apply(self, topic: str, chain: int, rows: Sequence[StreamRow]) -> Any:
         """One batch of the consumer."""
         async with self.writer.transaction() as tx:
-            return await StreamHandler(topic, nothing).apply(tx, chain, rows)
+            return await StreamHandler(topic, CHAINS, nothing).apply(tx, chain, rows)
 
     async def tell_tier(self, row: StreamRow) -> None:
         """One row of tiers.v1."""
@@ -218,7 +219,8 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
         async def ready() -> dict[str, Any]:
             return {}
 
-        app = create_app(Keys(writer), redeemer, views, ready)
+        desk = VoucherDesk(writer, nothing, CHAINS, redeemer.patiently)
+        app = create_app(Keys(writer), redeemer, desk, views, ready)
         checkout = await add_key(owner_url, ("checkout",))
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://ledger", headers=bearer(ops)) as ledger,

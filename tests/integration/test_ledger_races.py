@@ -53,6 +53,19 @@ async def test_of_50_holds_of_100_on_1000_points_exactly_10_stand(pair: tuple[Le
     assert await pair[0].balance() == (1_000, 1_000, 0)
 
 
+async def test_of_two_holds_for_the_same_money_exactly_one_stands(pair: tuple[Ledger, Ledger]) -> None:
+    await pair[0].take(pair[0].top_up(amount=4_000), pair[0].purchase(amount=100_000))
+    for n in range(10):
+        outcomes = await asyncio.gather(
+            *(take(ledger, ledger.hold(10, f"h{n}-{i}", money=2_500)) for i, ledger in enumerate(pair))
+        )
+        assert told([o for batch in outcomes for o in batch]) == {"recorded": 1, "insufficient_value": 1}
+        (won,) = [i for i, (outcome,) in enumerate(outcomes) if outcome.refusal is None]
+        await pair[0].take(pair[0].release(f"h{n}-{won}"))
+    assert await pair[0].balance() == (1_000, 0, 0)
+    assert await pair[0].value("SELECT sum(held)::bigint FROM accounts") == 0
+
+
 async def test_the_same_purchase_at_once_in_two_processes_counts_once(pair: tuple[Ledger, Ledger]) -> None:
     batches = await asyncio.gather(
         *(take(pair[n % 2], *(pair[0].purchase(f"p{i}") for i in range(n % 3, 20))) for n in range(8))

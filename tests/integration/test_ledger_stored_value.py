@@ -176,6 +176,48 @@ async def test_money_is_in_the_balance_the_lots_the_statement_and_the_totals(ops
     )
 
 
+async def test_points_and_money_of_one_order_are_held_captured_and_refunded(ops: httpx.AsyncClient) -> None:
+    await ops.post(f"{GROCER}/top_ups", json=loaded("h7", "kim"))
+    holds, usd = f"{GROCER}/members/kim/holds", {"currency": "USD", "amount": 1_500}
+    asked = {"order": "o7", "amount": 20, "money": usd}
+    placed, again = [await ops.post(holds, json=asked, headers={"Idempotency-Key": "k7"}) for _ in range(2)]
+    assert (placed.status_code, again.status_code) == (201, 200)
+    assert placed.json()["held_money"] == {"currency": "USD", "amount": 1_500, "captured": 0}
+    assert placed.json()["money"] == {
+        "USD": {"principal": 10_000, "bonus": 1_000, "held": 1_500, "available": 9_500}
+    }
+    other = await ops.post(
+        holds, json={**asked, "money": {**usd, "amount": 1}}, headers={"Idempotency-Key": "k7"}
+    )
+    assert (other.status_code, other.json()["code"]) == (409, "exists_with_different_money")
+    part = {"money": {**usd, "amount": 1_100}, "final": False}
+    captured = await ops.post(f"{holds}/k7/capture", json=part, headers={"Idempotency-Key": "k7c"})
+    assert (captured.json()["state"], captured.json()["captured"]) == ("open", 0)
+    assert captured.json()["held_money"]["captured"] == 1_100
+    too_much = await ops.post(
+        f"{holds}/k7/capture", json={"money": {**usd, "amount": 401}}, headers={"Idempotency-Key": "k7d"}
+    )
+    assert (too_much.status_code, too_much.json()["code"]) == (422, "value_exceeds_hold")
+    await ops.post(f"{holds}/k7/capture", json={"amount": 20}, headers={"Idempotency-Key": "k7e"})
+    found = (await ops.get(f"{holds}/k7")).json()
+    assert (found["state"], found["captured"], found["held_money"]["captured"]) == ("captured", 20, 1_100)
+    back = await ops.post(
+        f"{GROCER}/members/kim/orders/o7/refunds", json={}, headers={"Idempotency-Key": "k7f"}
+    )
+    body = back.json()
+    assert (body["points"], body["principal"], body["bonus"], body["money_left"]) == (20, 100, 1_000, 0)
+    assert body["money"]["USD"] == {"principal": 10_000, "bonus": 1_000, "held": 0, "available": 11_000}
+    entries = (await ops.get(f"{GROCER}/members/kim/statement")).json()["entries"]
+    assert [entry["text"] for entry in entries][-4:] == [
+        "20 points and 1500 USD minor units held for order o7",
+        "1100 USD minor units spent on order o7",
+        "20 points spent on order o7",
+        "20 points and 1100 USD minor units spent on order o7 given back",
+    ]
+    nothing = await ops.post(holds, json={"order": "o8"}, headers={"Idempotency-Key": "k8"})
+    assert nothing.json()["code"] == "invalid_request"
+
+
 async def test_a_gift_to_nobody_is_refused(ops: httpx.AsyncClient) -> None:
     await ops.post(f"{GROCER}/top_ups", json=loaded("h6", "zed"))
     unknown = await ops.post(

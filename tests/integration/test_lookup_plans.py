@@ -20,6 +20,7 @@ MODULES = (
     "ledger.social_store", "ledger.counting", "ledger.adjustments", "ledger.identifiers", "ledger.money_rows",
     "ledger.project", "ledger.project_profile", "ledger.project_settlements", "ledger.heirs", "ledger.parking",
     "tiering.store", "rewards.store", "rewards.project",
+    "rewards.store_vouchers", "rewards.handle_vouchers", "rewards.lapse", "rewards.granting",
 )  # fmt: skip
 SMALL = {
     "chain_heads", "relay_positions", "programs", "program_versions", "stream_positions", "redemption_steps",

@@ -151,9 +151,16 @@ WRONG = (
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 6, now(), NULL, 'p', NULL, 'points')",
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, -1, now(), NULL, 'p', NULL, 'points')",
     "INSERT INTO lots VALUES (0, 'g', 'm', 1, 10, 5, 1, now(), NULL, 'p', now(), 'points')",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}', '{}', '{}', 0)",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}', '{}', '{}', 0)",
-    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 6)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 0, 0, now(), 'open', '{}', '{}', '{}', '{}', 0, "
+    "'', 0, 0, '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 6, now(), 'captured', '{}', '{}', '{}', '{}', 0, "
+    "'', 0, 0, '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 6, "
+    "'', 0, 0, '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 0, "
+    "'USD', 5, 6, '{}', '{}', '{}', '{}', 0)",
+    "INSERT INTO holds VALUES (0, 'g', 'm', 'h', 'o', 5, 5, now(), 'captured', '{}', '{}', '{}', '{}', 0, "
+    "'USD', 5, 4, '{}', '{}', '{}', '{}', 5)",
 )
 
 

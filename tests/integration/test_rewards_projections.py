@@ -23,7 +23,7 @@ from services.common.errors import InvariantBroken, Refusal
 from services.ops.local.postgres import LocalPostgres
 from services.rewards.consume import LEDGER_TOPIC, StreamHandler
 from services.rewards.domain.decide import Reserve
-from services.rewards.replay import PROJECTIONS, rebuild_redemptions, rebuild_stream, stream_row
+from services.rewards.replay import PROJECTIONS, rebuild_own, rebuild_stream, stream_row
 from services.rewards.tables import metadata
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -112,7 +112,7 @@ async def rebuilt(stack: RewardsStack, batch: int) -> str:
         for chain in range(CHAINS):
             await rebuild_stream(tx, chain, in_batches(await stack.rows(chain), batch))
             sql = "SELECT * FROM public.journal WHERE chain = $1 ORDER BY position"
-            await rebuild_redemptions(tx, chain, in_batches(await tx.fetch(sql, chain), batch))
+            await rebuild_own(tx, chain, CHAINS, in_batches(await tx.fetch(sql, chain), batch))
     return schema
 
 
@@ -207,7 +207,7 @@ async def test_a_batch_is_applied_by_a_fixed_number_of_queries(stack: RewardsSta
     (place,) = await stack.fetch(
         "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2", chain, LEDGER_TOPIC
     )
-    handler = StreamHandler(LEDGER_TOPIC, lambda: None)
+    handler = StreamHandler(LEDGER_TOPIC, CHAINS, lambda: None)
     counts = []
     for size in (4, 400):
         rows = [

@@ -89,7 +89,7 @@ async def superuser(url: str) -> AsyncIterator[asyncpg.Connection]:
 async def change(connection: asyncpg.Connection, table: str, column: str) -> str:
     """Change a column of one row, in the first way and row that the table's own constraints let through."""
     type_ = await connection.fetchval(TYPE, table, column)
-    rows = await connection.fetch(f"SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 20")
+    rows = await connection.fetch(f"SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 500")
     for row in rows:
         for way in CHANGES[type_]:
             new = way.format(c=column)

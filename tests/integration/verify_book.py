@@ -85,6 +85,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await ledger.take(ledger.gift(2_700, to, f"{member}-g", member))
             await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u1", member=member))
             await ledger.take(ledger.reverse_top_up(f"{member}-t1", f"{member}-u2", member=member))
+            await _pay_with_money(ledger, member)
             await _recommend(ledger, member, chain)
             await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
         for chain in range(CHAINS):
@@ -125,11 +126,25 @@ async def _days_after_their_last(ledger: Ledger) -> None:
         # Debt would be repaid first.
         await ledger.take(ledger.purchase(f"{member}-pays", 900_000, member=member))
         await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
+        await ledger.take(ledger.refund(f"{member}-later", None, f"order-{member}-m", member, 100))
+        await ledger.take(ledger.hold(0, f"{member}-o", member, ttl=86_400 * 9, money=500))
+        await ledger.take(ledger.capture_part(0, f"{member}-o1", f"{member}-o", member, 50))
         for number, units in enumerate((1, 2)):
             for of in ("4", "never"):
                 back = f"{member}-r{of}{number}"
                 await ledger.take(ledger.return_(f"{member}-{of}", back, member=member, units=units))
         await ledger.take(ledger.purchase(f"{member}-4", 5_000, member=member))
+
+
+async def _pay_with_money(ledger: Ledger, member: str) -> None:
+    """Points and money for one order in parts, given back in part; of other holds one is released, one times out."""
+    await ledger.take(ledger.hold(5, f"{member}-m", member, money=1_000))
+    await ledger.take(ledger.capture_part(2, f"{member}-m1", f"{member}-m", member, 400))
+    await ledger.take(ledger.capture(f"{member}-m", member=member))
+    await ledger.take(ledger.refund(f"{member}-m2", 1, f"order-{member}-m", member, 720))
+    for name in "xy":
+        await ledger.take(ledger.hold(0, f"{member}-{name}", member, money=300))
+    await ledger.take(ledger.release(f"{member}-x", member))
 
 
 async def _live(ledger: Ledger, member: str) -> None:

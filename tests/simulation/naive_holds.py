@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from tests.simulation.naive_money_holds import HeldCoins
+
 REINSTATE_DAYS = {"v1": None, "v2": 20}
 """How long points live that come back to a lot past its day; None: not at all."""
 
@@ -29,6 +31,7 @@ class Hold:
     captured: int = 0
     spent: list[Credit] = field(default_factory=list)
     """A credit for every point that stays spent of it."""
+    coins: HeldCoins = field(default_factory=HeldCoins)
 
     @property
     def left(self) -> int:

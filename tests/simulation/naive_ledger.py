@@ -6,138 +6,24 @@ through all of them each time. The state machine holds the real book against it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
+from datetime import datetime, timedelta
 
-from tests.simulation import naive_earning, naive_holds, naive_lots
+from tests.simulation import naive_earning, naive_holds, naive_lots, naive_money_holds
+from tests.simulation.naive_accounts import Account, Bought, Credit, tier_at
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 from tests.simulation.naive_merge import last_heir
 from tests.simulation.naive_stored_value import NaiveStoredValue
 
-FAR = datetime.max.replace(tzinfo=UTC)
-TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
-RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
-"""Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
 KEEPS_RETURNS, FORGIVES = ("v2",), ("v2",)
 """Versions that keep a return without its purchase, and that forgive what is spent already."""
-EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
 
 
 class Refused(Exception):
     """The naive reading refuses too; `args[0]` is the code."""
-
-
-@dataclass
-class Credit:
-    number: int
-    left: int
-    expires: datetime | None
-    purchase: str
-    matures: datetime | None
-    held: int = 0
-
-    @property
-    def free(self) -> int:
-        return self.left - self.held
-
-    def order(self) -> tuple[datetime, int]:
-        """Soonest expiry first, then the oldest."""
-        return (FAR if self.expires is None else self.expires, self.number)
-
-
-@dataclass
-class Bought:
-    at: datetime
-    version: str
-    lines: list[tuple[str, int, int]]
-    """(category, units, yen); lines are numbered from 1."""
-    tiers: list[tuple[datetime, str]]
-    """Those of who bought it, whoever has it now."""
-    back: dict[int, int] = field(default_factory=dict)
-    given: int = 0
-    counts: Counts | None = None
-    """What was counted before it, where the version counts."""
-
-    def owed(self) -> int:
-        """Points of every single unit that was not brought back."""
-        tier = tier_at(self.tiers, self.at)
-        if self.counts is not None:
-            return self._owed_by_rules(tier, self.counts)
-        earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
-        whole = sum(yen for _, _, yen in earning)
-        total = int(whole * RATES.get(self.version, RATES["v1"]) * TIERS[tier])
-        kept, so_far = 0, 0
-        for number, units, yen in earning:
-            if whole == 0:
-                return 0
-            share = total * (so_far + yen) // whole - total * so_far // whole
-            of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
-            kept += sum(of_unit[self.back.get(number, 0) :])
-            so_far += yen
-        return kept
-
-    def worths(self, tier: str, counts: Counts) -> dict[int, Fraction]:
-        """By line, where the version has rules."""
-        lines = {n: line for n, line in enumerate(self.lines, 1) if line[0] != EXCLUDED}
-        return naive_earning.worth(lines, self.at, tier, TIERS[tier], counts.purchases + 1)
-
-    def _owed_by_rules(self, tier: str, counts: Counts) -> int:
-        worths = self.worths(tier, counts)
-        total, _ = naive_earning.points(worths, counts)
-        kept, so_far, whole = 0, Fraction(0), sum(worths.values())
-        for number, worth in worths.items():
-            if whole == 0:
-                return 0
-            share = total * (so_far + worth) // whole - total * so_far // whole
-            units = self.lines[number - 1][1]
-            of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
-            kept += sum(of_unit[self.back.get(number, 0) :])
-            so_far += worth
-        return kept
-
-
-def tier_at(tiers: list[tuple[datetime, str]], at: datetime) -> str:
-    return next((name for since, name in reversed(tiers) if since < at), "")
-
-
-class Account:
-    """One member."""
-
-    def __init__(self) -> None:
-        self.credits: list[Credit] = []
-        self.debt = 0
-        self.bought: dict[str, Bought] = {}
-        self.holds: dict[str, Hold] = {}
-        self.tiers: list[tuple[datetime, str]] = []
-        self.ended: dict[str, Hold] = {}
-        """Holds that were over before their member was merged into this one."""
-        self.status = "active"
-        self.by_hand: dict[str, tuple[int, str, str]] = {}
-        """(points, who asked, state) by adjustment."""
-        self.lapses: datetime | None = None
-        self.parked: dict[str, list[tuple[datetime, dict[int, int]]]] = {}
-        """When, and units by line, of returns by the purchase that they wait for."""
-        self.carry = Fraction(0)
-        self.earned: Counter[str] = Counter()
-        """Points by day, month and altogether, of purchases under the version that has caps."""
-
-    @property
-    def posted(self) -> int:
-        return sum(credit.left for credit in self.credits) - self.debt
-
-    @property
-    def pending(self) -> int:
-        return sum(credit.left for credit in self.credits if credit.matures is not None)
-
-    @property
-    def held(self) -> int:
-        return sum(credit.held for credit in self.credits)
 
 
 class NaiveLedger(NaiveStoredValue):
@@ -222,51 +108,76 @@ class NaiveLedger(NaiveStoredValue):
         self._settle(account, of, forgives=bought.version in FORGIVES)
         account.lapses = naive_lots.lapse(self.version, "return", at, account.lapses)
 
-    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int) -> None:
+    def hold(self, id_: str, order: str, member: str, amount: int, seconds: int, coins: int = 0) -> None:
+        if not amount and not coins:
+            raise Refused("amount_out_of_range")
         account = self._spender(member)
         lapsed = account.lapses is not None and account.lapses <= self.clock
         usable = [c for c in account.credits if c.expires is None or c.expires > self.clock]
         usable = [c for c in usable if c.matures is None and not lapsed]
-        if amount > sum(credit.free for credit in usable) - account.debt:
+        if amount > max(0, sum(credit.free for credit in usable) - account.debt):
             raise Refused("insufficient_points")
+        paying = self._paying(member, coins)
         parts: list[tuple[naive_holds.Credit, int]] = []
         for credit in sorted(usable, key=Credit.order):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
-            parts.append((credit, part))
-        account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
+            if part:
+                parts.append((credit, part))
+        hold = account.holds[id_] = Hold(amount, self.clock + timedelta(seconds=seconds), parts, order)
+        naive_money_holds.set_aside(hold.coins, paying)
 
-    def capture(self, id_: str, member: str, amount: int | None, final: bool = True) -> None:
-        self._spender(member)
+    def capture(
+        self, id_: str, member: str, amount: int | None, final: bool = True, coins: int | None = None
+    ) -> None:
+        account = self._spender(member)
         hold = self._open(id_, member)
-        amount = hold.left if amount is None else amount
+        if amount is None and coins is None:
+            amount, coins = hold.left, hold.coins.left
+        amount, coins = amount or 0, coins or 0
+        if not amount and not coins:
+            raise Refused("amount_out_of_range")
         if amount > hold.left:
             raise Refused("amount_exceeds_hold")
+        if coins > hold.coins.left:
+            raise Refused("value_exceeds_hold")
         naive_holds.capture(hold, amount)
-        account = self.account(member)
-        account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
-        if final or not hold.parts:
-            self._end(account, hold, "captured")
+        naive_money_holds.capture(hold.coins, coins, self.pays_first())
+        if amount:
+            account.lapses = naive_lots.lapse(self.version, "redemption", self.clock, account.lapses)
+        if final or not hold.left + hold.coins.left:
+            self._end(member, hold, "captured", lapses=amount > 0)
+        elif amount and not account.held:
+            self._lapse(account)
 
-    def refund(self, order: str, member: str, amount: int | None) -> None:
+    def refund(self, order: str, member: str, amount: int | None, coins: int | None = None) -> None:
         account = self.account(member)
-        holds = [hold for hold in account.holds.values() if hold.order == order and hold.captured]
-        spent = sum(len(hold.spent) for hold in holds)
-        if not holds:
+        holds = [hold for hold in account.holds.values() if hold.order == order]
+        spent, paid = sum(len(hold.spent) for hold in holds), sum(hold.coins.stays for hold in holds)
+        if not any(hold.captured or hold.coins.captured for hold in holds):
             raise Refused("order_unknown")
-        if not spent:
+        if not spent and not paid:
             raise Refused("order_already_refunded")
-        if amount is not None and amount > spent:
+        if amount is None and coins is None:
+            amount, coins = spent, paid
+        amount, coins = amount or 0, coins or 0
+        if not amount and not coins:
+            raise Refused("amount_out_of_range")
+        if amount > spent:
             raise Refused("amount_exceeds_spend")
-        given_back, days = spent if amount is None else amount, REINSTATE_DAYS.get(self.version)
-        debt = account.debt
-        account.debt = naive_holds.refund(holds, given_back, debt, self.clock, days)
-        self._lapse(account)
-        if given_back > debt and account.lapses is None:
+        if coins > paid:
+            raise Refused("value_exceeds_spend")
+        debt, days = account.debt, REINSTATE_DAYS.get(self.version)
+        account.debt = naive_holds.refund(holds, amount, debt, self.clock, days)
+        self.refund_money(member, [hold.coins for hold in holds], coins, days)
+        if amount:
+            self._lapse(account)
+        if amount > debt and account.lapses is None:
             account.lapses = naive_lots.lapse(self.version, "points", self.clock, None)
 
     def release(self, id_: str, member: str) -> None:
-        self._end(self.account(member), self._open(id_, member), "released")
+        self.account(member)
+        self._end(member, self._open(id_, member), "released")
 
     def assign(self, member: str, tier: str, since: datetime) -> None:
         account = self.account(member)
@@ -281,10 +192,10 @@ class NaiveLedger(NaiveStoredValue):
         if to <= self.clock:
             return
         self.clock = to
-        for account in self.members.values():
+        for name, account in self.members.items():
             for hold in account.holds.values():
                 if hold.state == "open" and hold.ends <= to:
-                    self._end(account, hold, "expired")
+                    self._end(name, hold, "expired")
             for credit in account.credits:
                 if credit.matures is not None and credit.matures <= to:
                     credit.matures = None
@@ -346,13 +257,16 @@ class NaiveLedger(NaiveStoredValue):
             raise Refused("hold_expired")
         return hold
 
-    def _end(self, account: Account, hold: Hold, state: str) -> None:
+    def _end(self, member: str, hold: Hold, state: str, *, lapses: bool = False) -> None:
+        account, lapses = self.members[self.heir(member)], lapses or hold.left > 0
         hold.state = state
+        self.drop_money(member, naive_money_holds.free(hold.coins))
         for credit, points in hold.parts:
             credit.held -= points
         self._drop([credit for credit, _ in hold.parts])
         hold.parts = []
-        self._lapse(account)
+        if lapses:
+            self._lapse(account)
 
     def _lapse(self, account: Account) -> None:
         """Once the member's day has come, nothing is left but what is held; and the day with that."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.simulation import naive_lots
-from tests.simulation.naive_ledger import Account, Credit, NaiveLedger, Refused
+from tests.simulation.naive_accounts import Account, Credit
+from tests.simulation.naive_ledger import NaiveLedger, Refused
 
 LIMIT = 50
 """Points by hand over this need a second person."""

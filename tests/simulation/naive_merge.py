@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.simulation.naive_ledger import Account, NaiveLedger
+    from tests.simulation.naive_accounts import Account
+    from tests.simulation.naive_ledger import NaiveLedger
 
 
 def last_heir(heirs: dict[str, str], member: str) -> str:
@@ -40,7 +41,7 @@ def merge(ledger: NaiveLedger, survivor: str, absorbed: str) -> None:
             ledger.cards[card] = survivor
     # What is past its day expires as it comes over.
     ledger._drop(_hand_over(ledger, gone, to))
-    ledger.run_out(survivor, coins)
+    ledger.drop_money(survivor, coins)
     for of in [of for of in to.parked if of in to.bought]:
         for at, units in to.parked.pop(of):
             with suppress(ledger.Refused):
@@ -55,7 +56,7 @@ def _hand_over(ledger: NaiveLedger, gone: Account, to: Account) -> list[Any]:
         new[credit.number] = replace(credit, number=ledger.count)
     to.credits += new.values()
     for id_, hold in gone.holds.items():
-        if hold.state == "open" or hold.captured:
+        if hold.state == "open" or hold.captured or hold.coins.captured:
             hold.parts = [(_new(new, credit), points) for credit, points in hold.parts if points]
             hold.spent = [_new(new, credit) for credit in hold.spent]
             to.holds[id_] = hold

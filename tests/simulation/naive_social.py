@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.simulation import naive_lots
-from tests.simulation.naive_ledger import EXCLUDED, Account, Credit, NaiveLedger, Refused
+from tests.simulation.naive_accounts import EXCLUDED, Account, Credit
+from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 
 BUDGET = {**dict.fromkeys(RULES, 90), "v1": 14, "v2": 150}

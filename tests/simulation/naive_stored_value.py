@@ -8,6 +8,9 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from tests.simulation import naive_money_holds
+from tests.simulation.naive_money_holds import Coins, HeldCoins
+
 STORED_VALUE: dict[str, dict[str, Any]] = {
     "v1": {
         "ladder": [{"load": 1_000, "bonus": 100}, {"load": 5_000, "bonus_share": "0.1", "bonus_points": 30}],
@@ -33,14 +36,6 @@ STORED_VALUE: dict[str, dict[str, Any]] = {
 for version in ("month_end", "fixed_day", "inactivity", "redeeming"):
     STORED_VALUE[version] = STORED_VALUE["v1"]
 """By version, as the document says it."""
-
-
-@dataclass
-class Coins:
-    bucket: str
-    left: int
-    expires: datetime | None
-    source: str
 
 
 @dataclass
@@ -93,6 +88,8 @@ class NaiveStoredValue:
             raise self.Refused("top_up_unknown")
         if top_up.undone:
             raise self.Refused("top_up_reversed")
+        if any(coins.held for coins in self._purse(member) if coins.source == of):
+            raise self.Refused("top_up_held")
         top_up.undone = True
         left = {"principal": 0, "bonus": 0}
         for coins in self._purse(member):
@@ -113,40 +110,49 @@ class NaiveStoredValue:
         self._spender(giver)
         if receiver not in self.members or self.members[receiver].status == "closed":
             raise self.Refused("receiver_unknown")
-        good = [c for c in self._purse(giver) if c.expires is None or c.expires > self.clock]
-        principal = sum(c.left for c in good if c.bucket == "principal")
-        bonus = sum(c.left for c in good if c.bucket == "bonus")
-        if amount > principal + bonus:
-            raise self.Refused("insufficient_value")
+        paying = self._paying(giver, amount)
         self._refuse_riches(receiver, amount)
-        if rules.get("spend_order") == "pro_rata":
-            part = amount - int(Fraction(amount * principal, principal + bonus))
-        elif rules.get("spend_order") == "principal_first":
-            part = max(0, amount - principal)
-        else:
-            part = min(amount, bonus)
-        for bucket, wanted in (("principal", amount - part), ("bonus", part)):
-            mine = [c for c in good if c.bucket == bucket]
-            for coins in sorted(mine, key=lambda c: (c.expires is None, c.expires)):
-                paid = min(wanted, coins.left)
-                coins.left -= paid
-                wanted -= paid
-                self._purse(receiver).append(Coins(bucket, paid, coins.expires, id_))
+        received: dict[tuple[str, datetime | None], int] = {}
+        for coins, paid in paying:
+            coins.left -= paid
+            key = (coins.bucket, coins.expires)
+            received[key] = received.get(key, 0) + paid
+        for (bucket, expires), paid in received.items():
+            self._purse(receiver).append(Coins(bucket, paid, expires, id_))
+
+    def _paying(self: Any, member: str, amount: int) -> list[tuple[Coins, int]]:
+        """Which coins pay, where there are enough."""
+        good = [(c, c.free) for c in self._purse(member) if c.expires is None or c.expires > self.clock]
+        if amount > sum(free for _, free in good):
+            raise self.Refused("insufficient_value")
+        return naive_money_holds.pay(good, amount, self.pays_first())
+
+    def pays_first(self: Any) -> str:
+        return str(STORED_VALUE[self.version].get("spend_order", "bonus_first"))
+
+    def refund_money(self: Any, member: str, holds: list[HeldCoins], amount: int, days: int | None) -> None:
+        order = self.pays_first()
+        back = naive_money_holds.refund(holds, self._purse(member), amount, order, self.clock, days)
+        self.drop_money(member, back)
 
     def expire_money(self: Any) -> None:
         for member, purse in self.coins.items():
-            self.run_out(member, purse)
+            self.drop_money(member, purse)
 
-    def run_out(self: Any, member: str, some: list[Coins]) -> None:
-        """What of these coins of the member is past its day is gone."""
+    def drop_money(self: Any, member: str, some: list[Coins]) -> None:
+        """Coins past their day that no hold protects are gone."""
+        member = self.heir(member)
         for coins in some:
-            if coins.expires is not None and coins.expires <= self.clock and coins.left:
+            if coins.expires is not None and coins.expires <= self.clock and coins.free:
                 top_up = self.top_ups.get(member, {}).get(coins.source)
                 if top_up is not None and coins.bucket == "bonus":
-                    top_up.lost += coins.left
-                coins.left = 0
+                    top_up.lost += coins.free
+                coins.left = coins.held
 
-    def money_of(self, member: str) -> dict[tuple[str, datetime | None, str], int]:
+    def held_of(self: Any, member: str) -> int:
+        return sum(coins.held for coins in self._purse(member))
+
+    def money_of(self: Any, member: str) -> dict[tuple[str, datetime | None, str], int]:
         """What is left, by bucket, day of expiry and source."""
         found: dict[tuple[str, datetime | None, str], int] = {}
         for coins in self._purse(member):
@@ -155,8 +161,9 @@ class NaiveStoredValue:
                 found[key] = found.get(key, 0) + coins.left
         return found
 
-    def _purse(self, member: str) -> list[Coins]:
-        return self.coins.setdefault(member, [])
+    def _purse(self: Any, member: str) -> list[Coins]:
+        purse: list[Coins] = self.coins.setdefault(self.heir(member), [])
+        return purse
 
     def _refuse_riches(self: Any, member: str, more: int) -> None:
         most = STORED_VALUE[self.version].get("balance", {}).get("max")

@@ -23,6 +23,7 @@ from services.ledger.domain.commands import (
     Command,
     EraseMember,
     MergeMembers,
+    Money,
     PlaceHold,
     Profile,
     RefundSpend,
@@ -37,9 +38,10 @@ from services.ledger.heirs import follow
 from services.ledger.parking import widen
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
+from tests.simulation.naive_accounts import EXCLUDED
 from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_holds import REINSTATE_DAYS
-from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
+from tests.simulation.naive_ledger import HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_members import LIMIT
 from tests.simulation.naive_stored_value import STORED_VALUE
@@ -239,14 +241,20 @@ def order_of(hold: str) -> str:
     return f"o{int(hold[1:]) % 8}"
 
 
-def hold_of(id_: str, member: str, amount: int, seconds: int) -> Command:
-    cause = _cause("hold", id_, amount, seconds)
-    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, order_of(id_), amount, seconds)
+def _money(coins: int | None) -> Money | None:
+    return Money("JPY", coins) if coins else None
 
 
-def capture_of(id_: str, hold: str, member: str, amount: int | None, final: bool = True) -> Command:
-    cause = _cause("capture", id_, hold, amount, final)
-    return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final)
+def hold_of(id_: str, member: str, amount: int, seconds: int, coins: int = 0) -> Command:
+    cause = _cause("hold", id_, amount, seconds, coins)
+    return PlaceHold(PROGRAM, member, 0, cause, WALL, id_, order_of(id_), amount, seconds, _money(coins))
+
+
+def capture_of(
+    id_: str, hold: str, member: str, amount: int | None, final: bool = True, coins: int | None = None
+) -> Command:
+    cause = _cause("capture", id_, hold, amount, final, coins)
+    return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final, _money(coins))
 
 
 def merge_of(id_: str, survivor: str, absorbed: str) -> Command:
@@ -266,6 +274,6 @@ def release_of(id_: str, hold: str, member: str) -> Command:
     return ReleaseHold(PROGRAM, member, 0, _cause("release", id_, hold), WALL, hold)
 
 
-def refund_of(id_: str, order: str, member: str, amount: int | None) -> Command:
-    cause = _cause("refund", id_, order, amount)
-    return RefundSpend(PROGRAM, member, 0, cause, WALL, id_, order, amount)
+def refund_of(id_: str, order: str, member: str, amount: int | None, coins: int | None = None) -> Command:
+    cause = _cause("refund", id_, order, amount, coins)
+    return RefundSpend(PROGRAM, member, 0, cause, WALL, id_, order, amount, _money(coins))

@@ -149,7 +149,7 @@ class CoreMachine(HoldRules, MemberRules, StoredValueRules, RuleBasedStateMachin
         if end == "release":
             self.release(id_, member)
         else:
-            self.capture(id_, member, None if end == "capture" else data.draw(st.integers(1, amount)))
+            self.capture(id_, member, None if end == "capture" else data.draw(st.integers(1, max(1, amount))))
 
     @rule(member=members, tier=tiers, hours_ago=st.integers(0, 24 * 40))
     def assign(self, member: str, tier: str, hours_ago: int) -> None:
@@ -231,8 +231,11 @@ class CoreMachine(HoldRules, MemberRules, StoredValueRules, RuleBasedStateMachin
             assert member.merged_into == self.naive.heirs.get(name, "")
             # What was merged stands under the survivor.
             here = {} if member.merged_into else member.holds
-            assert {id_: (h.state, h.left, h.captured) for id_, h in here.items()} == {
-                id_: (h.state, h.left, h.captured) for id_, h in account.holds.items()
+            assert {
+                id_: (h.state, h.left, h.captured, h.money.left, h.money.captured) for id_, h in here.items()
+            } == {
+                id_: (h.state, h.left, h.captured, h.coins.left, h.coins.captured)
+                for id_, h in account.holds.items()
             }
             self.spends_agree(name)
             assert {of: len(waiting) for of, waiting in member.parked.items()} == {

@@ -20,6 +20,7 @@ from services.ledger.domain.commands import (
     Enrol,
     EraseMember,
     MergeMembers,
+    Money,
     PlaceHold,
     Profile,
     Purchase,
@@ -182,8 +183,9 @@ def hold(
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
+    money: Money | None = None,
 ) -> PlaceHold:
-    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, order or f"order-{id_}", amount, ttl)
+    return PlaceHold(program, member, CHAIN, NO_CAUSE, now, id_, order or f"order-{id_}", amount, ttl, money)
 
 
 def capture(
@@ -194,8 +196,13 @@ def capture(
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
+    money: Money | None = None,
 ) -> CaptureHold:
-    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount, final)
+    return CaptureHold(program, member, CHAIN, NO_CAUSE, now, id_, amount, final, money)
+
+
+def usd(amount: int) -> Money:
+    return Money("USD", amount)
 
 
 def release(
@@ -259,8 +266,9 @@ def refund(
     member: str = "ann",
     program: str = "grocer",
     now: datetime = NOON,
+    money: Money | None = None,
 ) -> RefundSpend:
-    return RefundSpend(program, member, CHAIN, NO_CAUSE, now, id_, order, amount)
+    return RefundSpend(program, member, CHAIN, NO_CAUSE, now, id_, order, amount, money)
 
 
 def enrol(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED, Adjustment, Settlement
+from services.ledger.domain.book import ACTIVE, CLOSED, SUSPENDED
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
     BALANCE_MAX,
@@ -20,9 +20,8 @@ from services.ledger.domain.checks import (
     POINTS_MAX,
     QUANTITY_MAX,
 )
-from services.ledger.domain.commands import Command
+from services.ledger.domain.commands import Command, Money
 from services.ledger.domain.members import IDENTIFIERS_MAX
-from services.ledger.domain.merge import MERGE_ROWS_MAX
 from tests.unit import ledger_given as g
 from tests.unit.ledger_given import DAY, NOON, Given
 
@@ -71,6 +70,23 @@ def _given(changes: Changes, **rules: Any) -> Given:
     given.when(g.purchase(lines=lines))
     given.member().status = changes.get("status", ACTIVE)
     return given
+
+
+def _paying(changes: Changes) -> Given:
+    """Ann has 10,000 cents too; the program may keep money no longer."""
+    given = _given({}, stored_value={})
+    given.when(g.top_up(amount=10_000))
+    if "off" in changes:
+        given.activate(g.program("v2"))
+    given.member().status = changes.get("status", ACTIVE)
+    return given
+
+
+def _money(changes: Changes, default: int | None = None) -> Money | None:
+    """The money of a request; a currency needs some."""
+    if not {"money", "currency"} & changes.keys() and default is None:
+        return None
+    return Money(changes.get("currency", "USD"), changes.get("money", default or 1))
 
 
 def _purchase(changes: Changes) -> tuple[Given, Command]:
@@ -135,19 +151,22 @@ def _enrol(changes: Changes) -> tuple[Given, Command]:
 
 
 def _place(changes: Changes) -> tuple[Given, Command]:
-    return _given(changes), g.hold(
+    return _paying(changes), g.hold(
         changes.get("amount", 100),
         ttl=changes.get("ttl"),
+        money=_money(changes, 10_000),
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
 
 
 def _held(changes: Changes) -> Given:
-    given = _given({})
-    given.when(g.hold(80 if "part" in changes else 60, ttl=60))
+    given = _paying({})
     if "part" in changes:
-        given.when(g.capture(amount=20, final=False))
+        given.when(g.hold(80, ttl=60, money=g.usd(700)))
+        given.when(g.capture(amount=20, final=False, money=g.usd(200)))
+    else:
+        given.when(g.hold(60, ttl=60, money=g.usd(500)))
     if "over" in changes:
         given.when(changes["over"])
     given.member().status = changes.get("status", ACTIVE)
@@ -162,6 +181,7 @@ def _capture(changes: Changes) -> tuple[Given, Command]:
         changes.get("hold", "h1"),
         changes.get("amount"),
         final="more" not in changes,
+        money=_money(changes),
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
@@ -176,16 +196,17 @@ def _release(changes: Changes) -> tuple[Given, Command]:
 
 
 def _refund(changes: Changes) -> tuple[Given, Command]:
-    given = _given({})
-    given.when(g.hold(60))
-    given.when(g.capture(amount=50, final=False))
-    given.when(g.refund(amount=20, id_="f0"))
+    given = _paying({})
+    given.when(g.hold(60, money=g.usd(500)))
+    given.when(g.capture(amount=50, final=False, money=g.usd(400)))
+    given.when(g.refund(amount=20, id_="f0", money=g.usd(100)))
     if "back" in changes:
         given.when(g.refund(id_="f00"))
     given.member().status = changes.get("status", ACTIVE)
     return given, g.refund(
         changes.get("order", "order-h1"),
         changes.get("amount"),
+        money=_money(changes),
         member=changes.get("member", "ann"),
         program=changes.get("program", "grocer"),
     )
@@ -195,33 +216,6 @@ def _tier(changes: Changes) -> tuple[Given, Command]:
     return _given(changes), g.tier(
         "gold", NOON, member=changes.get("member", "ann"), program=changes.get("program", "grocer")
     )
-
-
-def _merge(changes: Changes) -> tuple[Given, Command]:
-    given = _given(changes)
-    given.when(g.enrol("bob"))
-    if "merged" in changes:
-        given.when(g.enrol("cid"))
-        given.when(g.merge("cid", "bob"))
-    if "large" in changes:
-        given.member("bob").settlements = {f"p{n}": Settlement() for n in range(MERGE_ROWS_MAX + 1)}
-    if "gone" in changes:
-        given.member("bob").status = CLOSED
-    if "waiting" in changes:
-        given.member("bob").adjustments["a1"] = Adjustment(
-            "a1", 99, "goodwill", "", "requested", "carol", NOON
-        )
-    command = g.merge(changes.get("member", "ann"), changes.get("absorbed", "bob"))
-    command.program = changes.get("program", "grocer")
-    return given, command
-
-
-def _profile(changes: Changes) -> tuple[Given, Command]:
-    return _given(changes), g.profile(changes.get("member", "ann"), changes.get("program", "grocer"))
-
-
-def _erasure(changes: Changes) -> tuple[Given, Command]:
-    return _given(changes), g.erase(changes.get("member", "ann"), changes.get("program", "grocer"))
 
 
 def _clock(changes: Changes) -> tuple[Given, Command]:
@@ -239,6 +233,12 @@ NO_HOLD = (
     _m("hold_already_released", over=g.release()),
     _m("hold_expired", over=g.clock(NOON + timedelta(seconds=60))),
     _m("hold_expired", later=True),
+)
+NOT_IN_RANGE = (
+    _m("currency_mismatch", currency="EUR"),
+    _m("amount_out_of_range", amount=-1),
+    _m("amount_out_of_range", money=-1),
+    _m("amount_out_of_range", amount=0, money=0),
 )
 
 TABLES = (
@@ -300,14 +300,20 @@ TABLES = (
         _place,
         (
             NO_PROGRAM,
-            _m("amount_out_of_range", amount=0),
+            _m("stored_value_off", off=True),
+            _m("currency_mismatch", currency="EUR"),
+            _m("amount_out_of_range", amount=-1),
             _m("amount_out_of_range", amount=POINTS_MAX + 1),
+            _m("amount_out_of_range", money=-1),
+            _m("amount_out_of_range", money=AMOUNT_MAX + 1),
+            _m("amount_out_of_range", amount=0, money=0),
             _m("ttl_out_of_range", ttl=0),
             _m("ttl_out_of_range", ttl=86_401),
             *NO_MEMBER,
             CLOSED_MEMBER,
             SUSPENDED_MEMBER,
             _m("insufficient_points", amount=101),
+            _m("insufficient_value", money=10_001),
         ),
     ),
     Table(
@@ -319,8 +325,9 @@ TABLES = (
             CLOSED_MEMBER,
             SUSPENDED_MEMBER,
             *NO_HOLD,
-            _m("amount_out_of_range", amount=0),
+            *NOT_IN_RANGE,
             _m("amount_exceeds_hold", amount=61),
+            _m("value_exceeds_hold", money=501),
         ),
     ),
     Table(
@@ -332,8 +339,9 @@ TABLES = (
             CLOSED_MEMBER,
             SUSPENDED_MEMBER,
             *NO_HOLD,
-            _m("amount_out_of_range", amount=0),
+            *NOT_IN_RANGE,
             _m("amount_exceeds_hold", amount=61),
+            _m("value_exceeds_hold", money=501),
         ),
     ),
     Table(
@@ -345,8 +353,9 @@ TABLES = (
             CLOSED_MEMBER,
             _m("order_unknown", order="o9"),
             _m("order_already_refunded", back=True),
-            _m("amount_out_of_range", amount=0),
+            *NOT_IN_RANGE,
             _m("amount_exceeds_spend", amount=31),
+            _m("value_exceeds_spend", money=301),
         ),
     ),
     Table(
@@ -356,24 +365,6 @@ TABLES = (
     ),
     Table("release", _release, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER, *NO_HOLD)),
     Table("tier", _tier, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
-    Table("profile", _profile, (NO_PROGRAM, *NO_MEMBER, CLOSED_MEMBER)),
-    Table("erasure", _erasure, (NO_PROGRAM, *NO_MEMBER)),
-    Table(
-        "merge",
-        _merge,
-        (
-            NO_PROGRAM,
-            _m("merge_into_itself", member="ann", absorbed="ann"),
-            *NO_MEMBER,
-            CLOSED_MEMBER,
-            _m("unknown_member", absorbed="zoe"),
-            _m("unknown_member", absorbed="card:ff"),
-            _m("already_merged", merged=True),
-            _m("member_closed", gone=True),
-            _m("merge_blocked", waiting=True),
-            _m("merge_too_large", large=True),
-        ),
-    ),
     Table(
         "clock", _clock, (NO_PROGRAM, _m("clock_out_of_range", to=datetime(9000, 1, 1, 0, 0, 1, tzinfo=UTC)))
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.common.errors import Refusal
-from services.ledger.domain.commands import Command
+from services.ledger.domain.commands import Command, Money
 from services.ledger.domain.events import Decided, Event
 from services.ledger.domain.retries import difference
 from tests.unit import ledger_given as g
@@ -18,7 +18,7 @@ class Again(Given):
     """A book that has met the ids of all commands that come: they are compared with the one that it was given first."""
 
     def __init__(self, first: Command, *before: Command) -> None:
-        super().__init__(*before)
+        super().__init__(*before, rules=g.program(stored_value={}))
         self.first: Decided = self.decided(first)[0]
 
     def when(self, command: Command) -> list[Event]:
@@ -39,37 +39,44 @@ def _m(part: str, **changes: object) -> Mistake:
     return Mistake(f"exists_with_different_{part}", changes)
 
 
-BOUGHT = g.purchase(amount=10_000)
-HELD = (BOUGHT, g.hold(60))
+BOUGHT = (g.purchase(amount=10_000), g.top_up(amount=10_000))
+HELD = (*BOUGHT, g.hold(60, money=g.usd(600)))
 SPENT = (*HELD, g.capture())
 MEMBER = _m("member", member="zoe")
 HOLD = _m("hold", hold="h9")
+MONEY = (_m("money", money=None), _m("money", money=g.usd(301)), _m("money", money=Money("EUR", 300)))
 
 RETRIES = (
     Table(
         "hold again",
-        _sent(g.hold(60), BOUGHT),
-        (MEMBER, _m("order", order="o9"), _m("amount", amount=61), _m("ttl", ttl_seconds=901)),
+        _sent(g.hold(60, money=g.usd(300)), *BOUGHT),
+        (MEMBER, _m("order", order="o9"), _m("amount", amount=61), *MONEY, _m("ttl", ttl_seconds=901)),
     ),
     Table(
         "hold again",
-        _sent(g.hold(60, ttl=60), BOUGHT),
-        (MEMBER, _m("order", order="o9"), _m("amount", amount=61), _m("ttl", ttl_seconds=None)),
+        _sent(g.hold(60, ttl=60), *BOUGHT),
+        (
+            MEMBER,
+            _m("order", order="o9"),
+            _m("amount", amount=61),
+            _m("money", money=g.usd(1)),
+            _m("ttl", ttl_seconds=None),
+        ),
     ),
     Table(
         "capture again",
-        _sent(g.capture(amount=45), *HELD),
-        (MEMBER, HOLD, _m("amount", amount=46), _m("amount", amount=None), _m("final", final=False)),
+        _sent(g.capture(amount=45, money=g.usd(300)), *HELD),
+        (MEMBER, HOLD, _m("amount", amount=46), _m("amount", amount=None), *MONEY, _m("final", final=False)),
     ),
     Table(
         "capture again",
-        _sent(g.capture(amount=45, final=False), *HELD),
-        (MEMBER, HOLD, _m("amount", amount=44), _m("amount", amount=None), _m("final", final=True)),
+        _sent(g.capture(amount=45, final=False, money=g.usd(300)), *HELD),
+        (MEMBER, HOLD, _m("amount", amount=44), _m("amount", amount=None), *MONEY, _m("final", final=True)),
     ),
     Table("release again", _sent(g.release(), *HELD), (MEMBER, HOLD)),
     Table(
         "refund again",
-        _sent(g.refund(amount=40), *SPENT),
-        (MEMBER, _m("order", order="o9"), _m("amount", amount=41), _m("amount", amount=None)),
+        _sent(g.refund(amount=40, money=g.usd(300)), *SPENT),
+        (MEMBER, _m("order", order="o9"), _m("amount", amount=41), _m("amount", amount=None), *MONEY),
     ),
 )

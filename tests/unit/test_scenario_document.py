@@ -89,8 +89,8 @@ def test_a_step_is_named_by_its_number_kind_and_line(tmp_path: Path) -> None:
             "s.yaml:3: steps[1].redeem: step refund is not supported yet",
         ),
         (
-            HEAD + "- at: 2026-01-05\n  expect: {vouchers: []}\n",
-            "s.yaml:4: steps[1].expect: `vouchers` is not supported yet",
+            HEAD + "- at: 2026-01-05\n  expect: {quote: {}}\n",
+            "s.yaml:4: steps[1].expect: `quote` is not supported yet",
         ),
         (HEAD + "- via: http\n", "s.yaml:3: steps[1]: nothing happens"),
         (

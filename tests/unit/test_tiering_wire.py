@@ -34,7 +34,7 @@ def test_a_return_is_of_the_day_of_its_purchase() -> None:
     message.activity.of = "p1"
     message.lines.add(line=1, sku="A", category="food", quantity=1, amount=250)
     message.purchased_at.FromDatetime(day("2025-12-05"))
-    assert read(message) == ReturnRecorded([("food", 250, 1, "A")], day("2025-12-05"), "p1")
+    assert read(message) == ReturnRecorded([("food", 250, 1, "A")], day("2025-12-05"), "p1", (1,))
 
 
 def test_points_that_the_member_may_keep_were_not_earned_all_the_same() -> None:

@@ -49,8 +49,25 @@ class Lot:
 
 
 @dataclass(slots=True)
+class HeldMoney:
+    """The money of a hold, as its points are in `Hold`; of a hold of points alone, nothing."""
+
+    currency: str = ""
+    amount: int = 0
+    captured: int = 0
+    allocations: list[tuple[int, int]] = field(default_factory=list)
+    spent: list[tuple[int, int]] = field(default_factory=list)
+    refunded: int = 0
+
+    @property
+    def left(self) -> int:
+        """Minor units still set aside."""
+        return sum([amount for _, amount in self.allocations])
+
+
+@dataclass(slots=True)
 class Hold:
-    """Points set aside for an order. `allocations` are (lot, points) still set aside."""
+    """Points and money set aside for an order. `allocations` are (lot, points) still set aside."""
 
     id: str
     order: str
@@ -63,6 +80,7 @@ class Hold:
     spent: list[tuple[int, int]] = field(default_factory=list)
     """(lot, points) that were captured and not given back since."""
     refunded: int = 0
+    money: HeldMoney = field(default_factory=HeldMoney)
 
     @property
     def left(self) -> int:
@@ -204,6 +222,10 @@ class Member:
         """Where a lot of this asset is kept."""
         return self.lots if asset == POINTS else self.money
 
+    def lot(self, lot_id: int) -> Lot | None:
+        """A lot of whichever asset."""
+        return self.lots.get(lot_id) or self.money.get(lot_id)
+
     @property
     def available(self) -> int:
         """What the member can spend or set aside."""
@@ -316,7 +338,7 @@ class Book:
                 if member.lapses_at == at and member.complete and (member.free > 0 or member.held == 0):
                     return kind, member, None
             else:
-                lot = member.lots.get(int(id_)) or member.money.get(int(id_))
+                lot = member.lot(int(id_))
                 if lot is None:
                     continue
                 if kind == LOT_EXPIRES:

@@ -90,7 +90,7 @@ def advance_clock(book: Book, command: AdvanceClock) -> Iterator[Decided]:
         if kind == MEMBER_LAPSES:
             yield lapse(member)
         elif isinstance(what, Hold):
-            yield Decided(released(what, "expired"), member.id, what.expires_at)
+            yield Decided(released(member, what, "expired"), member.id, what.expires_at)
         elif isinstance(what, Lot) and kind == LOT_MATURES and what.matures_at is not None:
             yield Decided(PointsMatured(what.id, what.remaining), member.id, what.matures_at)
         elif isinstance(what, Lot) and what.expires_at is not None:

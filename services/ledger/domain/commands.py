@@ -80,6 +80,13 @@ class TopUpReversal:
     content: bytes
 
 
+class Money(NamedTuple):
+    """Minor units of a currency."""
+
+    currency: str
+    amount: int
+
+
 @dataclass(slots=True)
 class Command:
     """What all commands have. `now` is the wall's time at the edge."""
@@ -259,21 +266,23 @@ BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustme
 
 @dataclass(slots=True)
 class PlaceHold(Command):
-    """Set `amount` points aside for `order`."""
+    """Set `amount` points and `money` aside for `order`."""
 
     hold: str
     order: str
     amount: int
     ttl_seconds: int | None
+    money: Money | None = None
 
 
 @dataclass(slots=True)
 class CaptureHold(Command):
-    """Spend `amount` points of a hold (None: all that is left of it); `final`: release the rest."""
+    """Spend `amount` points and `money` of a hold (neither: all that is left of it); `final`: release the rest."""
 
     hold: str
     amount: int | None
     final: bool = True
+    money: Money | None = None
 
 
 @dataclass(slots=True)
@@ -285,11 +294,12 @@ class ReleaseHold(Command):
 
 @dataclass(slots=True)
 class RefundSpend(Command):
-    """Give back `amount` points (None: all) that were spent on `order`."""
+    """Give back `amount` points and `money` (neither: all) that were spent on `order`."""
 
     refund: str
     order: str
     amount: int | None
+    money: Money | None = None
 
 
 @dataclass(slots=True)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from services.common.program_section import ProgramError, Section
 
@@ -27,7 +26,6 @@ PERIODS = ("day", "month", "lifetime")
 """What a cap can hold for, of a member."""
 RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOUR = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 AMOUNT, ITEMS, LINES, VISIT, BANDS = range(5)
 """What an effect counts: minor units, units bought, lines, the purchase itself, or minor units by a table."""
@@ -148,11 +146,7 @@ def _zones(stores: Section) -> dict[str, ZoneInfo]:
     for store in stores.values:
         section = stores.section(store)
         section.only("time_zone")
-        name = section.text("time_zone")
-        try:
-            zones[str(store)] = ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise section.wrong("time_zone", f"{name!r} is no time zone of the IANA database") from error
+        zones[str(store)] = section.zone("time_zone")
     return zones
 
 
@@ -270,14 +264,12 @@ def _visits(when: Section) -> tuple[int, int, int]:
 
 def _bound(window: Section, key: str, kind: str) -> int:
     """A minute of the day, or a day's ordinal."""
-    told = window.text(key)
     if kind == "hours":
+        told = window.text(key)
         if not _HOUR.fullmatch(told):
             raise window.wrong(key, f"is {told!r}; a time of day from 00:00 to 24:00")
         return int(told[:2]) * 60 + int(told[3:])
-    try:
-        if _DATE.fullmatch(told):
-            return date.fromisoformat(told).toordinal()
-    except ValueError:
-        pass
-    raise window.wrong(key, f"is {told!r}; a day such as 2026-11-27")
+    day = window.day(key)
+    if day is None:
+        raise window.wrong(key, "is missing")
+    return day.toordinal()

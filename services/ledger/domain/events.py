@@ -7,6 +7,11 @@ from datetime import datetime
 
 from services.ledger.domain.commands import Purchase, Return, TopUp, TopUpReversal
 from services.ledger.domain.counters import Contribution, Counter
+from services.ledger.domain.hold_events import Allocations as Allocations
+from services.ledger.domain.hold_events import HoldCaptured as HoldCaptured
+from services.ledger.domain.hold_events import HoldPlaced as HoldPlaced
+from services.ledger.domain.hold_events import HoldReleased as HoldReleased
+from services.ledger.domain.hold_events import SpendRefunded as SpendRefunded
 from services.ledger.domain.people_events import (
     ActivityParked as ActivityParked,
 )
@@ -70,9 +75,6 @@ from services.ledger.domain.people_events import (
 from services.ledger.domain.people_events import (
     TopUpMoved as TopUpMoved,
 )
-
-Allocations = list[tuple[int, int]]
-"""(lot, points) pairs; a lot's id is the position of the accrual that opened it."""
 
 
 @dataclass(slots=True)
@@ -166,53 +168,6 @@ class PointsClawedBack:
     pending: int = 0
     """How many of the points were pending."""
     forgiven: int = 0
-
-
-@dataclass(slots=True)
-class HoldPlaced:
-    hold: str
-    order: str
-    amount: int
-    expires_at: datetime
-    allocations: Allocations
-
-
-@dataclass(slots=True)
-class HoldCaptured:
-    hold: str
-    order: str
-    amount: int
-    allocations: Allocations
-    released: Allocations = field(default_factory=list)
-    left: int = 0
-    """Points that stay held; 0: the hold is over."""
-    captured_before: int = 0
-
-
-@dataclass(slots=True)
-class HoldReleased:
-    hold: str
-    order: str
-    amount: int
-    reason: str
-    allocations: Allocations
-    captured: int = 0
-
-
-@dataclass(slots=True)
-class SpendRefunded:
-    refund: str
-    order: str
-    amount: int
-    parts: list[tuple[str, int, int]]
-    """(hold, lot, points): which captures are undone."""
-    allocations: Allocations
-    """What the lots have got back; the rest of the amount has repaid debt."""
-    debt_repaid: int
-    left: int
-    """Points of the order that stay spent."""
-    expired: int
-    """Points among `allocations` whose lot was past its day."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from services.ledger.domain import (
     adjustments,
     awards,
     budgets,
+    held_money,
     holds,
     members,
     merge_effects,
@@ -134,10 +135,13 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             member.holds[hold.id] = hold
             for lot_id, points in event.allocations:
                 _lot(member, lot_id).held += points
+            held_money.place(member, hold, event)
             member.held += event.amount
             book.expect_hold(member, hold)
         case HoldCaptured():
-            holds.capture(_open_hold(member, event.hold), event)
+            hold = _open_hold(member, event.hold)
+            holds.capture(hold, event)
+            held_money.capture(book, member, hold, event)
             _spend(member, event.allocations, held=True)
             _free(book, member, event.released)
             member.posted -= event.amount
@@ -146,6 +150,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             hold = _open_hold(member, event.hold)
             hold.state, hold.allocations = event.reason, []
             _free(book, member, event.allocations)
+            held_money.release(book, member, hold, event)
             member.held -= event.amount
         case SpendRefunded():
             refunds.refunded(book, member, event)

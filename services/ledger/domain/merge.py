@@ -7,7 +7,8 @@ spent something comes over with the lots that it spent, for an order may be give
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -75,7 +76,7 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
         )
         for lot in lots
     ]  # fmt: skip
-    allocated = [(hold, hold.state, list(hold.allocations), list(hold.spent)) for hold in holds]
+    allocated = [replace(hold, money=replace(hold.money)) for hold in holds]
     waiting = [parked.activity for some in absorbed.parked.values() for parked in some]
     lapses_at = absorbed.lapses_at
     identifiers = identifiers_of(book, absorbed)
@@ -87,7 +88,7 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
         holds=[hold.id for hold in holds],
         identifiers=identifiers,
         pending=absorbed.pending,
-        money=[(lot.asset, lot.id, lot.remaining) for lot in lots if lot.asset != POINTS],
+        money=[(lot.asset, lot.id, lot.remaining) for lot in lots if lot.asset != POINTS and lot.remaining],
         parked=[(activity.of, activity.id) for activity in waiting],
     )
     points = sum(part for _, part in left.allocations)
@@ -99,13 +100,8 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
         yield Decided(lot_moved, survivor.id, now)
         # The lot that was opened last.
         places[lot_moved.lot] = next(reversed(survivor.lots_of(lot_moved.asset)))
-    for hold, state, parts, spent in allocated:
-        hold_moved = HoldMoved(
-            hold.id, hold.order, hold.amount, hold.captured, hold.expires_at,
-            [(places[lot], part) for lot, part in parts], state,
-            [(places[lot], part) for lot, part in spent], hold.refunded,
-        )  # fmt: skip
-        yield Decided(hold_moved, survivor.id, now)
+    for hold in allocated:
+        yield Decided(_moved(hold, places), survivor.id, now)
     yield from _facts(survivor, absorbed, places, now)
     for activity in waiting:
         yield Decided(ReturnParked(activity), survivor.id, now)
@@ -129,17 +125,30 @@ def merge_members(book: Book, command: MergeMembers) -> Iterator[Decided]:
 
 def _goes_on(hold: Hold) -> bool:
     """A hold that can be captured, or of which something may be given back (or is told that it was)."""
-    return hold.state != MOVED and (hold.state == "open" or hold.captured > 0)
+    return hold.state != MOVED and (hold.state == "open" or hold.captured + hold.money.captured > 0)
 
 
 def _lots(absorbed: Member, holds: list[Hold]) -> list[Lot]:
     """What there is, and the lots that `holds` have spent, in their order."""
-    spent = {lot for hold in holds for lot, _ in hold.spent}
-    lots = [lot for lot in absorbed.lots.values() if lot.remaining or lot.id in spent]
+    spent = {lot for hold in holds for lot, _ in (*hold.spent, *hold.money.spent)}
+    there = [*absorbed.lots.values(), *absorbed.money.values()]
+    lots = [lot for lot in there if lot.remaining or lot.id in spent]
     if spent - {lot.id for lot in lots}:
         raise InvariantBroken(f"the spent lots of {absorbed.id} were not loaded for a merge")
-    lots += [lot for lot in absorbed.money.values() if lot.remaining]
     return sorted(lots, key=lambda lot: lot.id)
+
+
+def _moved(hold: Hold, places: Mapping[int, int]) -> HoldMoved:
+    """The hold with its lots' new ids."""
+    money = hold.money
+    parts, spent, coins, coins_spent = (
+        [(places[lot], part) for lot, part in some]
+        for some in (hold.allocations, hold.spent, money.allocations, money.spent)
+    )
+    return HoldMoved(
+        hold.id, hold.order, hold.amount, hold.captured, hold.expires_at, parts, hold.state, spent, hold.refunded,
+        money.currency, money.amount, money.captured, coins, coins_spent, money.refunded,
+    )  # fmt: skip
 
 
 def _check_settled(book: Book, absorbed: Member, survivor: Member) -> None:

@@ -10,6 +10,7 @@ from services.common.errors import InvariantBroken
 from services.ledger.domain.book import (
     POINTS,
     Book,
+    HeldMoney,
     Hold,
     Lot,
     Member,
@@ -77,6 +78,7 @@ def leave(book: Book, member: Member, event: MemberAbsorbed) -> None:
     for hold_id in event.holds:
         hold = member.holds[hold_id]
         hold.state, hold.allocations, hold.spent = MOVED, [], []
+        hold.money.allocations, hold.money.spent = [], []
     _stop_waiting(member, event)
     for _, digest in event.identifiers:
         book.identifiers.pop((member.program, digest), None)
@@ -110,11 +112,17 @@ def arrive(book: Book, member: Member, event: Arrival, position: int) -> None:
             hold = Hold(
                 event.hold, event.order, event.amount, event.captured, event.expires_at, event.state,
                 list(event.allocations), list(event.spent), event.refunded,
+                HeldMoney(
+                    event.money_currency, event.money_amount, event.money_captured,
+                    list(event.money_allocations), list(event.money_spent), event.money_refunded,
+                ),
             )  # fmt: skip
             member.holds[hold.id] = hold
             for lot_id, points in event.allocations:
                 member.lots[lot_id].held += points
                 member.held += points
+            for lot_id, amount in event.money_allocations:
+                member.money[lot_id].held += amount
             if hold.state == "open":
                 book.expect_hold(member, hold)
         case TopUpMoved():

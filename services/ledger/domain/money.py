@@ -58,22 +58,26 @@ def balance(member: Member, currency: str) -> int:
 def allocate(
     member: Member, currency: str, amount: int, now: datetime, order: str
 ) -> tuple[Allocations, Allocations]:
-    """Which lots of principal and of bonus pay `amount`; the caller knows that there is enough.
-
-    Pro rata each bucket pays by its share of what there is, a minor unit that can't be shared the bonus.
-    """
+    """Which lots of principal and of bonus pay `amount`; the caller knows that there is enough."""
     principal = free_lots(member, asset(currency, PRINCIPAL), now)
     bonus = free_lots(member, asset(currency, BONUS), now)
     in_principal, in_bonus = sum(lot.free for lot in principal), sum(lot.free for lot in bonus)
     if amount > in_principal + in_bonus:
         raise InvariantBroken(f"{amount} {currency} of {in_principal + in_bonus} after they were counted")
-    if order == "bonus_first":
-        from_bonus = min(amount, in_bonus)
-    elif order == "principal_first":
-        from_bonus = max(0, amount - in_principal)
-    else:
-        from_bonus = amount - amount * in_principal // (in_principal + in_bonus)
+    from_bonus = part_of_bonus(amount, in_principal, in_bonus, order)
     return take(principal, amount - from_bonus)[0], take(bonus, from_bonus)[0]
+
+
+def part_of_bonus(amount: int, in_principal: int, in_bonus: int, order: str) -> int:
+    """How much of `amount` the bonus pays, by the program's `spend_order`.
+
+    Pro rata each bucket pays by its share of what there is, a minor unit that can't be shared the bonus.
+    """
+    if order == "bonus_first":
+        return min(amount, in_bonus)
+    if order == "principal_first":
+        return max(0, amount - in_principal)
+    return amount - amount * in_principal // (in_principal + in_bonus) if amount else 0
 
 
 def evolve(book: Book, member: Member, event: MoneyEvent, occurred_at: datetime, position: int) -> None:

@@ -65,6 +65,12 @@ class HoldMoved:
     state: str
     spent: Parts
     refunded: int
+    money_currency: str = ""
+    money_amount: int = 0
+    money_captured: int = 0
+    money_allocations: Parts = field(default_factory=list)
+    money_spent: Parts = field(default_factory=list)
+    money_refunded: int = 0
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from services.ledger.domain.book import POINTS
 from services.ledger.domain.events import (
     Event,
@@ -59,8 +61,11 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             ]
             return [*taken, (account, CLAWED_BACK, POINTS, event.debt, None)] if event.debt else taken
         case HoldCaptured():
+            account = member_account(member)
             return [
-                (member_account(member), REDEEMED, POINTS, amount, lot) for lot, amount in event.allocations
+                (account, REDEEMED, of, amount, lot)
+                for of, allocations in _by_asset(event, event.allocations)
+                for lot, amount in allocations
             ]
         case MemberLapsed():
             account = member_account(member)
@@ -68,7 +73,12 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
         case SpendRefunded():
             account = member_account(member)
             given: list[tuple[int | None, int]] = [*event.allocations, (None, event.debt_repaid)]
-            return [(REDEEMED, account, POINTS, amount, lot) for lot, amount in given if amount]
+            return [
+                (REDEEMED, account, of, amount, lot)
+                for of, parts in _by_asset(event, given)
+                for lot, amount in parts
+                if amount
+            ]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
         case MembersMerged():
@@ -122,3 +132,13 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
         case MoneyExpired():
             return [(member_account(member), BREAKAGE, event.asset, event.amount, event.lot)]
     return []
+
+
+def _by_asset(
+    event: HoldCaptured | SpendRefunded, points: Sequence[tuple[int | None, int]]
+) -> Iterator[tuple[str, Sequence[tuple[int | None, int]]]]:
+    """(asset, parts) of what is spent or given back."""
+    yield POINTS, points
+    if event.money_amount:
+        yield asset(event.money_currency, PRINCIPAL), event.principal
+        yield asset(event.money_currency, BONUS), event.bonus

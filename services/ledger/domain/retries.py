@@ -9,8 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.ledger.domain.book import Book
-from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, RefundSpend, ReleaseHold
+from services.ledger.domain.commands import (
+    CaptureHold,
+    Command,
+    Money,
+    PlaceHold,
+    RefundSpend,
+    ReleaseHold,
+)
 from services.ledger.domain.events import Decided, HoldCaptured, HoldPlaced, HoldReleased, SpendRefunded
+from services.ledger.domain.held_money import asked_for, total
 
 COMPARED = (PlaceHold, CaptureHold, ReleaseHold, RefundSpend)
 """Commands whose repetition is compared part by part; of the others all that is told is that something differs."""
@@ -44,17 +52,35 @@ def _parts(book: Book, first: Decided, command: Command) -> Iterator[tuple[str, 
             ttl = default if command.ttl_seconds is None else command.ttl_seconds
             yield "order", placed.order, command.order
             yield "amount", placed.amount, command.amount
+            coins = 0 if command.money is None else command.money.amount
+            yield "money", *_moneys(placed, command.money, coins)
             yield "ttl", int((placed.expires_at - first.occurred_at).total_seconds()), ttl
         case HoldCaptured() as captured, CaptureHold():
-            freed = sum(points for _, points in captured.released)
+            freed = total(captured.released)
+            freed_money = total([*captured.principal_released, *captured.bonus_released])
             everything = captured.amount + freed + captured.left
+            all_money = captured.money_amount + freed_money + captured.money_left
+            points, coins = asked_for(command.amount, command.money, (everything, all_money))
             yield "hold", captured.hold, command.hold
-            yield "amount", captured.amount, everything if command.amount is None else command.amount
-            if freed or captured.left:
-                yield "final", captured.left == 0, command.final
+            yield "amount", captured.amount, points
+            yield "money", *_moneys(captured, command.money, coins)
+            if freed or captured.left or freed_money or captured.money_left:
+                yield "final", captured.left + captured.money_left == 0, command.final
         case HoldReleased() as released, ReleaseHold():
             yield "hold", released.hold, command.hold
         case SpendRefunded() as refunded, RefundSpend():
             everything = refunded.amount + refunded.left
+            all_money = refunded.money_amount + refunded.money_left
+            points, coins = asked_for(command.amount, command.money, (everything, all_money))
             yield "order", refunded.order, command.order
-            yield "amount", refunded.amount, everything if command.amount is None else command.amount
+            yield "amount", refunded.amount, points
+            yield "money", *_moneys(refunded, command.money, coins)
+
+
+def _moneys(
+    event: HoldPlaced | HoldCaptured | SpendRefunded, named: Money | None, coins: int
+) -> tuple[str, str]:
+    """(as it was, as it is now); nothing of one currency is nothing of another."""
+    currency = event.money_currency if named is None else named.currency
+    was = f"{event.money_amount} {event.money_currency}" if event.money_amount else "none"
+    return was, f"{coins} {currency}" if coins else "none"

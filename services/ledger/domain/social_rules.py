@@ -100,7 +100,7 @@ def parse_social(ledger: Section) -> SocialRules:
 
 def _interaction(entry: Section, budgets: Mapping[str, int]) -> InteractionRule:
     entry.only("kind", "points", "once_per", "caps", "campaign", "from", "to")
-    since, until = _day(entry, "from"), _day(entry, "to")
+    since, until = entry.day("from"), entry.day("to")
     if since is not None and until is not None and until < since:
         raise entry.wrong("to", "is before `from`")
     return InteractionRule(
@@ -155,12 +155,3 @@ def _name(section: Section, key: str) -> str:
     if not NAME.fullmatch(name):
         raise section.wrong(key, "must be 1 to 32 of a-z, 0-9 and _, starting with a letter")
     return name
-
-
-def _day(section: Section, key: str) -> date | None:
-    if key not in section.values:
-        return None
-    try:
-        return date.fromisoformat(section.text(key))
-    except ValueError as error:
-        raise section.wrong(key, "must be a day, such as 2026-06-01") from error

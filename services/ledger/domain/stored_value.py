@@ -39,7 +39,7 @@ def record_top_up(book: Book, command: RecordTopUp) -> Iterator[Decided]:
     program = active_program(book, command)
     top_up = command.activity
     check_time(book, command, top_up.occurred_at)
-    rules = _rules(program)
+    rules = rules_of(program)
     _check_money(program, top_up.currency, top_up.amount, rules.least, rules.most)
     member = book.members.get((command.program, command.member))
     if member is None:
@@ -116,7 +116,7 @@ def reverse_top_up(book: Book, command: ReverseTopUp) -> Iterator[Decided]:
 def send_gift(book: Book, command: SendGift) -> Iterator[Decided]:
     """Money of one member becomes another's: the same buckets, and no day longer."""
     program = active_program(book, command)
-    rules = _rules(program)
+    rules = rules_of(program)
     _check_money(program, command.currency, command.amount, 1, rules.gift_most)
     if command.receiver == command.member:
         raise Refusal("gift_to_self", "giver and receiver are the same member")
@@ -148,7 +148,8 @@ def insufficient(asked: int, currency: str, there: int) -> Refusal:
     return Refusal("insufficient_value", f"{asked} {currency} minor units asked for, {there} available")
 
 
-def _rules(program: Program) -> StoredValue:
+def rules_of(program: Program) -> StoredValue:
+    """What the program says of stored value. Raises Refusal("stored_value_off")."""
     if program.stored_value is None:
         raise Refusal(
             "stored_value_off", "the program keeps no stored value: its document has no `stored_value`"
@@ -156,11 +157,14 @@ def _rules(program: Program) -> StoredValue:
     return program.stored_value
 
 
+def check_currency(currency: str, wanted: str) -> None:
+    """Raises Refusal("currency_mismatch")."""
+    if currency != wanted:
+        raise Refusal("currency_mismatch", f"the amount is in {currency!r}, the program counts in {wanted}")
+
+
 def _check_money(program: Program, currency: str, amount: int, least: int, most: int) -> None:
-    if currency != program.currency:
-        raise Refusal(
-            "currency_mismatch", f"the amount is in {currency!r}, the program counts in {program.currency}"
-        )
+    check_currency(currency, program.currency)
     if not least <= amount <= most:
         raise Refusal("amount_out_of_range", f"amount {amount} is not from {least} to {most} minor units")
 

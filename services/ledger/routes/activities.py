@@ -86,7 +86,8 @@ def purchase_message(program: str, body: schemas.PurchaseBody) -> activities.Pur
         payment_method=body.payment_method,
         lines=[
             activities.PurchaseLine(
-                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand
+                id=x.id, sku=x.sku, category=x.category, quantity=x.quantity, amount=x.amount, brand=x.brand,
+                discount=x.discount,
             )
             for x in body.lines
         ],

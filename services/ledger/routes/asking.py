@@ -15,7 +15,7 @@ from services.common.chain import chain_of, micros
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal, Undecodable
-from services.ledger import consume, people_views, schemas, views, wire
+from services.ledger import consume, money_views, people_views, schemas, views, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Command
@@ -131,6 +131,15 @@ def of_member(outcome: Outcome, events: list[e.Event], told: str) -> dict[str, s
     if isinstance(events[0], e.ActivityParked):
         return {"outcome": "parked", "member": told}
     return {"member": outcome.command.member}
+
+
+async def balances(ledger: Ledger, outcome: Outcome, points: dict[str, int]) -> dict[str, Any]:
+    """The member's points, as `told` has them, and money."""
+    command = outcome.command
+    async with ledger.reader.snapshot() as connection:
+        chain, member, _ = await ledger.find(connection, command.program, command.member)
+        money = await money_views.money(connection, chain, command.program, member)
+    return {"balance": points, "money": money}
 
 
 def answer_of(outcome: Outcome, answer: dict[str, Any]) -> JSONResponse:

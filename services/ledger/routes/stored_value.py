@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
@@ -11,17 +9,16 @@ from services.common.clock import utc_now
 from services.ledger import answers, money_views, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Cause, SendGift
-from services.ledger.handle import Outcome
 from services.ledger.routes.asking import (
     PREFIX,
     Key,
-    Ledger,
     LedgerDep,
     MemberPath,
     OptionalKey,
     ProgramPath,
     RequiredKey,
     answer_of,
+    balances,
     check_same_key,
     digest_of,
     set_time,
@@ -62,7 +59,7 @@ async def record_top_up(
         "bonus_expires_at": bonus.expires_at.isoformat() if bonus and bonus.expires_at else None,
         "points": sum(event.points for event in events if isinstance(event, e.PointsAccrued)),
     }
-    return answer_of(outcome, answer | await _balances(ledger, outcome, points))
+    return answer_of(outcome, answer | await balances(ledger, outcome, points))
 
 
 @router.post("/top_ups/reversals", response_model=answers.TopUpReversalAnswer, status_code=201)
@@ -93,7 +90,7 @@ async def reverse_top_up(
         "bonus": sum(amount for _, amount in undone.bonus),
         "points": sum(event.points for event in events if isinstance(event, e.PointsClawedBack)),
     }
-    return answer_of(outcome, answer | await _balances(ledger, outcome, points))
+    return answer_of(outcome, answer | await balances(ledger, outcome, points))
 
 
 @router.post("/members/{member}/gifts", response_model=answers.GiftAnswer, status_code=201)
@@ -126,7 +123,7 @@ async def send_gift(
         "principal": sum(amount for _, amount in sent.principal),
         "bonus": sum(amount for _, amount in sent.bonus),
     }
-    return answer_of(outcome, answer | await _balances(ledger, outcome, points))
+    return answer_of(outcome, answer | await balances(ledger, outcome, points))
 
 
 @router.get("/members/{member}/money", response_model=answers.MoneyAnswer)
@@ -138,10 +135,3 @@ async def get_money(program: ProgramPath, member: MemberPath, key: Key, ledger: 
         found = (await views.member(connection, chain, program, member_id))["money"]
         lots = await money_views.lots(connection, chain, program, member_id)
     return JSONResponse({"program": program, "member": member_id, "money": found, "lots": lots})
-
-
-async def _balances(ledger: Ledger, outcome: Outcome, points: dict[str, int]) -> dict[str, Any]:
-    command = outcome.command
-    async with ledger.reader.snapshot() as connection:
-        money = await money_views.money(connection, command.chain, command.program, command.member)
-    return {"balance": points, "money": money}

@@ -28,7 +28,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "rewards": rewards.TABLES,
 }
 """What a rebuild writes."""
-SPREAD: Mapping[str, tuple[str, ...]] = {"ledger": ledger.SPREAD, "tiering": (), "rewards": ()}
+SPREAD: Mapping[str, tuple[str, ...]] = {"ledger": ledger.SPREAD, "tiering": (), "rewards": rewards.SPREAD}
 """What can be compared only when every chain is rebuilt."""
 READ = {
     "ledger": "SELECT chain, position FROM chain_heads ORDER BY chain",
@@ -130,7 +130,7 @@ async def _rebuild(piece: Piece, live: Connection, build: Connection, stack: Asy
         await tiering.rebuild(live, build, book, piece.chain)
         return
     tiers = await _reading(piece.urls["tiering"], stack)
-    await rewards.rebuild(live, build, book, tiers, piece.chain)
+    await rewards.rebuild(live, build, book, tiers, piece.chain, piece.chains)
 
 
 async def _reading(url: str, stack: AsyncExitStack) -> Connection:

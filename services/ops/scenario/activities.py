@@ -47,7 +47,7 @@ def purchase(step: model.Purchase, program: str, at: datetime, currency: str) ->
     for line in step.lines:
         message.lines.add(
             id=line.id, sku=line.sku, category=line.category, quantity=line.quantity, amount=line.amount,
-            brand=line.brand,
+            brand=line.brand, discount=line.discount,
         )  # fmt: skip
     return message
 
@@ -162,6 +162,7 @@ def http_request(activity: Activity) -> tuple[str, dict[str, Any]]:
             "quantity": line.quantity,
             "amount": line.amount,
             "brand": line.brand,
+            "discount": line.discount,
         }
         for line in activity.lines
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from services.ops.api import Api, ApiError
@@ -26,9 +27,16 @@ async def look(api: Api, program: str, member: str, expected: Mapping[str, Any])
             actual["points"]["expired"] = await _expired(api, here)
     if "tier" in expected:
         actual["tier"] = (await _known(api, "tiering", f"{here}/tier")).get("tier")
-    if "wallet" in expected or "redemptions" in expected:
+    if "segments" in expected:
+        segments = await _known(api, "tiering", f"{here}/segments")
+        actual["segments"] = {**segments, "class_": segments.get("class")}
+    if {"wallet", "redemptions", "vouchers"}.intersection(expected):
         wallet = await _known(api, "rewards", f"{here}/wallet")
         actual["wallet"] = wallet
+        actual["vouchers"] = [
+            {**voucher, "expires_at": voucher["expires_at"] and datetime.fromisoformat(voucher["expires_at"])}
+            for voucher in wallet.get("vouchers", [])
+        ]
         actual["redemptions"] = [
             {**redemption, "id": redemption.get("redemption")} for redemption in wallet.get("redemptions", [])
         ]

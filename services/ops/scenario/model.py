@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, m
 LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
-LATER_EXPECTATIONS = frozenset({"vouchers", "segments", "quote"})
+LATER_EXPECTATIONS = frozenset({"quote"})
 
 
 def _moment(value: Any) -> datetime | date:
@@ -54,6 +54,7 @@ class PurchaseLine(_Words):
     quantity: StrictInt = 1
     amount: StrictInt
     brand: str = ""
+    discount: StrictInt = 0
 
 
 class Purchase(_Words):
@@ -108,7 +109,8 @@ class Referral(_Words):
 
 
 class Hold(_Words):
-    """A hold in the ledger: `amount` is needed to place it, and may be less than the hold to capture it.
+    """A hold in the ledger: `amount` (points) or `money` (minor units) is needed to place it, and may be less than
+    the hold to capture it.
 
     `refund` gives back what was spent on the hold's order; `final: false` leaves the rest of a capture held.
     """
@@ -118,13 +120,14 @@ class Hold(_Words):
     step: Literal["place", "capture", "release", "refund"]
     order: str | None = None
     amount: StrictInt | None = None
+    money: StrictInt | None = None
     ttl_seconds: StrictInt | None = None
     final: bool | None = None
 
     @model_validator(mode="after")
     def _placing_needs_an_amount(self) -> Hold:
-        if self.step == "place" and self.amount is None:
-            raise ValueError("amount is needed to place a hold")
+        if self.step == "place" and self.amount is None and self.money is None:
+            raise ValueError("amount is needed to place a hold, or money")
         return self
 
 
@@ -177,6 +180,38 @@ class Redeem(_Words):
         return value
 
 
+class Tag(_Words):
+    """Somebody says something of a member (one of the tags of the program), or takes it back."""
+
+    id: str
+    member: str
+    tag: str
+    set: bool = True
+    reason: str = "a scenario"
+
+
+class SegmentRun(_Words):
+    """Everybody is sorted into segments, now."""
+
+    id: str
+
+
+class VoucherStep(_Words):
+    """Something done with the member's oldest voucher of the program's entry `reward` that can still be used.
+
+    `gift` keeps its code under the member's name; `claim` takes the last gift of member `from`. `issue` is ops'.
+    """
+
+    member: str
+    reward: str
+    step: Literal["issue", "use", "unuse", "gift", "withdraw", "claim", "void"]
+    order: str = "o1"
+    store: str = "s1"
+    lines: list[PurchaseLine] = Field(default_factory=list)
+    count: StrictInt = 1
+    from_: str | None = Field(default=None, alias="from")
+
+
 class Points(_Words):
     """Points of the member: its balance, and what it has lost to expiry so far."""
 
@@ -214,11 +249,30 @@ class Redemption(_Words):
     state: str | None = None
 
 
+class Voucher(_Words):
+    """A voucher in the wallet; `reward` is the program's entry in `rewards.vouchers`."""
+
+    reward: str | None = None
+    state: str | None = None
+    expires_at: Moment | None = None
+    order: str | None = None
+    discount: StrictInt | None = None
+
+
 class Wallet(_Words):
     """The member as the rewards service knows it."""
 
     points: WalletPoints | None = None
     tier: str | None = None
+
+
+class Segments(_Words):
+    """Where the member is; each of `tags` is set, and an empty list means that none is."""
+
+    lifecycle: str | None = None
+    class_: str | None = Field(default=None, alias="class")
+    rfm: str | None = None
+    tags: list[str] | None = None
 
 
 class Expect(_Words):
@@ -233,8 +287,10 @@ class Expect(_Words):
     money: dict[str, Money] | None = None
     tier: str | None = None
     error: str | None = None
+    segments: Segments | None = None
     wallet: Wallet | None = None
     redemptions: list[Redemption] | None = None
+    vouchers: list[Voucher] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -258,9 +314,12 @@ class Step(_Words):
     referral: Referral | None = None
     hold: Hold | None = None
     redeem: Redeem | None = None
+    voucher: VoucherStep | None = None
     top_up: TopUp | None = None
     top_up_reversal: TopUpReversal | None = None
     gift: Gift | None = None
+    tag: Tag | None = None
+    segment_run: SegmentRun | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -288,7 +347,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "advance_to",
+    "tag", "segment_run", "voucher", "advance_to",
 )  # fmt: skip
 
 

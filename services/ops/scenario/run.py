@@ -27,6 +27,7 @@ from services.ops.scenario.actual import look
 from services.ops.scenario.compare import Difference, differences
 from services.ops.scenario.load import LoadedScenario
 from services.ops.scenario.refusals import Refusals, Refused
+from services.ops.scenario.voucher_steps import VoucherSteps
 from services.ops.yaml_document import DocumentError
 
 LEVEL_SECONDS = 30.0
@@ -76,6 +77,7 @@ class ScenarioRun:
         self._document = _program_document(loaded)
         self._program = str(self._document["program"])
         self._zone = _zone(self._document)
+        self._vouchers = VoucherSteps(api, self._program)
         self._currency = str(self._document.get("ledger", {}).get("currency", ""))
 
     async def run(self, on_step: Callable[[int], None] = lambda _: None) -> list[StepResult]:
@@ -152,12 +154,21 @@ class ScenarioRun:
         if step.hold is not None:
             self._now.member = step.hold.member
             await self._hold(step.hold, request)
+        elif step.voucher is not None:
+            self._now.member = step.voucher.member
+            await self._vouchers.take(step.voucher, request)
         elif step.redeem is not None:
             self._now.member = step.redeem.member
             await self._redeem(step.redeem, request)
         elif step.gift is not None:
             self._now.member = step.gift.member
             await self._gift(step.gift)
+        elif step.tag is not None:
+            self._now.member = step.tag.member
+            await self._tag(step.tag)
+        elif step.segment_run is not None:
+            runs = f"/v1/programs/{self._program}/segment_runs"
+            await self._api.post("tiering", runs, {}, idempotency_key=step.segment_run.id)
         else:
             activity = self._activity(index, step)
             if activity is not None:
@@ -223,12 +234,17 @@ class ScenarioRun:
 
     async def _hold(self, hold: model.Hold, request: str) -> None:
         holds = f"/v1/programs/{self._program}/members/{hold.member}/holds"
+        money = None if hold.money is None else {"currency": self._currency, "amount": hold.money}
         if hold.step == "place":
-            body = _given(order=hold.order or hold.id, amount=hold.amount, ttl_seconds=hold.ttl_seconds)
+            body = _given(
+                order=hold.order or hold.id, amount=hold.amount, money=money, ttl_seconds=hold.ttl_seconds
+            )
             await self._api.post("ledger", holds, body, idempotency_key=hold.id)
         else:
+            if hold.step == "release":
+                money = None
             amount = None if hold.step == "release" else hold.amount
-            body = _given(amount=amount, final=hold.final)
+            body = _given(amount=amount, money=money, final=hold.final)
             path = f"{holds}/{hold.id}/{hold.step}"
             if hold.step == "refund":
                 path = f"/v1/programs/{self._program}/members/{hold.member}/orders/{hold.order or hold.id}/refunds"
@@ -238,6 +254,11 @@ class ScenarioRun:
         path = f"/v1/programs/{self._program}/members/{gift.member}/gifts"
         body = {"to": gift.to, "amount": gift.amount, "currency": gift.currency or self._currency}
         await self._api.post("ledger", path, body, idempotency_key=gift.id)
+
+    async def _tag(self, tag: model.Tag) -> None:
+        path = f"/v1/programs/{self._program}/members/{tag.member}/tags"
+        body = {"tag": tag.tag, "set": tag.set, "reason": tag.reason}
+        await self._api.post("tiering", path, body, idempotency_key=tag.id)
 
     async def _redeem(self, redeem: model.Redeem, request: str) -> None:
         redemptions = f"/v1/programs/{self._program}/members/{redeem.member}/redemptions"

@@ -15,9 +15,10 @@ from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
+from services.ops.verify.ledger_held_money import placed
 from services.ops.verify.ledger_merges import MergeRows
 from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
-from services.ops.verify.ledger_refunds import captured, let_go, refunded, released
+from services.ops.verify.ledger_refunds import captured, let_go, refunded, reinstated, released
 from services.ops.verify.ledger_state import (
     POINTS,
     HoldRead,
@@ -266,11 +267,11 @@ class LedgerJournal(MergeRows):
             return ()
         parts = _parts(message.allocations)
         available = member.posted - member.held - member.pending
-        if message.amount > available:
+        if message.amount > max(0, available):
             self._wrong("L3", row, f"holds {message.amount} points where {available} were available")
         if member.status != "active":
             self._wrong("L3", row, f"holds points of a member who is {member.status}")
-        if message.amount < 1 or _sum(parts) != message.amount:
+        if message.amount + message.money_amount < 1 or _sum(parts) != message.amount:
             self._wrong("L3", row, f"holds {message.amount} points and takes {_sum(parts)} from lots")
         for lot_id, amount in parts:
             lot = self._lot(row, key, lot_id)
@@ -287,9 +288,9 @@ class LedgerJournal(MergeRows):
         name = (*key, message.hold)
         if name in self.state.holds:
             self._wrong("L3", row, f"hold {message.hold} was placed before")
-        self.state.holds[name] = HoldRead(
-            message.order, message.amount, 0, _time(message.expires_at), "open", parts
-        )
+        hold = HoldRead(message.order, message.amount, 0, _time(message.expires_at), "open", parts)
+        self.state.holds[name] = hold
+        placed(self.state, key, member, hold, row, message, lambda what: self._wrong("L3", row, what))
         return ()
 
     def _captured(self, row: Any, message: Any) -> Sequence[Posting]:
@@ -298,19 +299,21 @@ class LedgerJournal(MergeRows):
         if member is None or hold is None:
             return ()
         spent, freed = _parts(message.allocations), _parts(message.released)
-        captured(self.state, key, hold, row, message, lambda what: self._wrong("L3", row, what))
+        wrong: Callable[[str], None] = lambda what: self._wrong("L3", row, what)  # noqa: E731
+        money = captured(self.state, key, member, hold, row, message, wrong)
         self._take(row, key, spent, from_hold=True)
         self._free(row, key, freed)
         member.posted -= message.amount
         member.held -= message.amount + _sum(freed)
-        return [(key[0], f"member/{key[1]}", "redeemed", POINTS, amount, lot) for lot, amount in spent]
+        account = f"member/{key[1]}"
+        return [*((key[0], account, "redeemed", POINTS, amount, lot) for lot, amount in spent), *money]
 
     def _released(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
         hold = self._close(row, key, message.hold)
         if member is None or hold is None:
             return ()
-        released(hold, message, lambda what: self._wrong("L3", row, what))
+        released(self.state, member, hold, message, lambda what: self._wrong("L3", row, what))
         self._free(row, key, _parts(message.allocations))
         member.held -= message.amount
         return ()
@@ -323,10 +326,7 @@ class LedgerJournal(MergeRows):
 
     def _reinstated(self, row: Any, message: Any) -> Sequence[Posting]:
         key, _ = self._member(row)
-        for lot in filter(None, (self._lot(row, key, lot_id) for lot_id in message.lots)):
-            if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
-                self._wrong("L2", row, f"a lot that expires at {lot.expires_at} is reinstated")
-            lot.expires_at = _time(message.until)
+        reinstated(self.state, key, row, message, lambda what: self._wrong("L2", row, what))
         return ()
 
     # --- parts of the above

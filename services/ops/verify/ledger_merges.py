@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from services.ops.verify import ledger_held_money
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_people import PeopleRows
@@ -85,11 +86,13 @@ class MergeRows(MemberRows, PeopleRows):
             self._wrong("L3", row, f"leaves with {message.held} points held, its lots hold {held}")
         for name in message.holds:
             hold = self.state.holds.get((*key, name))
-            if hold is None or (hold.state != "open" and not hold.captured):
+            if hold is None or (hold.state != "open" and not hold.captured + hold.money.captured):
                 self._wrong("L3", row, f"leaves with hold {name}, which is over")
                 continue
             self.state.orders.pop((*key, hold.order), None)
+            self.state.money_of_orders.pop((*key, hold.order, hold.money.currency), None)
             hold.state, hold.parts, hold.spent = "moved", [], {}
+            hold.money.parts, hold.money.spent = [], {}
         for returned in message.parked:
             if self.state.parked.pop((*key, returned.purchase, returned.id), None) is None:
                 self._wrong("tables", row, f"leaves with return {returned.id}, which does not wait")
@@ -116,14 +119,16 @@ class MergeRows(MemberRows, PeopleRows):
             lot = self._lot(row, key, part.lot)
             if lot is None:
                 continue
-            if part.amount < 1 or (part.amount, part.asset, 0) != (lot.remaining, lot.asset, lot.held):
+            if part.amount < 1 or (part.amount, part.asset) != (lot.remaining, lot.asset):
                 self._wrong("L2", row, f"leaves with {part.amount} {part.asset} of lot {part.lot}")
-            member.money.setdefault(part.asset, MoneyRead()).posted -= lot.remaining
-            lot.remaining = 0
+            account = member.money.setdefault(part.asset, MoneyRead())
+            account.posted -= lot.remaining
+            account.held -= lot.held
+            lot.remaining = lot.held = 0
             yield (key[0], f"member/{key[1]}", "in_transit", part.asset, part.amount, part.lot)
         for asset, account in member.money.items():
-            if account.posted:
-                self._wrong("L2", row, f"leaves and {account.posted} {asset} stay")
+            if account.posted or account.held:
+                self._wrong("L2", row, f"leaves and {account.posted} {asset} stay, {account.held} held")
 
     def _lot_moved(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
@@ -163,10 +168,12 @@ class MergeRows(MemberRows, PeopleRows):
         if (*key, message.hold) in self.state.holds:
             self._wrong("L3", row, f"hold {message.hold} was placed before")
         spent = {part.lot: part.amount for part in message.spent}
-        self.state.holds[(*key, message.hold)] = HoldRead(
+        hold = self.state.holds[(*key, message.hold)] = HoldRead(
             message.order, message.amount, message.captured, _time(message.expires_at), message.state, parts,
             spent, message.refunded,
         )  # fmt: skip
+        wrong: Callable[[str], None] = lambda what: self._wrong("L3", row, what)  # noqa: E731
+        ledger_held_money.moved(self.state, key, member, hold, message, wrong)
         if (parts and message.state != "open") or sum(spent.values()) != message.captured - message.refunded:
             self._wrong("L3", row, f"hold {message.hold} is {message.state}, and other points than it says")
         if message.captured:

@@ -1,24 +1,32 @@
-"""What the verifier reads of points spent and given back: by which captures, of which lots, into which lots."""
+"""What the verifier reads of what is held, spent and given back: by which captures, of which lots, into which lots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from services.ops.verify.ledger_state import HoldRead, LedgerState, MemberKey, MemberRead
-
-Posting = tuple[str, str, str, str, int, int | None]
-"""(program, debit, credit, asset, amount, lot)"""
+from services.ops.verify import ledger_held_money
+from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_state import HoldRead, LedgerState, MemberKey, MemberRead, Posting
 
 
 def captured(
-    state: LedgerState, key: MemberKey, hold: HoldRead, row: Any, message: Any, wrong: Callable[[str], None]
-) -> None:
-    """A HoldCaptured: what it does to its hold."""
+    state: LedgerState,
+    key: MemberKey,
+    member: MemberRead,
+    hold: HoldRead,
+    row: Any,
+    message: Any,
+    wrong: Callable[[str], None],
+) -> list[Posting]:
+    """A HoldCaptured: what it does to its hold, and the postings of its money."""
     spent = [(part.lot, part.amount) for part in message.allocations]
     freed = [(part.lot, part.amount) for part in message.released]
     taken = sum(amount for _, amount in spent)
-    if message.amount < 1 or taken != message.amount:
+    if message.amount + message.money_amount < 1 or min(message.amount, message.money_amount) < 0:
+        wrong("spends nothing")
+    if taken != message.amount:
         wrong(f"spends {message.amount} points and takes {taken} from lots")
     rest = less(hold.parts, spent + freed)
     if sum(amount for _, amount in rest) != message.left or any(amount < 0 for _, amount in rest):
@@ -27,21 +35,26 @@ def captured(
         wrong(f"says that {message.captured_before} points were captured before, it were {hold.captured}")
     if hold.expires_at <= row["occurred_at"]:
         wrong(f"hold {message.hold} had timed out at {hold.expires_at}")
-    hold.state, hold.parts = ("open", rest) if message.left else ("captured", [])
+    is_open = message.left + message.money_left > 0
+    hold.state, hold.parts = ("open", rest) if is_open else ("captured", [])
     hold.captured += message.amount
     for lot, amount in spent:
         hold.spent[lot] = hold.spent.get(lot, 0) + amount
     order = (*key, hold.order)
     state.orders[order] = state.orders.get(order, 0) + message.amount
+    return ledger_held_money.captured(state, key, member, hold, message, wrong)
 
 
-def released(hold: HoldRead, message: Any, wrong: Callable[[str], None]) -> None:
+def released(
+    state: LedgerState, member: MemberRead, hold: HoldRead, message: Any, wrong: Callable[[str], None]
+) -> None:
     """A HoldReleased: what it does to its hold."""
     there = sum(amount for _, amount in hold.parts)
     freed = [(part.lot, part.amount) for part in message.allocations]
     if less(hold.parts, freed) or (message.amount, message.captured) != (there, hold.captured):
         wrong(f"frees other points than hold {message.hold} had")
     hold.state, hold.parts = message.reason, []
+    ledger_held_money.released(state, member, hold, message, wrong)
 
 
 def refunded(
@@ -65,7 +78,7 @@ def refunded(
             del hold.spent[part.lot]
     undone = sum(part.amount for part in message.parts)
     filled = sum(part.amount for part in message.allocations) + message.debt_repaid
-    if message.amount < 1 or not message.amount == undone == filled:
+    if message.amount + message.money_amount < 1 or not message.amount == undone == filled:
         wrong(f"gives back {message.amount} points, undoes captures of {undone} and books {filled}")
     if not 0 <= message.debt_repaid <= member.debt:
         wrong(f"repays {message.debt_repaid} of a debt of {member.debt}")
@@ -88,7 +101,25 @@ def refunded(
     member.debt -= message.debt_repaid
     account = f"member/{key[1]}"
     parts = [*((part.amount, part.lot) for part in message.allocations), (message.debt_repaid, None)]
-    return [(key[0], "redeemed", account, "points", amount, lot) for amount, lot in parts if amount]
+    points: list[Posting] = [
+        (key[0], "redeemed", account, "points", amount, lot) for amount, lot in parts if amount
+    ]
+    return points + ledger_held_money.refunded(state, key, member, row, message, wrong)
+
+
+def reinstated(
+    state: LedgerState, key: MemberKey, row: Any, message: Any, wrong: Callable[[str], None]
+) -> None:
+    """A LotsReinstated: lots past their day have another."""
+    for lot_id in message.lots:
+        lot = state.lots.get(lot_id)
+        if lot is None or lot.owner != key:
+            wrong(f"{key[1]} has no lot {lot_id}")
+            continue
+        if lot.expires_at is None or lot.expires_at > row["occurred_at"]:
+            wrong(f"a lot that expires at {lot.expires_at} is reinstated")
+        until = message.until
+        lot.expires_at = EPOCH + timedelta(seconds=until.seconds, microseconds=until.nanos // 1_000)
 
 
 def let_go(state: LedgerState, key: MemberKey, told: Any, wrong: Callable[[str], None]) -> None:

@@ -32,6 +32,18 @@ class LotRead:
 
 
 @dataclass(slots=True)
+class HeldMoneyRead:
+    """The money of a hold, as its points are in `HoldRead`."""
+
+    currency: str = ""
+    amount: int = 0
+    captured: int = 0
+    parts: list[tuple[int, int]] = field(default_factory=list)
+    spent: dict[int, int] = field(default_factory=dict)
+    refunded: int = 0
+
+
+@dataclass(slots=True)
 class HoldRead:
     """A hold as the journal tells it; `parts` are points by lot that are still set aside, none once it is over."""
 
@@ -44,6 +56,7 @@ class HoldRead:
     spent: dict[int, int] = field(default_factory=dict)
     """Points by lot that were captured and not given back since, in the order of the captures."""
     refunded: int = 0
+    money: HeldMoneyRead = field(default_factory=HeldMoneyRead)
 
 
 @dataclass(slots=True)
@@ -161,6 +174,8 @@ class LedgerState:
     """By (program, member, hold)."""
     orders: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Points that stay spent by (program, member, order)."""
+    money_of_orders: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Minor units that stay spent by (program, member, order, currency)."""
     settlements: dict[tuple[str, str, str], SettlementRead] = field(default_factory=dict)
     """By (program, member, purchase)."""
     top_ups: dict[tuple[str, str, str], TopUpRead] = field(default_factory=dict)

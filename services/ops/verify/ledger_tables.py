@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.ops.verify import social_tables
+from services.ops.verify import ledger_held_money, social_tables
 from services.ops.verify.findings import Findings
 from services.ops.verify.ledger_state import LedgerState
 from services.ops.verify.snapshot import Connection, batches
@@ -120,7 +120,7 @@ def _holds(state: LedgerState) -> Told:
         key: (
             hold.order, hold.amount, hold.captured, hold.expires_at, hold.state,
             [lot for lot, _ in hold.parts], [points for _, points in hold.parts],
-            list(hold.spent), list(hold.spent.values()), hold.refunded,
+            list(hold.spent), list(hold.spent.values()), hold.refunded, *ledger_held_money.columns(hold.money),
         )
         for key, hold in state.holds.items()
     }  # fmt: skip
@@ -137,6 +137,7 @@ def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> Non
         found.add("L3", where, f"has spent {spent} points, and {sum(row['spent_points'])} of lots")
     if member is not None and row["state"] == "open":
         member.holds_open += held
+    ledger_held_money.each_hold(state, row, lambda what: found.add("L3", where, what))
 
 
 def _accounts(state: LedgerState) -> Told:
@@ -222,7 +223,7 @@ PROJECTIONS = (
     Projection(
         "holds", ("program", "member", "hold"),
         ("order_id", "amount", "captured", "expires_at", "state", "allocation_lots", "allocation_points",
-         "spent_lots", "spent_points", "refunded"),
+         "spent_lots", "spent_points", "refunded", *ledger_held_money.COLUMNS),
         _holds, _each_hold, ("L3",),
     ),
     # After lots and holds, whose sums it is held against.

@@ -16,8 +16,11 @@ CHAINED = {
         ("parked", "chain"), ("profiles", "chain"), ("member_keys", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
-    "tiering": MECHANISM,
-    "rewards": MECHANISM,
+    "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
+    "rewards": (
+        *MECHANISM, ("redemptions", "chain"), ("vouchers", "chain"), ("voucher_codes", "chain"),
+        ("member_grants", "chain"), ("grant_budgets", "chain"),
+    ),
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""
 

@@ -129,6 +129,7 @@ def reserve(
             kind=reward.kind,
             name=reward.name,
             value=reward.value,
+            pack=reward.pack,
         )
     ]
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.rewards.domain.grant_events import GrantEvent
+from services.rewards.domain.voucher_events import VoucherEvent
+from services.rewards.domain.voucher_terms import Pack
+
 
 @dataclass(slots=True, frozen=True)
 class RedemptionRequested:
@@ -18,6 +22,8 @@ class RedemptionRequested:
     kind: str
     name: str
     value: int
+    pack: Pack | None = None
+    """The vouchers that it gives when it is captured."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,4 +76,4 @@ RedemptionEvent = (
     RedemptionRequested | RedemptionReserved | RedemptionRefused | CaptureRequested | RedemptionCaptured
     | CancellationRequested | RedemptionCancelled
 )  # fmt: skip
-Event = RedemptionEvent | ProgramRefused
+Event = RedemptionEvent | ProgramRefused | VoucherEvent | GrantEvent

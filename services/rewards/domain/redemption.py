@@ -25,6 +25,7 @@ from services.rewards.domain.events import (
     RedemptionRequested,
     RedemptionReserved,
 )
+from services.rewards.domain.voucher_terms import Pack
 
 
 class State(StrEnum):
@@ -80,6 +81,8 @@ class Redemption:
     expires_at: datetime | None = None
     code: str | None = None
     detail: str | None = None
+    pack: Pack | None = None
+    """The vouchers that it gives when it is captured."""
 
 
 def begin(
@@ -102,6 +105,7 @@ def begin(
         requested_at=at,
         changed_at=at,
         position=position,
+        pack=event.pack,
     )
 
 

@@ -35,6 +35,10 @@ class PurchaseRecorded:
 
     lines: Lines
     purchase: str = ""
+    ids: tuple[int, ...] = ()
+    """The lines' own numbers, in the order of `lines`."""
+    promoted: frozenset[int] = frozenset()
+    """The numbers of the lines that were bought in a promotion."""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class ReturnRecorded:
     lines: Lines
     purchased_at: datetime
     purchase: str = ""
+    ids: tuple[int, ...] = ()
+    """The numbers that the purchase's lines have, in the order of `lines`."""
 
 
 @dataclass(slots=True)
@@ -82,13 +88,57 @@ class TierGrantRevoked:
     ledger_position: int
 
 
-Told = TierGranted | TierGrantRevoked
+@dataclass(slots=True)
+class MemberTagged:
+    """The outside world says something of a member (`set`), or takes it back. A fact that tiering itself is told."""
+
+    request: str
+    tag: str
+    set: bool
+    reason: str
+    ledger_position: int
+
+
+@dataclass(slots=True, frozen=True)
+class Bounds:
+    """From where on a value belongs to the next score or to a class; the lists ascend (SegmentBounds in proto/)."""
+
+    recency: tuple[datetime, ...]
+    frequency: tuple[int, ...]
+    monetary: tuple[int, ...]
+    high: tuple[int, int, int]
+    """The scores from which on recency, frequency and monetary are high."""
+    high_spend: int
+    high_ticket: int
+    bargain_hunter: int
+    loyal: int
+
+
+@dataclass(slots=True)
+class SegmentsRun:
+    """Every member of the program on this chain was sorted into segments, at the program's time `at`.
+
+    A fact, for its `bounds` come from all chains as they were when the run began. `took_ms` is from the run's beginning
+    until this chain was sorted.
+    """
+
+    run: str
+    cause: str
+    at: datetime
+    bounds: Bounds
+    population: int
+    measured_ms: int
+    took_ms: int
+    ledger_position: int
+
+
+Told = TierGranted | TierGrantRevoked | MemberTagged
 """What tiering itself is told, and keeps in its own journal."""
 
 
 FactEvent = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | PurchaseRecorded | ReturnRecorded | PointsMoved | ToppedUp
-    | TierGranted | TierGrantRevoked
+    | TierGranted | TierGrantRevoked | MemberTagged
 )  # fmt: skip
 
 
@@ -159,6 +209,24 @@ class ProgramRefused:
     occurred_at: datetime
 
 
-Decision = TierChanged | ProgramRefused
-Recorded = Decision | Told
+@dataclass(slots=True)
+class SegmentChanged:
+    """A member is now in another segment of a family; `occurred_at` of the journal row is `at`."""
+
+    program: str
+    member: str
+    family: str
+    """lifecycle | class | tag"""
+    from_segment: str
+    to_segment: str
+    at: datetime
+    rule: str
+    run: str
+    """Empty when a purchase or a tag moved the member at once."""
+    ledger_position: int
+    version: str
+
+
+Decision = TierChanged | SegmentChanged | ProgramRefused
+Recorded = Decision | Told | SegmentsRun
 """What rows of our journal say."""

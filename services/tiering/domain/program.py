@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section, read_head
+from services.tiering.domain import program_segments
 from services.tiering.domain.metrics import Metric, Values
 from services.tiering.domain.months import month_start, next_review, shift_months, year_start
 from services.tiering.domain.program_metrics import MONTHS_MAX, Metrics
@@ -83,6 +84,7 @@ class Rules:
     """Whether a purchase can hold a card."""
     lifetime: frozenset[str]
     """The names of metrics that no time takes from."""
+    segments: program_segments.Rules | None = None
 
     def rank(self, name: str | None) -> int:
         """The rank of a tier by name; 0 for None and for a tier that this version does not have."""
@@ -132,6 +134,7 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
         "returns",
         "cards",
         "tiers",
+        "segments",
     )
     metrics = Metrics(tiering, head.time_zone)
     review = _review(tiering.section("review"))
@@ -146,6 +149,7 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
     tiers = parse_tiers(tiering, metrics, cards)
     counted = tuple(metric for metric in metrics.used.values() if not metric.parts)
     kinds = frozenset(metric.counts for metric in counted)
+    segments = program_segments.parse_segments(tiering, head.time_zone)
     return Rules(
         program=head.program,
         version=version,
@@ -161,9 +165,10 @@ def parse_rules(document: Mapping[str, Any], version: str) -> Rules | None:
         counted=counted,
         kinds=kinds,
         yearly=tuple(metric for metric in counted if metric.span.is_yearly),
-        follows_purchases=not kinds.isdisjoint(("points", "visits", "days")),
+        follows_purchases=segments is not None or not kinds.isdisjoint(("points", "visits", "days")),
         sells_cards=any(card.sku for card in cards),
         lifetime=metrics.lifetime(),
+        segments=segments,
     )
 
 

@@ -148,7 +148,22 @@ class Bought:
     member: str
     at: datetime
     left: int
+    promoted_left: int = 0
+    """What counts of it, was kept and had been bought in a promotion."""
+    promoted_lines: frozenset[int] = frozenset()
     dirty: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Life:
+    """A member's purchases as the life cycle sees them, and the segment that is published, `since` when."""
+
+    since: datetime
+    segment: str = "new"
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    won_back_at: datetime | None = None
+    """The last purchase that came after so long without one that the member was dormant."""
 
 
 @dataclass(slots=True)
@@ -174,6 +189,14 @@ class ProgramState:
     """By purchase id; only in programs that follow purchases."""
     days: dict[tuple[str, str, date], Visits] = field(default_factory=dict)
     """By (member, metric, local day); only in programs that count days."""
+    lives: dict[str, Life] = field(default_factory=dict)
+    """By member; only in programs with segments, of members who buy."""
+    lived: set[str] = field(default_factory=set)
+    """Those of `lives` that have changed."""
+    tags: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """By (member, tag), whether it is set; of those that are told of."""
+    tagged: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """When those of `tags` that have changed did."""
 
     @classmethod
     def of(cls, rules: Rules, clock: datetime | None, members: dict[str, Member]) -> ProgramState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.tiering.domain.events import PointsMoved, PurchaseRecorded, ReturnRecorded, ToppedUp
+from services.tiering.domain.events import Lines, PointsMoved, PurchaseRecorded, ReturnRecorded, ToppedUp
 from services.tiering.domain.metrics import Metric, counted, units
 from services.tiering.domain.months import local_midnight
 from services.tiering.domain.state import Bought, Member, ProgramState, Visits
@@ -18,7 +18,10 @@ def purchase(
     program.touch(member, at)
     amount = counted(rules.excluded_categories, event.lines)
     if rules.follows_purchases:
-        program.purchases[event.purchase] = Bought(member.member, at, amount, dirty=True)
+        promoted = _promoted(rules.excluded_categories, event.promoted, event.ids, event.lines)
+        program.purchases[event.purchase] = Bought(
+            member.member, at, amount, promoted, event.promoted, dirty=True
+        )
     for metric in rules.counted:
         kind = metric.counts
         if kind == "spend":
@@ -51,6 +54,10 @@ def return_(program: ProgramState, member: Member, position: int, event: ReturnR
                 _visit(program, member, metric, at, position, -1)
     if bought is not None:
         bought.left -= amount
+        if bought.promoted_lines:
+            bought.promoted_left -= _promoted(
+                rules.excluded_categories, bought.promoted_lines, event.ids, event.lines
+            )
         bought.dirty = True
 
 
@@ -72,6 +79,13 @@ def top_up(program: ProgramState, member: Member, at: datetime, position: int, e
     for metric in program.rules.counted:
         if metric.counts == "top_ups":
             program.count(member, metric.name, at, position, event.amount)
+
+
+def _promoted(excluded: frozenset[str], promoted: frozenset[int], ids: tuple[int, ...], lines: Lines) -> int:
+    """Minor units of money that count, of the lines with these numbers."""
+    if not promoted:
+        return 0
+    return counted(excluded, [line for id_, line in zip(ids, lines, strict=True) if id_ in promoted])
 
 
 def _visit(

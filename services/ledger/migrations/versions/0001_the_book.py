@@ -50,9 +50,16 @@ CREATE TABLE holds (
     order_id text NOT NULL, amount bigint NOT NULL, captured bigint NOT NULL, expires_at timestamptz NOT NULL,
     state text NOT NULL, allocation_lots bigint[] NOT NULL, allocation_points bigint[] NOT NULL,
     spent_lots bigint[] NOT NULL, spent_points bigint[] NOT NULL, refunded bigint NOT NULL,
+    money_currency text NOT NULL, money_amount bigint NOT NULL, money_captured bigint NOT NULL,
+    money_allocation_lots bigint[] NOT NULL, money_allocation_amounts bigint[] NOT NULL,
+    money_spent_lots bigint[] NOT NULL, money_spent_amounts bigint[] NOT NULL, money_refunded bigint NOT NULL,
     PRIMARY KEY (chain, program, member, hold),
-    CONSTRAINT hold_adds_up CHECK (amount > 0 AND 0 <= captured AND captured <= amount),
-    CONSTRAINT hold_gives_back_what_was_spent CHECK (0 <= refunded AND refunded <= captured)
+    CONSTRAINT hold_adds_up CHECK (0 <= captured AND captured <= amount),
+    CONSTRAINT hold_gives_back_what_was_spent CHECK (0 <= refunded AND refunded <= captured),
+    CONSTRAINT hold_of_money_adds_up CHECK (
+        0 <= money_refunded AND money_refunded <= money_captured AND money_captured <= money_amount
+    ),
+    CONSTRAINT hold_holds_something CHECK (amount + money_amount > 0)
 );
 CREATE INDEX holds_open ON holds (chain, program, member, hold) WHERE state = 'open';
 CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open';

@@ -32,20 +32,22 @@ class Purchase(_message.Message):
     def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., store: _Optional[str] = ..., channel: _Optional[str] = ..., currency: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[PurchaseLine, _Mapping]]] = ..., payment_method: _Optional[str] = ...) -> None: ...
 
 class PurchaseLine(_message.Message):
-    __slots__ = ("id", "sku", "category", "quantity", "amount", "brand")
+    __slots__ = ("id", "sku", "category", "quantity", "amount", "brand", "discount")
     ID_FIELD_NUMBER: _ClassVar[int]
     SKU_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     BRAND_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
     id: int
     sku: str
     category: str
     quantity: int
     amount: int
     brand: str
-    def __init__(self, id: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ..., brand: _Optional[str] = ...) -> None: ...
+    discount: int
+    def __init__(self, id: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ..., brand: _Optional[str] = ..., discount: _Optional[int] = ...) -> None: ...
 
 class Return(_message.Message):
     __slots__ = ("id", "program", "member", "occurred_at", "of", "lines", "store", "channel")

@@ -179,21 +179,29 @@ class Allocation(_message.Message):
     def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class HoldPlaced(_message.Message):
-    __slots__ = ("hold", "order", "amount", "expires_at", "allocations")
+    __slots__ = ("hold", "order", "amount", "expires_at", "allocations", "money_currency", "money_amount", "principal", "bonus")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     expires_at: _timestamp_pb2.Timestamp
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+    money_currency: str
+    money_amount: int
+    principal: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_currency: _Optional[str] = ..., money_amount: _Optional[int] = ..., principal: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
 
 class HoldCaptured(_message.Message):
-    __slots__ = ("hold", "order", "amount", "allocations", "released", "left", "captured_before")
+    __slots__ = ("hold", "order", "amount", "allocations", "released", "left", "captured_before", "money_currency", "money_amount", "principal", "bonus", "principal_released", "bonus_released", "money_left", "money_captured_before")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +209,14 @@ class HoldCaptured(_message.Message):
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     LEFT_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_RELEASED_FIELD_NUMBER: _ClassVar[int]
+    BONUS_RELEASED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_LEFT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CAPTURED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
@@ -208,26 +224,44 @@ class HoldCaptured(_message.Message):
     released: _containers.RepeatedCompositeFieldContainer[Allocation]
     left: int
     captured_before: int
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., left: _Optional[int] = ..., captured_before: _Optional[int] = ...) -> None: ...
+    money_currency: str
+    money_amount: int
+    principal: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    principal_released: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus_released: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_left: int
+    money_captured_before: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., left: _Optional[int] = ..., captured_before: _Optional[int] = ..., money_currency: _Optional[str] = ..., money_amount: _Optional[int] = ..., principal: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., principal_released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus_released: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_left: _Optional[int] = ..., money_captured_before: _Optional[int] = ...) -> None: ...
 
 class HoldReleased(_message.Message):
-    __slots__ = ("hold", "order", "amount", "reason", "allocations", "captured")
+    __slots__ = ("hold", "order", "amount", "reason", "allocations", "captured", "money_currency", "money_amount", "principal", "bonus", "money_captured")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CAPTURED_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
     reason: str
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     captured: int
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., captured: _Optional[int] = ...) -> None: ...
+    money_currency: str
+    money_amount: int
+    principal: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_captured: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., captured: _Optional[int] = ..., money_currency: _Optional[str] = ..., money_amount: _Optional[int] = ..., principal: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_captured: _Optional[int] = ...) -> None: ...
 
 class SpendRefunded(_message.Message):
-    __slots__ = ("refund", "order", "amount", "parts", "allocations", "debt_repaid", "left", "expired")
+    __slots__ = ("refund", "order", "amount", "parts", "allocations", "debt_repaid", "left", "expired", "money_currency", "money_amount", "money_parts", "principal", "bonus", "money_left", "money_expired")
     REFUND_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +270,13 @@ class SpendRefunded(_message.Message):
     DEBT_REPAID_FIELD_NUMBER: _ClassVar[int]
     LEFT_FIELD_NUMBER: _ClassVar[int]
     EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_PARTS_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_LEFT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_EXPIRED_FIELD_NUMBER: _ClassVar[int]
     refund: str
     order: str
     amount: int
@@ -244,7 +285,14 @@ class SpendRefunded(_message.Message):
     debt_repaid: int
     left: int
     expired: int
-    def __init__(self, refund: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[SpentPart, _Mapping]]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt_repaid: _Optional[int] = ..., left: _Optional[int] = ..., expired: _Optional[int] = ...) -> None: ...
+    money_currency: str
+    money_amount: int
+    money_parts: _containers.RepeatedCompositeFieldContainer[SpentPart]
+    principal: _containers.RepeatedCompositeFieldContainer[Allocation]
+    bonus: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_left: int
+    money_expired: int
+    def __init__(self, refund: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[SpentPart, _Mapping]]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt_repaid: _Optional[int] = ..., left: _Optional[int] = ..., expired: _Optional[int] = ..., money_currency: _Optional[str] = ..., money_amount: _Optional[int] = ..., money_parts: _Optional[_Iterable[_Union[SpentPart, _Mapping]]] = ..., principal: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., bonus: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_left: _Optional[int] = ..., money_expired: _Optional[int] = ...) -> None: ...
 
 class SpentPart(_message.Message):
     __slots__ = ("hold", "lot", "amount")
@@ -375,7 +423,7 @@ class LotMoved(_message.Message):
     def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ..., points: _Optional[int] = ..., earned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purchase: _Optional[str] = ..., matures_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., asset: _Optional[str] = ...) -> None: ...
 
 class HoldMoved(_message.Message):
-    __slots__ = ("hold", "order", "amount", "captured", "expires_at", "allocations", "state", "spent", "refunded")
+    __slots__ = ("hold", "order", "amount", "captured", "expires_at", "allocations", "state", "spent", "refunded", "money_currency", "money_amount", "money_captured", "money_allocations", "money_spent", "money_refunded")
     HOLD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -385,6 +433,12 @@ class HoldMoved(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     SPENT_FIELD_NUMBER: _ClassVar[int]
     REFUNDED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CAPTURED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_SPENT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_REFUNDED_FIELD_NUMBER: _ClassVar[int]
     hold: str
     order: str
     amount: int
@@ -394,7 +448,13 @@ class HoldMoved(_message.Message):
     state: str
     spent: _containers.RepeatedCompositeFieldContainer[Allocation]
     refunded: int
-    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., captured: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., state: _Optional[str] = ..., spent: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., refunded: _Optional[int] = ...) -> None: ...
+    money_currency: str
+    money_amount: int
+    money_captured: int
+    money_allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_spent: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_refunded: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., captured: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., state: _Optional[str] = ..., spent: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., refunded: _Optional[int] = ..., money_currency: _Optional[str] = ..., money_amount: _Optional[int] = ..., money_captured: _Optional[int] = ..., money_allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_spent: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_refunded: _Optional[int] = ...) -> None: ...
 
 class TopUpMoved(_message.Message):
     __slots__ = ("top_up", "currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallybook/rewards/v1/events.proto\x12\x14tallybook.rewards.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n\x13RedemptionRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reward\x18\x02 \x01(\t\x12\r\n\x05order\x18\x03 \x01(\t\x12\x0e\n\x06points\x18\x04 \x01(\x03\x12\x13\n\x0bttl_seconds\x18\x05 \x01(\x03\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\r\n\x05value\x18\x08 \x01(\x03\"X\n\x12RedemptionReserved\x12\x12\n\nredemption\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x11RedemptionRefused\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"&\n\x10\x43\x61ptureRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\"(\n\x12RedemptionCaptured\x12\x12\n\nredemption\x18\x01 \x01(\t\"+\n\x15\x43\x61ncellationRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\"9\n\x13RedemptionCancelled\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"1\n\x0eProgramRefused\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallybook/rewards/v1/events.proto\x12\x14tallybook.rewards.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x01\n\x13RedemptionRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reward\x18\x02 \x01(\t\x12\r\n\x05order\x18\x03 \x01(\t\x12\x0e\n\x06points\x18\x04 \x01(\x03\x12\x13\n\x0bttl_seconds\x18\x05 \x01(\x03\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\r\n\x05value\x18\x08 \x01(\x03\x12/\n\x04pack\x18\t \x01(\x0b\x32!.tallybook.rewards.v1.VoucherPack\"X\n\x12RedemptionReserved\x12\x12\n\nredemption\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x11RedemptionRefused\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"&\n\x10\x43\x61ptureRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\"(\n\x12RedemptionCaptured\x12\x12\n\nredemption\x18\x01 \x01(\t\"+\n\x15\x43\x61ncellationRequested\x12\x12\n\nredemption\x18\x01 \x01(\t\"9\n\x13RedemptionCancelled\x12\x12\n\nredemption\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"1\n\x0eProgramRefused\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xef\x01\n\x0cVoucherTerms\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x03\x12\x15\n\rminimum_spend\x18\x05 \x01(\x03\x12\x12\n\ncategories\x18\x06 \x03(\t\x12\x0c\n\x04skus\x18\x07 \x03(\t\x12\x0e\n\x06stores\x18\x08 \x03(\t\x12\x12\n\nvalid_days\x18\t \x01(\r\x12)\n\x05until\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04gift\x18\x0b \x01(\x08\x12\x12\n\nclaim_days\x18\x0c \x01(\r\"O\n\x0bVoucherPack\x12\x31\n\x05terms\x18\x01 \x01(\x0b\x32\".tallybook.rewards.v1.VoucherTerms\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\xa6\x01\n\rVoucherIssued\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\x31\n\x05terms\x18\x02 \x01(\x0b\x32\".tallybook.rewards.v1.VoucherTerms\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x11\n\tsource_id\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\rVoucherGifted\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\x13\n\x0b\x63ode_sha256\x18\x02 \x01(\x0c\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x13VoucherGiftReturned\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"3\n\x0cVoucherGiven\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\x12\n\nclaimed_by\x18\x02 \x01(\t\"\x93\x01\n\x0eVoucherClaimed\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\x31\n\x05terms\x18\x02 \x01(\x0b\x32\".tallybook.rewards.v1.VoucherTerms\x12\r\n\x05giver\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0bVoucherUsed\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\x12\x10\n\x08\x64iscount\x18\x03 \x01(\x03\"/\n\rVoucherUnused\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\t\"!\n\x0eVoucherExpired\x12\x0f\n\x07voucher\x18\x01 \x01(\t\"0\n\rVoucherVoided\x12\x0f\n\x07voucher\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"4\n\x13VoucherClaimRefused\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"c\n\x0fGrantProgressed\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\t\x12\x10\n\x08occasion\x18\x03 \x01(\t\x12\x11\n\tpurchases\x18\x04 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\"_\n\nGrantGiven\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\t\x12\x10\n\x08occasion\x18\x03 \x01(\t\x12\x10\n\x08vouchers\x18\x04 \x01(\x03\x12\x10\n\x08\x62udgeted\x18\x05 \x01(\x08\"N\n\rGrantWithheld\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\t\x12\x10\n\x08occasion\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,19 +33,49 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallybook.rewards.v1.events
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REDEMPTIONREQUESTED']._serialized_start=93
-  _globals['_REDEMPTIONREQUESTED']._serialized_end=245
-  _globals['_REDEMPTIONRESERVED']._serialized_start=247
-  _globals['_REDEMPTIONRESERVED']._serialized_end=335
-  _globals['_REDEMPTIONREFUSED']._serialized_start=337
-  _globals['_REDEMPTIONREFUSED']._serialized_end=406
-  _globals['_CAPTUREREQUESTED']._serialized_start=408
-  _globals['_CAPTUREREQUESTED']._serialized_end=446
-  _globals['_REDEMPTIONCAPTURED']._serialized_start=448
-  _globals['_REDEMPTIONCAPTURED']._serialized_end=488
-  _globals['_CANCELLATIONREQUESTED']._serialized_start=490
-  _globals['_CANCELLATIONREQUESTED']._serialized_end=533
-  _globals['_REDEMPTIONCANCELLED']._serialized_start=535
-  _globals['_REDEMPTIONCANCELLED']._serialized_end=592
-  _globals['_PROGRAMREFUSED']._serialized_start=594
-  _globals['_PROGRAMREFUSED']._serialized_end=643
+  _globals['_REDEMPTIONREQUESTED']._serialized_end=294
+  _globals['_REDEMPTIONRESERVED']._serialized_start=296
+  _globals['_REDEMPTIONRESERVED']._serialized_end=384
+  _globals['_REDEMPTIONREFUSED']._serialized_start=386
+  _globals['_REDEMPTIONREFUSED']._serialized_end=455
+  _globals['_CAPTUREREQUESTED']._serialized_start=457
+  _globals['_CAPTUREREQUESTED']._serialized_end=495
+  _globals['_REDEMPTIONCAPTURED']._serialized_start=497
+  _globals['_REDEMPTIONCAPTURED']._serialized_end=537
+  _globals['_CANCELLATIONREQUESTED']._serialized_start=539
+  _globals['_CANCELLATIONREQUESTED']._serialized_end=582
+  _globals['_REDEMPTIONCANCELLED']._serialized_start=584
+  _globals['_REDEMPTIONCANCELLED']._serialized_end=641
+  _globals['_PROGRAMREFUSED']._serialized_start=643
+  _globals['_PROGRAMREFUSED']._serialized_end=692
+  _globals['_VOUCHERTERMS']._serialized_start=695
+  _globals['_VOUCHERTERMS']._serialized_end=934
+  _globals['_VOUCHERPACK']._serialized_start=936
+  _globals['_VOUCHERPACK']._serialized_end=1015
+  _globals['_VOUCHERISSUED']._serialized_start=1018
+  _globals['_VOUCHERISSUED']._serialized_end=1184
+  _globals['_VOUCHERGIFTED']._serialized_start=1186
+  _globals['_VOUCHERGIFTED']._serialized_end=1282
+  _globals['_VOUCHERGIFTRETURNED']._serialized_start=1284
+  _globals['_VOUCHERGIFTRETURNED']._serialized_end=1338
+  _globals['_VOUCHERGIVEN']._serialized_start=1340
+  _globals['_VOUCHERGIVEN']._serialized_end=1391
+  _globals['_VOUCHERCLAIMED']._serialized_start=1394
+  _globals['_VOUCHERCLAIMED']._serialized_end=1541
+  _globals['_VOUCHERUSED']._serialized_start=1543
+  _globals['_VOUCHERUSED']._serialized_end=1606
+  _globals['_VOUCHERUNUSED']._serialized_start=1608
+  _globals['_VOUCHERUNUSED']._serialized_end=1655
+  _globals['_VOUCHEREXPIRED']._serialized_start=1657
+  _globals['_VOUCHEREXPIRED']._serialized_end=1690
+  _globals['_VOUCHERVOIDED']._serialized_start=1692
+  _globals['_VOUCHERVOIDED']._serialized_end=1740
+  _globals['_VOUCHERCLAIMREFUSED']._serialized_start=1742
+  _globals['_VOUCHERCLAIMREFUSED']._serialized_end=1794
+  _globals['_GRANTPROGRESSED']._serialized_start=1796
+  _globals['_GRANTPROGRESSED']._serialized_end=1895
+  _globals['_GRANTGIVEN']._serialized_start=1897
+  _globals['_GRANTGIVEN']._serialized_end=1992
+  _globals['_GRANTWITHHELD']._serialized_start=1994
+  _globals['_GRANTWITHHELD']._serialized_end=2072
 # @@protoc_insertion_point(module_scope)

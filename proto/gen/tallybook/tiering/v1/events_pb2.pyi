@@ -82,3 +82,79 @@ class ProgramRefused(_message.Message):
     version: str
     reason: str
     def __init__(self, version: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SegmentsRun(_message.Message):
+    __slots__ = ("run", "cause", "at", "bounds", "population", "measured_ms", "took_ms", "ledger_position")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_MS_FIELD_NUMBER: _ClassVar[int]
+    TOOK_MS_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    cause: str
+    at: _timestamp_pb2.Timestamp
+    bounds: SegmentBounds
+    population: int
+    measured_ms: int
+    took_ms: int
+    ledger_position: int
+    def __init__(self, run: _Optional[str] = ..., cause: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bounds: _Optional[_Union[SegmentBounds, _Mapping]] = ..., population: _Optional[int] = ..., measured_ms: _Optional[int] = ..., took_ms: _Optional[int] = ..., ledger_position: _Optional[int] = ...) -> None: ...
+
+class SegmentBounds(_message.Message):
+    __slots__ = ("recency", "frequency", "monetary", "recency_high", "frequency_high", "monetary_high", "high_spend", "high_ticket", "bargain_hunter", "loyal")
+    RECENCY_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_FIELD_NUMBER: _ClassVar[int]
+    MONETARY_FIELD_NUMBER: _ClassVar[int]
+    RECENCY_HIGH_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_HIGH_FIELD_NUMBER: _ClassVar[int]
+    MONETARY_HIGH_FIELD_NUMBER: _ClassVar[int]
+    HIGH_SPEND_FIELD_NUMBER: _ClassVar[int]
+    HIGH_TICKET_FIELD_NUMBER: _ClassVar[int]
+    BARGAIN_HUNTER_FIELD_NUMBER: _ClassVar[int]
+    LOYAL_FIELD_NUMBER: _ClassVar[int]
+    recency: _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]
+    frequency: _containers.RepeatedScalarFieldContainer[int]
+    monetary: _containers.RepeatedScalarFieldContainer[int]
+    recency_high: int
+    frequency_high: int
+    monetary_high: int
+    high_spend: int
+    high_ticket: int
+    bargain_hunter: int
+    loyal: int
+    def __init__(self, recency: _Optional[_Iterable[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]]] = ..., frequency: _Optional[_Iterable[int]] = ..., monetary: _Optional[_Iterable[int]] = ..., recency_high: _Optional[int] = ..., frequency_high: _Optional[int] = ..., monetary_high: _Optional[int] = ..., high_spend: _Optional[int] = ..., high_ticket: _Optional[int] = ..., bargain_hunter: _Optional[int] = ..., loyal: _Optional[int] = ...) -> None: ...
+
+class SegmentChanged(_message.Message):
+    __slots__ = ("family", "from_segment", "to_segment", "at", "rule", "run", "ledger_position")
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    FROM_SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    TO_SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    family: str
+    from_segment: str
+    to_segment: str
+    at: _timestamp_pb2.Timestamp
+    rule: str
+    run: str
+    ledger_position: int
+    def __init__(self, family: _Optional[str] = ..., from_segment: _Optional[str] = ..., to_segment: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rule: _Optional[str] = ..., run: _Optional[str] = ..., ledger_position: _Optional[int] = ...) -> None: ...
+
+class MemberTagged(_message.Message):
+    __slots__ = ("request", "tag", "set", "reason", "ledger_position")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    SET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    request: str
+    tag: str
+    set: bool
+    reason: str
+    ledger_position: int
+    def __init__(self, request: _Optional[str] = ..., tag: _Optional[str] = ..., set: _Optional[bool] = ..., reason: _Optional[str] = ..., ledger_position: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,41 @@
+"""What the rewards journal says of grants. The same words as `proto/tallybook/rewards/v1/events.proto`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class GrantProgressed:
+    """An occasion counted for a grant that looks at several: what it has come to with it."""
+
+    grant: str
+    slot: str
+    occasion: str
+    purchases: int
+    amount: int
+
+
+@dataclass(slots=True, frozen=True)
+class GrantGiven:
+    """The member has this slot of the grant; so many vouchers stand behind this row."""
+
+    grant: str
+    slot: str
+    occasion: str
+    vouchers: int
+    budgeted: bool = False
+    """They count against the grant's budget."""
+
+
+@dataclass(slots=True, frozen=True)
+class GrantWithheld:
+    """The member would have had this slot of the grant; `reason`: budget_exhausted."""
+
+    grant: str
+    slot: str
+    occasion: str
+    reason: str
+
+
+GrantEvent = GrantProgressed | GrantGiven | GrantWithheld

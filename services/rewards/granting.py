@@ -1,0 +1,219 @@
+"""Grants in the consumer's transaction: who gets what for a batch of rows, once, and within the budgets.
+
+The rows are judged in their order, each under the program version in force at it. Budgets are rows that all chains
+share: they are locked after the chain's head, in one order, and only when something may be given from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.common.chain import spread
+from services.common.codec import StreamRow
+from services.common.db import Transaction
+from services.common.program_section import ProgramError
+from services.rewards.domain.facts import ClockAdvanced, ProgramActivated, TierChanged
+from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed
+from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, slot_of
+from services.rewards.domain.program import Program
+from services.rewards.domain.vouchers import issued
+from services.rewards.project import Told
+from services.rewards.store import Book
+from services.rewards.wire import occasion_of, program_of
+
+SlotKey = tuple[str, str, str, str]
+"""(program, member, grant, slot)"""
+
+FIND_PROGRAMS = """
+SELECT p.program, p.version, p.document, c.clock FROM programs AS p
+LEFT JOIN program_clocks AS c ON c.chain = p.chain AND c.program = p.program
+WHERE p.chain = $1 AND p.program = ANY($2::text[])
+"""
+FIND_SLOTS = """
+-- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
+SELECT s.program, s.member, s.grant_id, s.slot, s.settled, s.purchases, s.amount
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k (program, member, grant_id, slot)
+CROSS JOIN LATERAL (
+    SELECT * FROM member_grants WHERE chain = $1 AND program = k.program AND member = k.member
+    AND grant_id = k.grant_id AND slot = k.slot LIMIT 1
+) AS s
+"""
+SAVE_SLOTS = """
+INSERT INTO member_grants (chain, program, member, grant_id, slot, settled, purchases, amount)
+SELECT $1::smallint, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::bigint[],
+                                   $8::bigint[])
+ON CONFLICT (chain, program, member, grant_id, slot) DO UPDATE
+SET settled = EXCLUDED.settled, purchases = EXCLUDED.purchases, amount = EXCLUDED.amount
+"""
+LOCK_BUDGETS = """
+-- Made or found, each row is locked, in the order of the keys given: two transactions never wait in a ring.
+INSERT INTO grant_budgets (chain, program, grant_id, given)
+SELECT *, 0 FROM unnest($1::smallint[], $2::text[], $3::text[])
+ON CONFLICT (chain, program, grant_id) DO UPDATE SET given = grant_budgets.given
+RETURNING program, grant_id, given
+"""
+SPEND_BUDGETS = """
+INSERT INTO grant_budgets (chain, program, grant_id, given)
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[])
+ON CONFLICT (chain, program, grant_id) DO UPDATE SET given = grant_budgets.given + EXCLUDED.given
+"""
+
+
+@dataclass(slots=True, frozen=True)
+class Slot:
+    """What a member has had of a grant, or has reached of it."""
+
+    settled: bool = False
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(slots=True, frozen=True)
+class _Candidate:
+    """An occasion that fits a grant."""
+
+    row: StreamRow
+    program: Program
+    grant: Grant
+    occasion: Occasion
+    key: SlotKey
+    present: datetime
+
+
+class Granting:
+    """One batch's grants: `begin` before the batch changes programs and clocks, `give` after."""
+
+    def __init__(self, programs: dict[str, tuple[Program, datetime | None]]) -> None:
+        self._programs = programs
+
+    @classmethod
+    async def begin(cls, tx: Transaction, chain: int, rows: Sequence[StreamRow]) -> Granting:
+        """Note what is in force before the batch."""
+        found = await tx.fetch(FIND_PROGRAMS, chain, sorted({row.program for row in rows}))
+        return cls({r["program"]: (program_of(r["document"], r["version"]), r["clock"]) for r in found})
+
+    async def give(
+        self, tx: Transaction, book: Book, chains: int, told: Sequence[Told], source: str, now: datetime
+    ) -> None:
+        """Decide what the batch's rows come to, record it in `book`, and write the slots and budgets."""
+        candidates = list(self._candidates(told, now))
+        if not candidates:
+            return
+        slots = await find_slots(tx, book.chain, {c.key for c in candidates})
+        drawn = {(c.row.program, c.grant.id) for c in candidates if c.grant.budget is not None}
+        given = await _lock_budgets(tx, drawn, chains)
+        changed: dict[SlotKey, Slot] = {}
+        spent: dict[tuple[str, str], int] = {}
+        for c in candidates:
+            slot = slots.get(c.key, Slot())
+            budget = (c.row.program, c.grant.id)
+            total = given.get(budget, 0) + spent.get(budget, 0)
+            events = decide_grant(c.grant, c.occasion, c.key[3], slot.settled, slot.progress, total)
+            for event in events:
+                self._record(book, c, event, source, now)
+                slots[c.key] = changed[c.key] = after(slots.get(c.key, Slot()), event)
+                if isinstance(event, GrantGiven) and event.budgeted:
+                    spent[budget] = spent.get(budget, 0) + event.vouchers
+        await save_slots(tx, book.chain, changed)
+        await spend_budgets(tx, spent, chains)
+
+    def _candidates(self, told: Sequence[Told], now: datetime) -> Iterable[_Candidate]:
+        for row, fact in told:
+            program, clock = self._programs.get(row.program, (None, None))
+            if isinstance(fact, ProgramActivated):
+                try:
+                    program = program_of(fact.document.decode(), fact.version)
+                except ProgramError:
+                    continue  # It is refused, and the version before stays.
+            elif isinstance(fact, ClockAdvanced):
+                clock = max(clock or fact.to, fact.to)
+            elif row.member is not None and not isinstance(fact, TierChanged):
+                clock = max(clock or row.occurred_at, row.occurred_at)
+            if program is None:
+                continue
+            self._programs[row.program] = (program, clock)
+            occasion = occasion_of(row) if program.grants and row.member is not None else None
+            if occasion is None:
+                continue
+            present = (clock or row.occurred_at) if program.runs_on_events else now
+            for grant in program.grants:
+                if fits(grant, occasion, program.zone):
+                    slot = slot_of(grant, occasion, program.zone)
+                    key = (row.program, row.member or "", grant.id, slot)
+                    yield _Candidate(row, program, grant, occasion, key, present)
+
+    def _record(self, book: Book, c: _Candidate, event: GrantEvent, source: str, now: datetime) -> None:
+        """A grant's event, and the vouchers that it gives behind it."""
+        program, member, grant, slot = c.key
+        cause = (source, f"{c.row.chain}-{c.row.position}", None)
+        steps = [
+            step
+            for pack in (c.grant.give if isinstance(event, GrantGiven) else ())
+            for step in issued(pack, program, member, "grant", f"{grant}/{slot}", c.present)
+        ]
+        book.vouchers.note(book.chain, program, member, c.program.version, event, c.present, now, cause)
+        for step in steps:
+            book.vouchers.record(book.chain, program, member, c.program.version, step, c.present, now, cause)
+
+
+def after(slot: Slot, event: GrantEvent) -> Slot:
+    """The slot after an event of our own journal."""
+    if isinstance(event, GrantProgressed):
+        return Slot(slot.settled, Progress(event.purchases, event.amount))
+    return Slot(True, slot.progress)
+
+
+async def find_slots(tx: Transaction, chain: int, keys: Iterable[SlotKey]) -> dict[SlotKey, Slot]:
+    """The slots of `keys` that exist, by one query."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    return {
+        (r["program"], r["member"], r["grant_id"], r["slot"]): Slot(
+            r["settled"], Progress(r["purchases"], r["amount"])
+        )
+        for r in await tx.fetch(FIND_SLOTS, chain, *(list(column) for column in zip(*wanted, strict=True)))
+    }
+
+
+async def save_slots(tx: Transaction, chain: int, slots: Mapping[SlotKey, Slot]) -> None:
+    """Write slots as they now are, by one statement."""
+    if slots:
+        keys = sorted(slots)
+        await tx.execute(
+            SAVE_SLOTS,
+            chain,
+            *(list(column) for column in zip(*keys, strict=True)),
+            [slots[key].settled for key in keys],
+            [slots[key].progress.purchases for key in keys],
+            [slots[key].progress.amount for key in keys],
+        )
+
+
+async def spend_budgets(tx: Transaction, spent: Mapping[tuple[str, str], int], chains: int) -> None:
+    """Count vouchers against budgets, in the order in which they are locked."""
+    if spent:
+        columns = _budget_columns(spent, chains)
+        await tx.execute(
+            SPEND_BUDGETS, *columns, [spent[key] for key in zip(columns[1], columns[2], strict=True)]
+        )
+
+
+async def _lock_budgets(
+    tx: Transaction, budgets: Iterable[tuple[str, str]], chains: int
+) -> dict[tuple[str, str], int]:
+    """How many vouchers each has given; nobody else gives any until this transaction ends."""
+    columns = _budget_columns(budgets, chains)
+    if not columns[0]:
+        return {}
+    return {(r["program"], r["grant_id"]): r["given"] for r in await tx.fetch(LOCK_BUDGETS, *columns)}
+
+
+def _budget_columns(
+    budgets: Iterable[tuple[str, str]], chains: int
+) -> tuple[list[int], list[str], list[str]]:
+    rows = sorted(
+        (spread(f"{program}/{grant}".encode(), chains), program, grant) for program, grant in budgets
+    )
+    return [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]
