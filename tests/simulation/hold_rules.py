@@ -130,6 +130,8 @@ class HoldRules:
         paid, naive = Counter[str](), Counter[str]()
         for hold in self.real.member(member).holds.values():
             money = hold.money
+            if hold.state == "moved":
+                continue
             assert sum(amount for _, amount in money.spent) == money.captured - money.refunded
             paid[hold.order] += money.captured - money.refunded
         for told in self.naive.members[member].holds.values():
