@@ -52,9 +52,13 @@ class NaiveLedger(NaiveStoredValue):
             self.account(member)
             raise Refused("already_enrolled")
         self.members[member] = Account()
-        for take in self.waiting.pop(member, []):
-            with suppress(Refused):
-                take()
+
+    def take_waiting(self) -> None:
+        """Whoever is a member by now has all that waited for it."""
+        for member in [name for name in self.waiting if name in self.members]:
+            for take in self.waiting.pop(member):
+                with suppress(Refused):
+                    take()
 
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime

@@ -284,7 +284,9 @@ class LedgerMachine(
             self.naive.heir(command.member) == self.naive.heir(first.member) or unknown
         )
         assert again.duplicate == same
-        assert same or (again.refusal and again.refusal[0] == code_again(command, first, outcome))
+        assert same or (
+            again.refusal and again.refusal[0] == code_again(command, first, outcome, self.naive.heir)
+        )
         assert len(self.real.rows) == rows + (not same)
         assert self.real.book.members == before
         return again
@@ -294,6 +296,7 @@ class LedgerMachine(
         code = None
         try:
             naive()
+            self.naive.take_waiting()
         except Refused as refused:
             code = refused.args[0]
         outcome = take()
