@@ -13,6 +13,7 @@ from services.common.codec import StreamRow, decode_row, unseen
 from services.common.consumer import Applied
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.rewards.birthdays import note_profiles
 from services.rewards.domain.decide import hear
 from services.rewards.domain.events import ProgramRefused
 from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased, SpendRefunded
@@ -75,6 +76,7 @@ class StreamHandler:
             )  # fmt: skip
         await self._hear(tx, book, told)
         await granting.give(tx, book, self._chains, told, self._source, now)
+        await note_profiles(tx, partition, fresh, now)
         await book.vouchers.lapse(tx, partition, {row.program for row in fresh}, now)
         await book.write(tx, now, self._chains)
         await tx.execute(MOVE, partition, self._topic, fresh[-1].position)

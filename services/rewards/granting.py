@@ -75,10 +75,10 @@ class Slot:
 
 
 @dataclass(slots=True, frozen=True)
-class _Candidate:
-    """An occasion that fits a grant."""
+class Candidate:
+    """An occasion that fits a grant; `cause` is what its events name."""
 
-    row: StreamRow
+    cause: tuple[str, str, None]
     program: Program
     grant: Grant
     occasion: Occasion
@@ -107,32 +107,10 @@ class Granting:
     async def give(
         self, tx: Transaction, book: Book, chains: int, told: Sequence[Told], source: str, now: datetime
     ) -> None:
-        """Decide what the batch's rows come to, record it in `book`, and write the slots and budgets."""
-        candidates = await _aimed_at(tx, book.chain, list(self._candidates(told, now)))
-        if not candidates:
-            return
-        await book.draws.state.load(tx, book.chain, players={k for c in candidates for k in c.players})
-        slots = await find_slots(tx, book.chain, {c.key for c in candidates})
-        drawn = {(c.row.program, c.grant.id) for c in candidates if c.grant.budget is not None}
-        given = await _lock_budgets(tx, drawn, chains)
-        changed: dict[SlotKey, Slot] = {}
-        spent: dict[tuple[str, str], int] = {}
-        for c in candidates:
-            slot = slots.get(c.key, Slot())
-            budget = (c.row.program, c.grant.id)
-            total = given.get(budget, 0) + spent.get(budget, 0)
-            events = decide_grant(c.grant, c.occasion, c.key[3], slot.settled, slot.progress, total)
-            for event in events:
-                self._record(book, c, event, source, now)
-                slots[c.key] = changed[c.key] = after(slots.get(c.key, Slot()), event)
-                if isinstance(event, GrantGiven) and event.budgeted:
-                    spent[budget] = spent.get(budget, 0) + event.size
-        await save_slots(tx, book.chain, changed)
-        await spend_budgets(tx, spent, chains)
-        untouched = {budget for budget, count in given.items() if count == 0} - spent.keys()
-        await _drop_budgets(tx, untouched, chains)
+        """Give what the batch's rows come to."""
+        await give(tx, book, chains, list(self._candidates(told, source, now)), now)
 
-    def _candidates(self, told: Sequence[Told], now: datetime) -> Iterable[_Candidate]:
+    def _candidates(self, told: Sequence[Told], source: str, now: datetime) -> Iterable[Candidate]:
         for row, fact in told:
             program, clock = self._programs.get(row.program, (None, None))
             if isinstance(fact, ProgramActivated):
@@ -153,20 +131,48 @@ class Granting:
                 if fits(grant, occasion, program.zone):
                     slot = slot_of(grant, occasion, program.zone)
                     key = (row.program, row.member or "", grant.id, slot)
-                    yield _Candidate(row, program, grant, occasion, key, present)
-
-    def _record(self, book: Book, c: _Candidate, event: GrantEvent, source: str, now: datetime) -> None:
-        """A grant's event, and what it gives behind it."""
-        program, member, grant, slot = c.key
-        cause = (source, f"{c.row.chain}-{c.row.position}", None)
-        version = c.program.version
-        book.vouchers.note(book.chain, program, member, version, event, c.present, now, cause)
-        if isinstance(event, GrantGiven):
-            why = ("grant", f"{grant}/{slot}")
-            book.deliver(c.grant.give, program, member, version, why, c.present, now, cause)
+                    cause = (source, f"{row.chain}-{row.position}", None)
+                    yield Candidate(cause, program, grant, occasion, key, present)
 
 
-async def _aimed_at(tx: Transaction, chain: int, candidates: list[_Candidate]) -> list[_Candidate]:
+async def give(tx: Transaction, book: Book, chains: int, fitting: list[Candidate], now: datetime) -> None:
+    """Decide what candidates come to, in their order, record it in `book`, and write the slots and budgets."""
+    candidates = await _aimed_at(tx, book.chain, fitting)
+    if not candidates:
+        return
+    await book.draws.state.load(tx, book.chain, players={k for c in candidates for k in c.players})
+    slots = await find_slots(tx, book.chain, {c.key for c in candidates})
+    drawn = {(c.key[0], c.grant.id) for c in candidates if c.grant.budget is not None}
+    given = await _lock_budgets(tx, drawn, chains)
+    changed: dict[SlotKey, Slot] = {}
+    spent: dict[tuple[str, str], int] = {}
+    for c in candidates:
+        slot = slots.get(c.key, Slot())
+        budget = (c.key[0], c.grant.id)
+        total = given.get(budget, 0) + spent.get(budget, 0)
+        events = decide_grant(c.grant, c.occasion, c.key[3], slot.settled, slot.progress, total)
+        for event in events:
+            _record(book, c, event, now)
+            slots[c.key] = changed[c.key] = after(slots.get(c.key, Slot()), event)
+            if isinstance(event, GrantGiven) and event.budgeted:
+                spent[budget] = spent.get(budget, 0) + event.size
+    await save_slots(tx, book.chain, changed)
+    await spend_budgets(tx, spent, chains)
+    untouched = {budget for budget, count in given.items() if count == 0} - spent.keys()
+    await _drop_budgets(tx, untouched, chains)
+
+
+def _record(book: Book, c: Candidate, event: GrantEvent, now: datetime) -> None:
+    """A grant's event, and what it gives behind it."""
+    program, member, grant, slot = c.key
+    version = c.program.version
+    book.vouchers.note(book.chain, program, member, version, event, c.present, now, c.cause)
+    if isinstance(event, GrantGiven):
+        why = ("grant", f"{grant}/{slot}")
+        book.deliver(c.grant.give, program, member, version, why, c.present, now, c.cause)
+
+
+async def _aimed_at(tx: Transaction, chain: int, candidates: list[Candidate]) -> list[Candidate]:
     """Those whose member the grant is for, as far as tiering has told."""
     asked = {c.key[:2] for c in candidates if c.grant.is_aimed}
     standings = await find_standings(tx, chain, asked)

@@ -109,6 +109,17 @@ class LedgerClient:
             )
         return LedgerGave()
 
+    async def birthday(self, program: str, member: str) -> tuple[int, int] | None:
+        """(month, day) of a member's birthday; None: the ledger knows none.
+
+        Raises:
+            LedgerUnavailable: no answer.
+        """
+        status, answer = await self._send("GET", f"/v1/programs/{program}/members/{member}/birthday")
+        if status >= 300 or answer.get("month") is None or answer["member"] != member:
+            return None  # No profile, none with a birthday, or it is that of whom the member was merged into.
+        return int(answer["month"]), int(answer["day"])
+
     async def pay(self, turn: Turn, hold: str) -> LedgerGave | LedgerDenied:
         """Have the ledger spend the points of a turn: a hold, captured at once.
 

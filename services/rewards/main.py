@@ -9,6 +9,7 @@ import uvloop
 
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
+from services.common.clock import utc_now
 from services.common.consumer import Consumer
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
@@ -18,6 +19,7 @@ from services.common.relay import relay_process
 from services.common.service import SideTask, kafka_producer, run_service
 from services.common.telemetry import configure_log
 from services.rewards.api import create_app
+from services.rewards.birthdays import Birthdays
 from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
 from services.rewards.handle import Redeemer
 from services.rewards.handle_draws import DrawDesk
@@ -49,6 +51,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
         draws = DrawDesk(
             writer, ledger, relay.wake, settings.chains, redeemer.patiently, settings.lease_seconds
         )
+        birthdays = Birthdays(writer, ledger, relay.wake, settings.chains, settings.lease_seconds)
         consumer = Consumer(
             NAME,
             settings.kafka_bootstrap_servers,
@@ -66,7 +69,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
                 steps_waiting = await session.fetchval(STEPS_WAITING)
-                owed = await session.fetchval(REWARDS_OWED)
+                owed = await session.fetchval(REWARDS_OWED) + await birthdays.owed(session, utc_now())
                 return {
                     **await progress(session, NAME),
                     "steps_waiting": steps_waiting,
@@ -80,6 +83,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
             tasks |= {"consumer": consumer.run, "relay": relay.run, "recovery": recovery.run}
             work = LedgerWork(writer, ledger, draws, relay.wake, settings.chains, settings.lease_seconds)
             tasks["ledger_work"] = work.run
+            tasks["birthdays"] = birthdays.run
             tasks["lapsing"] = Lapsing(writer, relay.wake).run
         return await run_service(NAME, app, settings, tasks)
     finally:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -347,4 +348,30 @@ ledger_steps = Table(
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("attempts", Integer, nullable=False),
     Index("ledger_steps_due", "due_at"),
+)
+
+# No projection, for it is personal data and no part of any journal: month and day of members' birthdays, as the ledger
+# said when it was asked. `due_at`: it is to be asked (again); `position` is the row of the ledger that said so.
+member_birthdays = Table(
+    "member_birthdays",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("month", SmallInteger),
+    Column("day", SmallInteger),
+    Index("member_birthdays_by_day", "chain", "program", "month", "day"),
+    Index("member_birthdays_due", "chain", "program", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+# Work, not projection: up to which day, and under which version, birthdays were looked for.
+birthday_days = Table(
+    "birthday_days",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("day", Date, nullable=False),
 )

@@ -205,7 +205,10 @@ def test_a_program_says_what_it_gives() -> None:
 @pytest.mark.parametrize(
     ("grant", "field"),
     [
-        ({"occasion": "birthday"}, "occasion"),
+        ({"occasion": "anniversary"}, "occasion"),
+        ({"occasion": "birthday", "once": "ever"}, "once"),
+        ({"when": {"span": "day"}}, "when.span"),
+        ({"occasion": "birthday", "when": {"span": "year"}}, "when.span"),
         ({"give": []}, "give"),
         ({"give": [{"voucher": "cake"}]}, "give[0].voucher"),
         ({"give": [{"points": 5}]}, "give[0].points"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field, StrictInt, model_validator
@@ -21,6 +22,7 @@ class Enroll(_Words):
 
     member: str
     identifiers: dict[str, str] = Field(default_factory=dict)
+    birthday: date | None = None
 
 
 class PurchaseLine(_Words):

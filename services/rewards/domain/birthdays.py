@@ -53,6 +53,12 @@ def window_on(on: date, month: int, day: int, span: str) -> Window | None:
     return None
 
 
+def open_on(on: date, span: str) -> frozenset[tuple[int, int]]:
+    """The (month, day) of the birthdays whose window a day is in."""
+    begun = {"day": on, "week": on - timedelta(days=on.weekday()), "month": on.replace(day=1)}[span]
+    return begins_on(begun, span)
+
+
 def begins_on(on: date, span: str) -> frozenset[tuple[int, int]]:
     """The (month, day) of the birthdays whose window begins on a day."""
     if (span == "week" and on.weekday() != 0) or (span == "month" and on.day != 1):

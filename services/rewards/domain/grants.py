@@ -9,12 +9,13 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section
+from services.rewards.domain.birthdays import SPANS
 from services.rewards.domain.gifts import Gift, PointsGift, RewardGift, Shelf, TicketsGift, read_gifts
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed, GrantWithheld
 from services.rewards.domain.standing import AUDIENCE, EVERYBODY, Audience, Standing, read_audience
 from services.rewards.domain.voucher_terms import Pack
 
-ON = ("enrolled", "tier_reached", "purchase", "referral_qualified", "segment_entered")
+ON = ("enrolled", "tier_reached", "purchase", "referral_qualified", "segment_entered", "birthday")
 ONCE = ("ever", "year", "month", "day", "always")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SIDES = ("referrer", "referee")
@@ -23,7 +24,7 @@ GIVES_MAX = 20
 COUNT_MAX = 10**6
 AMOUNT_MAX = 10**15
 
-On = Literal["enrolled", "tier_reached", "purchase", "referral_qualified", "segment_entered"]
+On = Literal["enrolled", "tier_reached", "purchase", "referral_qualified", "segment_entered", "birthday"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,6 +48,8 @@ class Grant:
     last_day: date | None = None
     weekdays: tuple[str, ...] = ()
     month_days: tuple[int, ...] = ()
+    span: str = "day"
+    """Of `birthday`: the day, its week or its month."""
     entered: Audience = EVERYBODY
     """Of `segment_entered`: into one of these."""
     audience: Audience = EVERYBODY
@@ -195,7 +198,8 @@ def _grant(section: Section, shelf: Shelf, tiers: Sequence[str]) -> Grant:
     on = section.choice("occasion", ON)
     when = section.section("when", optional=True)
     when.only(
-        "tiers", "side", "minimum_spend", "purchases", "spend", "dates", "weekdays", "month_days", "segments", "tags"
+        "tiers", "side", "minimum_spend", "purchases", "spend", "dates", "weekdays", "month_days", "segments", "tags",
+        "span",
     )  # fmt: skip
     for key, only_on in WHEN_ONLY.items():
         if key in when.values and on != only_on:
@@ -221,7 +225,8 @@ def _grant(section: Section, shelf: Shelf, tiers: Sequence[str]) -> Grant:
         id=grant_id,
         on=on,
         give=give,
-        once=section.choice("once", ONCE, "ever"),
+        once=section.choice("once", ONCE, "year" if on == "birthday" else "ever"),
+        span=when.choice("span", SPANS, "day"),
         budget=section.whole("budget", 0, AMOUNT_MAX) if "budget" in section.values else None,
         tiers=tuple(when.texts("tiers")),
         side=when.choice("side", SIDES) if on == "referral_qualified" else "",
@@ -236,6 +241,8 @@ def _grant(section: Section, shelf: Shelf, tiers: Sequence[str]) -> Grant:
         audience=read_audience(audience, tiers),
         excepted=read_audience(excepted, tiers),
     )
+    if on == "birthday" and grant.once != "year":
+        raise section.wrong("once", "a birthday is once a year")
     if grant.counts and grant.once == "always":
         raise section.wrong("once", "of what several purchases reach is not `always`")
     return grant
@@ -264,5 +271,6 @@ def _month_days(when: Section) -> list[int]:
 WHEN_ONLY = {
     "tiers": "tier_reached", "side": "referral_qualified", "minimum_spend": "purchase", "purchases": "purchase",
     "spend": "purchase", "segments": "segment_entered", "tags": "segment_entered",
+    "span": "birthday",
 }  # fmt: skip
 """Conditions that one kind of occasion has."""

@@ -29,6 +29,8 @@ MUTABLE = (
     "draw_turns",
     "draw_counters",
     "ledger_steps",
+    "member_birthdays",
+    "birthday_days",
 )  # fmt: skip
 
 TABLES = """
@@ -163,6 +165,17 @@ CREATE TABLE ledger_steps (
     PRIMARY KEY (chain, program, member, kind, id)
 );
 CREATE INDEX ledger_steps_due ON ledger_steps (due_at);
+CREATE TABLE member_birthdays (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, position bigint NOT NULL,
+    due_at timestamptz, month smallint, day smallint,
+    PRIMARY KEY (chain, program, member)
+);
+CREATE INDEX member_birthdays_by_day ON member_birthdays (chain, program, month, day);
+CREATE INDEX member_birthdays_due ON member_birthdays (chain, program, due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE birthday_days (
+    chain smallint NOT NULL, program text NOT NULL, version text NOT NULL, day date NOT NULL,
+    PRIMARY KEY (chain, program)
+);
 """
 
 
