@@ -390,6 +390,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("GET", "/adjustments", None, {"ops", "audit"}),
     ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops", "rewards"}),
     ("POST", "/members/scoped/adjustments", {"points": -1, "reason": "goodwill"}, {"ops"}),
+    ("GET", "/members/scoped/birthday", None, {"ops", "rewards"}),
     ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit", "rewards"}),
     ("POST", "/members/scoped/adjustments/a/approve", {}, {"ops"}),
     ("POST", "/members/scoped/adjustments/a/decline", {}, {"ops"}),
