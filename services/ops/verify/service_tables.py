@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.ops.verify.findings import Findings
+from services.ops.verify.rewards_tables import check_rewards_tables
 from services.ops.verify.snapshot import Connection
 
 MECHANISM = (
@@ -18,7 +19,8 @@ CHAINED = {
     "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
     "rewards": (
         *MECHANISM, ("member_segments", "chain"), ("redemptions", "chain"), ("vouchers", "chain"),
-        ("voucher_codes", "chain"), ("member_grants", "chain"), ("grant_budgets", "chain"),
+        ("reward_stock", "chain"), ("member_money", "chain"), ("voucher_codes", "chain"), ("member_grants", "chain"),
+        ("grant_budgets", "chain"),
     ),
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""
@@ -52,6 +54,8 @@ async def check_service(connection: Connection, service: str, chains: int, found
         )
         if strays:
             found.add("chain", table, f"{strays} rows have a {column} that does not exist")
+    if service == "rewards":
+        await check_rewards_tables(connection, found)
     if service == "ledger":
         for row in await connection.fetch(NOBODYS, NOBODYS_MAX):
             where = f"identifiers {row['chain']} {row['program']} {row['hash'].hex()}"
