@@ -11,9 +11,11 @@ from services.common.auth import ApiKey, Keys, authenticated
 from services.common.problem import PROBLEM_RESPONSES, install_problems
 from services.common.service import health_router
 from services.rewards.handle import Redeemer
+from services.rewards.handle_draws import DrawDesk
 from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.patterns import MEMBER, PROGRAM, TEXT
 from services.rewards.problems import STATUS
+from services.rewards.routes.draws import draw_router
 from services.rewards.routes.redemptions import redemption_router
 from services.rewards.routes.vouchers import voucher_router
 from services.rewards.schemas import CatalogueView, WalletView
@@ -31,6 +33,7 @@ def create_app(
     keys: Keys,
     redeemer: Redeemer,
     desk: VoucherDesk,
+    draws: DrawDesk,
     views: Views,
     ready: Callable[[], Awaitable[dict[str, Any]]],
 ) -> FastAPI:
@@ -47,6 +50,7 @@ def create_app(
     app.include_router(_reads(views, ShopViews(views.reader, views.chains)))
     app.include_router(redemption_router(redeemer, views))
     app.include_router(voucher_router(desk, views))
+    app.include_router(draw_router(draws, views))
     return app
 
 

@@ -11,7 +11,9 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
+from services.rewards.domain.awards import REASON, Award, LedgerDenied, LedgerGave
 from services.rewards.domain.decide import HoldStands, HoldState, LedgerAnswer, LedgerRefused, RefundStands
+from services.rewards.domain.draws import Turn
 from services.rewards.domain.redemption import Redemption, State
 from services.rewards.domain.refunds import ledger_key
 
@@ -23,6 +25,7 @@ ANSWER_SECONDS = 5.0
 POOL_SECONDS = 2.0
 CONNECTIONS_MAX = 50
 DETAIL_MAX = 500
+NOTE_MAX = 200
 
 HOLD_STATES: Mapping[str, HoldState] = {
     "open": "open",
@@ -81,6 +84,46 @@ class LedgerClient:
                 return await self._refund(here, redemption)
         raise ValueError(f"a redemption that is {redemption.state} waits for nothing")
 
+    async def give(self, award: Award) -> LedgerGave | LedgerDenied:
+        """Have the ledger give points: an adjustment, whose id is the award's, so that it is made once.
+
+        Raises:
+            LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
+        """
+        path = f"/v1/programs/{award.program}/members/{award.member}/adjustments"
+        body = {
+            "points": award.points,
+            "reason": REASON,
+            "note": f"{award.source} {award.source_id}"[:NOTE_MAX],
+        }
+        status, answer = await self._send("POST", path, award.request, body)
+        if status >= 300 and answer.get("code") == "id_reused":
+            # Our own key was another one when we asked first: the id is ours, so it is the same adjustment.
+            status, answer = await self._send("GET", f"{path}/{award.request}")
+        if status >= 300:
+            refused = _refused(answer)
+            return LedgerDenied(refused.code, refused.detail)
+        if answer.get("state") != "applied":
+            return LedgerDenied(
+                "second_person_needed", "the ledger waits for a second person: ops decides there"
+            )
+        return LedgerGave()
+
+    async def pay(self, turn: Turn, hold: str) -> LedgerGave | LedgerDenied:
+        """Have the ledger spend the points of a turn: a hold, captured at once.
+
+        Raises:
+            LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
+        """
+        path = f"/v1/programs/{turn.program}/members/{turn.member}/holds"
+        placed = await self._post(path, hold, {"order": hold, "amount": turn.points}, _stands)
+        if isinstance(placed, LedgerRefused):
+            return LedgerDenied(placed.code, placed.detail)
+        captured = await self._post(f"{path}/{hold}/capture", f"{hold}:capture", {}, _stands)
+        if isinstance(captured, LedgerRefused) and captured.code != "hold_already_captured":
+            return LedgerDenied(captured.code, captured.detail)
+        return LedgerGave()
+
     async def _refund(self, here: str, redemption: Redemption) -> LedgerAnswer:
         refund = redemption.refunding
         body: dict[str, object] = {"amount": refund.points}
@@ -96,8 +139,19 @@ class LedgerClient:
     async def _post(
         self, path: str, key: str, body: Mapping[str, object], read: Callable[[Any], LedgerAnswer]
     ) -> LedgerAnswer:
+        status, answer = await self._send("POST", path, key, body)
         try:
-            response = await self._http.post(path, json=body, headers={"Idempotency-Key": key})
+            return read(answer) if status < 300 else _refused(answer)
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerUnavailable(f"the answer {status} can't be read: {error!r}") from error
+
+    async def _send(
+        self, method: str, path: str, key: str = "", body: Mapping[str, object] | None = None
+    ) -> tuple[int, Any]:
+        """(status, content) of an answer about the step, good or bad. Raises LedgerUnavailable for every other."""
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            response = await self._http.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
         if response.status_code >= 500 or response.status_code in NOT_ABOUT_THE_STEP:
@@ -106,10 +160,12 @@ class LedgerClient:
             raise LedgerUnavailable(f"the ledger answered {response.status_code}")
         try:
             answer = response.json()
-            return read(answer) if response.is_success else _refused(answer)
+            if not response.is_success:
+                _refused(answer)
         except (ValueError, KeyError, TypeError) as error:
             # Something that is not our ledger answers there (a proxy, a wrong URL).
             raise LedgerUnavailable(f"the answer {response.status_code} can't be read: {error!r}") from error
+        return response.status_code, answer
 
 
 def _stands(answer: Any) -> HoldStands:

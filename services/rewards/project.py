@@ -33,6 +33,8 @@ from services.rewards.wire import program_of
 Told = tuple[StreamRow, Fact | None]
 """A row of another service's stream, and what it tells us."""
 
+REFUSAL = "ActivityRejected"
+
 FIND_WALLETS = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
 SELECT w.program, w.member, w.posted, w.held, w.tier, w.tier_since, w.pending
@@ -138,15 +140,21 @@ async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> N
     )
 
 
+def time_told(row: StreamRow, fact: Fact | None) -> datetime | None:
+    """How far a row moves its program's clock; None: not at all. A refusal has the time at which it was asked."""
+    if isinstance(fact, ClockAdvanced):
+        return fact.to
+    if row.member is None or isinstance(fact, TiersFact) or row.type == REFUSAL:
+        return None
+    return row.occurred_at
+
+
 async def _apply_clocks(tx: Transaction, chain: int, told: Sequence[Told]) -> None:
     """A program's clock is the latest time of its members' rows in the ledger, or where ops moved it."""
     clocks: dict[str, datetime] = {}
     for row, fact in told:
-        if isinstance(fact, ClockAdvanced):
-            time = fact.to
-        elif row.member is not None and not isinstance(fact, TiersFact):
-            time = row.occurred_at
-        else:
+        time = time_told(row, fact)
+        if time is None:
             continue
         if row.program not in clocks or clocks[row.program] < time:
             clocks[row.program] = time

@@ -6,19 +6,23 @@ chain and none of them decides on what another is changing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
+from services.rewards.domain import ticket_sales
 from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.events import ProgramRefused, RedemptionEvent
+from services.rewards.domain.gifts import Gift, deliver
 from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import WAITING, Redemption
+from services.rewards.domain.voucher_events import VoucherStep
 from services.rewards.domain.vouchers import Voucher
 from services.rewards.project import project
 from services.rewards.shelf import StockKey, count_stock, move_taken
+from services.rewards.store_draws import Draws
 from services.rewards.store_redemptions import Key, columns_of, find_redemptions, save_redemptions
 from services.rewards.store_vouchers import Vouchers
 from services.rewards.wire import payload_of, program_of
@@ -59,6 +63,7 @@ class Book:
         self._stock: dict[StockKey, int] = {}
         self._changed: dict[Key, Redemption] = {}
         self.vouchers = Vouchers(journal)
+        self.draws = Draws(chain, journal)
 
     @classmethod
     async def load(cls, tx: Transaction, chain: int, keys: Iterable[Key] = ()) -> Book:
@@ -69,12 +74,14 @@ class Book:
         return book
 
     async def load_more(self, tx: Transaction, keys: Iterable[Key]) -> None:
-        """Load the redemptions of `keys` too, with the vouchers that pay for them."""
+        """Load the redemptions of `keys` too, with the vouchers that pay for them and the players of their draws."""
         found = await find_redemptions(tx, self.chain, keys)
         self.redemptions |= found
         await self.vouchers.load(
             tx, self.chain, [(r.program, r.member, r.voucher) for r in found.values() if r.voucher]
         )
+        players = [(r.program, r.member, r.draw) for r in found.values() if r.tickets]
+        await self.draws.state.load(tx, self.chain, players=players)
 
     def record(
         self,
@@ -100,7 +107,32 @@ class Book:
                 self.vouchers.record(
                     self.chain, program, member, version, step, occurred_at, recorded_at, cause
                 )
+            for tickets in ticket_sales.follow(after, event):
+                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, cause)
         return position
+
+    def deliver(
+        self,
+        gifts: Sequence[Gift],
+        program: str,
+        member: str,
+        version: str,
+        source: tuple[str, str],
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: Cause,
+    ) -> None:
+        """Give a member gifts; `source` is (what kind of thing, which).
+
+        The players of the draws that it gives tickets for must be loaded.
+        """
+        for event in deliver(gifts, program, member, *source, occurred_at):
+            if isinstance(event, VoucherStep):
+                self.vouchers.record(
+                    self.chain, program, member, version, event, occurred_at, recorded_at, cause
+                )
+            else:
+                self.draws.record(program, member, version, event, occurred_at, recorded_at, cause)
 
     def _mine(self, redemption: Redemption) -> dict[str, Voucher]:
         """The vouchers of a redemption that are loaded."""
@@ -114,6 +146,7 @@ class Book:
         """Write rows, redemptions, stock and steps; True when there was anything. `now` is when leases begin."""
         await self._journal.write(tx)
         await self.vouchers.write(tx)
+        await self.draws.write(tx, now, now + timedelta(seconds=lease_seconds))
         if not self._changed:
             return bool(self._journal.entries)
         await save_redemptions(tx, self.chain, self._changed.values())

@@ -249,3 +249,102 @@ code_guesses = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Column("wrong", Integer, nullable=False),
 )
+
+# Points that a grant or a prize gives: promised here, given by the ledger.
+point_awards = Table(
+    "point_awards",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("award", Text, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("promised_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    CheckConstraint("state IN ('promised', 'given', 'refused')", name="point_awards_state_is_known"),
+    CheckConstraint("points > 0", name="point_awards_points_are_positive"),
+    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="point_awards_refused_says_why"),
+)
+
+# What a member has and has done in one draw; `today` and `free_today` are of `day`.
+draw_players = Table(
+    "draw_players",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("draw_id", Text, primary_key=True),
+    Column("tickets", BigInteger, nullable=False),
+    Column("losses", BigInteger, nullable=False),
+    Column("turns", BigInteger, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("today", BigInteger, nullable=False),
+    Column("free_today", BigInteger, nullable=False),
+    CheckConstraint("tickets >= 0", name="draw_players_tickets_are_not_negative"),
+    CheckConstraint("turns >= 0 AND today >= 0", name="draw_players_turns_are_not_negative"),
+)
+
+draw_turns = Table(
+    "draw_turns",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("turn", Text, primary_key=True),
+    Column("draw_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("pay", Text, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+    # While it waits for the ledger: a DrawTerms.
+    Column("terms", LargeBinary),
+    Column("number", BigInteger),
+    Column("prize", Text, nullable=False),
+    Column("won", Boolean, nullable=False),
+    # Ids of the catalogue, to be handed over, with commas between them.
+    Column("rewards", Text, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    CheckConstraint("state IN ('paying', 'made', 'refused')", name="draw_turns_state_is_known"),
+    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="draw_turns_refused_says_why"),
+    CheckConstraint("(state = 'made') = (number IS NOT NULL)", name="draw_turns_made_has_a_number"),
+    CheckConstraint("(state = 'paying') = (terms IS NOT NULL)", name="draw_turns_paying_has_terms"),
+    Index("draw_turns_newest_first", "chain", "program", "member", "first_position"),
+)
+
+# What all members together have had of a draw (`prize/<id>`, `budget`, `budget/<day>`), on the chain of the name.
+draw_counters = Table(
+    "draw_counters",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("draw_id", Text, primary_key=True),
+    Column("counter", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+)
+
+# Work, not projection: points to be given and turns to be paid, for which the ledger's answer is awaited. Leased as
+# `redemption_steps` are.
+ledger_steps = Table(
+    "ledger_steps",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    # award | turn
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("ledger_steps_due", "due_at"),
+)

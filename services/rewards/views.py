@@ -16,6 +16,7 @@ from services.rewards.schemas_redemptions import RedemptionView, redemption_view
 from services.rewards.schemas_vouchers import voucher_view
 from services.rewards.store_redemptions import redemption_of
 from services.rewards.tables import member_money, redemptions, wallets
+from services.rewards.views_draws import DrawViews
 from services.rewards.views_vouchers import newest_vouchers
 
 WALLET_REDEMPTIONS_MAX = 20
@@ -28,6 +29,7 @@ class Views:
     def __init__(self, reader: Reader, chains: int) -> None:
         self.reader = reader
         self.chains = chains
+        self.draws = DrawViews(reader, chains)
 
     async def wallet(self, program: str, member: str) -> WalletView:
         """Points, money, tier, redemptions, vouchers. Raises Refusal("unknown_member")."""

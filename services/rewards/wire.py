@@ -11,8 +11,10 @@ from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
 from services.common.program_section import ProgramError
-from services.rewards import wire_redemptions, wire_vouchers
+from services.rewards import wire_draws, wire_redemptions, wire_vouchers
 from services.rewards.domain import events, facts, grant_events
+from services.rewards.domain.award_events import AwardEvent
+from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grants import Occasion
 from services.rewards.domain.program import Program, parse_program
 from services.rewards.money import MONEY_TYPES
@@ -116,6 +118,11 @@ def occasion_of(row: StreamRow) -> Occasion | None:
             return Occasion(
                 "tier_reached", f"{row.chain}-{row.position}", row.occurred_at, tier=message.to_tier
             )
+        case "SegmentChanged" if message.to_segment:
+            where = f"{row.chain}-{row.position}"
+            return Occasion(
+                "segment_entered", where, row.occurred_at, family=message.family, segment=message.to_segment
+            )
         case "PointsAwarded" if message.source in ("referrer", "referee"):
             return Occasion("referral_qualified", message.source_id, row.occurred_at, side=message.source)
     return None
@@ -146,12 +153,14 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
         case grant_events.GrantGiven():
             message = rewards.GrantGiven(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, vouchers=event.vouchers,
-                budgeted=event.budgeted,
+                budgeted=event.budgeted, points=event.points, tickets=event.tickets,
             )  # fmt: skip
         case grant_events.GrantWithheld():
             message = rewards.GrantWithheld(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, reason=event.reason
             )
+        case _ if isinstance(event, AwardEvent | DrawEvent):
+            message = wire_draws.message_of(event)
         case _ if isinstance(event, events.RedemptionEvent):
             message = wire_redemptions.message_of(event)
         case _:
@@ -178,11 +187,16 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             )
         case "GrantGiven":
             return grant_events.GrantGiven(
-                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted
-            )
+                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted, message.points,
+                message.tickets,
+            )  # fmt: skip
         case "GrantWithheld":
             return grant_events.GrantWithheld(message.grant, message.slot, message.occasion, message.reason)
-    event = wire_redemptions.event_of(type_, message) or wire_vouchers.event_of(type_, message)
+    event: events.Event | None = (
+        wire_redemptions.event_of(type_, message)
+        or wire_draws.event_of(type_, message)
+        or wire_vouchers.event_of(type_, message)
+    )
     if event is None:
         raise InvariantBroken(f"no event for {type_}")
     return event

@@ -34,8 +34,10 @@ from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
 from services.rewards.domain.decide import Step
 from services.rewards.domain.redemption import State
 from services.rewards.handle import Redeemer
+from services.rewards.handle_draws import DrawDesk
 from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.ledger_client import LedgerClient
+from services.rewards.ledger_work import LedgerWork
 from services.rewards.recover import Recovery
 from services.rewards.replay import stream_row
 from services.rewards.views import Views
@@ -103,6 +105,7 @@ class RewardsStack:
     ledger_transport: httpx.AsyncBaseTransport
     ledger_key: str
     redeemer: Redeemer
+    draws: DrawDesk
     program: str = "grocer"
 
     @property
@@ -120,6 +123,16 @@ class RewardsStack:
         """One more rewards process, whose requests to the ledger go over `transport`."""
         client = LedgerClient("http://ledger", SecretStr(self.ledger_key), transport)
         return Redeemer(self.writer, client, nothing, CHAINS)
+
+    def draws_over(self, transport: httpx.AsyncBaseTransport) -> tuple[DrawDesk, LedgerWork]:
+        """One more rewards process for turns and points, whose requests to the ledger go over `transport`."""
+        client = LedgerClient("http://ledger", SecretStr(self.ledger_key), transport)
+        desk = DrawDesk(self.writer, client, nothing, CHAINS, self.redeemer.patiently)
+        return desk, LedgerWork(self.writer, client, desk, nothing, CHAINS)
+
+    def work(self) -> LedgerWork:
+        """A loop that has the ledger give points, and reaches it."""
+        return self.draws_over(self.ledger_transport)[1]
 
     def recovery(self) -> Recovery:
         """A recovery loop that reaches the ledger."""
@@ -221,7 +234,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
             Ledger(queue, ledger_reader, programs, identifiers, CHAINS), Keys(ledger_writer)
         )
         transport = httpx.ASGITransport(ledger_app)
-        ledger_key = await add_key(ledger_owner_url, ("checkout",))
+        ledger_key = await add_key(ledger_owner_url, ("checkout", "rewards"))
         ops = await add_key(ledger_owner_url, ("ops",))
         client = LedgerClient("http://ledger", SecretStr(ledger_key), transport)
         redeemer, views = Redeemer(writer, client, nothing, CHAINS), Views(reader, CHAINS)
@@ -230,7 +243,8 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
             return {}
 
         desk = VoucherDesk(writer, nothing, CHAINS, redeemer.patiently)
-        app = create_app(Keys(writer), redeemer, desk, views, ready)
+        draws = DrawDesk(writer, client, nothing, CHAINS, redeemer.patiently)
+        app = create_app(Keys(writer), redeemer, desk, draws, views, ready)
         checkout = await add_key(owner_url, ("checkout",))
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://ledger", headers=bearer(ops)) as ledger,
@@ -251,6 +265,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
                 transport,
                 ledger_key,
                 redeemer,
+                draws,
             )
         for closing in (ledger_writer, ledger_reader, writer, reader):
             await closing.close()

@@ -42,6 +42,7 @@ def program(*catalogue: dict[str, Any], **ledger: Any) -> Program:
         "rewards": {
             "catalogue": list(catalogue),
             "vouchers": [{"id": "drink", "kind": "product"}],
+            "draws": [{"id": "wheel", "prizes": [{"id": "none", "weight": 1}], "price": {"tickets": 1}}],
         },
     }
     return parse_program(document, "v1")

@@ -215,6 +215,7 @@ def test_refusals_come_in_the_order_of_the_page() -> None:
     assert [row.split("`")[1] for row in table.splitlines() if row[2:3].isdigit()] == [
         "unknown_redemption", "refunds_exhausted", "basket_unknown", "line_unknown", "quantity_exceeds_basket",
         "refund_exceeds_payment", "nothing_to_refund", "not_stocked", "voucher_pack_used",
+        "draw_tickets_used",
     ]  # fmt: skip
 
 

@@ -33,6 +33,11 @@ async def look(api: Api, program: str, member: str, expected: Mapping[str, Any])
     if "catalogue" in expected:
         catalogue = await api.get("rewards", f"/v1/programs/{program}/catalogue", member=member)
         actual["catalogue"] = catalogue["rewards"]
+    if "turns" in expected:
+        actual["turns"] = (await api.get("rewards", f"{here}/draws/turns"))["turns"]
+    if "draws" in expected:
+        offers = (await api.get("rewards", f"{here}/draws"))["draws"]
+        actual["draws"] = {offer["draw"]: offer for offer in offers}
     if {"wallet", "redemptions", "vouchers"}.intersection(expected):
         wallet = await _known(api, "rewards", f"{here}/wallet")
         wallet.setdefault("money", {})

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, model_validator
+
+from services.ops.scenario.draw_words import DrawOffer, DrawStep, Turn
+from services.ops.scenario.words import Moment
+from services.ops.scenario.words import Words as _Words
 
 LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
 
 LATER_EXPECTATIONS = frozenset({"quote"})
-
-
-def _moment(value: Any) -> datetime | date:
-    """A day (its first moment where the program is) or a time with a zone."""
-    if isinstance(value, datetime | date):
-        return value
-    text = str(value).strip()
-    try:
-        if len(text) == len("2026-01-05"):
-            return date.fromisoformat(text)
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no time: write 2026-01-05 or 2026-01-05T10:00:00-05:00") from None
-    if time.tzinfo is None:
-        raise ValueError(f"{text!r} has no zone: write {text}Z or {text}-05:00")
-    return time
-
-
-Moment = Annotated[datetime | date, BeforeValidator(_moment)]
-
-
-class _Words(BaseModel):
-    """Only the words that are known, so that a typing error is not read as nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, populate_by_name=True)
 
 
 class Enroll(_Words):
@@ -307,6 +285,8 @@ class Expect(_Words):
     redemptions: list[Redemption] | None = None
     vouchers: list[Voucher] | None = None
     catalogue: list[Shelf] | None = None
+    turns: list[Turn] | None = None
+    draws: dict[str, DrawOffer] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -331,6 +311,7 @@ class Step(_Words):
     hold: Hold | None = None
     redeem: Redeem | None = None
     voucher: VoucherStep | None = None
+    draw: DrawStep | None = None
     top_up: TopUp | None = None
     top_up_reversal: TopUpReversal | None = None
     gift: Gift | None = None
@@ -363,7 +344,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "tag", "segment_run", "voucher", "advance_to",
+    "tag", "segment_run", "voucher", "draw", "advance_to",
 )  # fmt: skip
 
 

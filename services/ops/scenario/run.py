@@ -158,6 +158,11 @@ class ScenarioRun:
         elif step.voucher is not None:
             self._now.member = step.voucher.member
             await self._vouchers.take(step.voucher, request)
+        elif step.draw is not None:
+            self._now.member = step.draw.member
+            path = f"/v1/programs/{self._program}/members/{step.draw.member}/draws"
+            body = {"draw": step.draw.draw, "pay": step.draw.pay}
+            await self._api.post("rewards", path, body, idempotency_key=step.draw.id)
         elif step.redeem is not None:
             self._now.member = step.redeem.member
             await self._redemptions.take(step.redeem, request)

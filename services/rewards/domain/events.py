@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.rewards.domain.award_events import AwardEvent
+from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grant_events import GrantEvent
 from services.rewards.domain.payment import BasketLine
 from services.rewards.domain.refund_events import RefundEvent
@@ -94,4 +96,4 @@ RedemptionEvent = (
     RedemptionRequested | RedemptionReserved | RedemptionRefused | CaptureRequested | RedemptionCaptured
     | CancellationRequested | RedemptionCancelled | RefundEvent
 )  # fmt: skip
-Event = RedemptionEvent | ProgramRefused | VoucherEvent | GrantEvent
+Event = RedemptionEvent | ProgramRefused | VoucherEvent | GrantEvent | AwardEvent | DrawEvent

@@ -8,8 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.common.local_time import read_store_zones
-from services.common.program_section import Section, read_head
+from services.common.program_section import ProgramError, Section, read_head
 from services.rewards.domain.catalogue import Reward, read_catalogue
+from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
+from services.rewards.domain.gifts import Shelf, points_max
 from services.rewards.domain.grants import Grant, read_grants
 from services.rewards.domain.standing import read_tiers
 from services.rewards.domain.voucher_terms import Terms, read_vouchers
@@ -32,6 +34,7 @@ class Program:
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    draws: Mapping[str, Draw] = field(default_factory=dict)
     tiers: tuple[str, ...] = ()
     """Their names, lowest first."""
     currency: str = ""
@@ -60,19 +63,27 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ledger = top.section("ledger", optional=True)
     tiers = read_tiers(top)
     rewards = top.section("rewards", optional=True)
-    rewards.only("catalogue", "redemption", "vouchers", "grants")
+    rewards.only("catalogue", "redemption", "vouchers", "grants", "draws")
     vouchers = read_vouchers(rewards)
+    catalogue = read_catalogue(rewards, vouchers, tiers, "stored_value" in ledger.values)
+    draws = draw_ids(rewards)
+    for place, reward in enumerate(catalogue.values()):
+        if reward.draw and reward.draw not in draws:
+            where = f"rewards.catalogue[{place}].draw"
+            raise ProgramError(where, f"{reward.draw!r} is not among `rewards.draws`")
+    shelf = Shelf(vouchers, draws, catalogue, points_max(top))
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(
         id=head.program,
         version=version,
         runs_on_events=head.runs_on_events,
-        catalogue=read_catalogue(rewards, vouchers, tiers, "stored_value" in ledger.values),
+        catalogue=catalogue,
         ttl_seconds=redemption.whole("ttl_seconds", 1, TTL_MAX_SECONDS, TTL_DEFAULT_SECONDS),
         vouchers=vouchers,
-        grants=read_grants(rewards, vouchers),
+        grants=read_grants(rewards, shelf, tiers),
         zone=head.time_zone,
+        draws=read_draws(rewards, shelf),
         tiers=tiers,
         currency=str(ledger.values.get("currency", "")),
         zones=read_store_zones(ledger.section("stores", optional=True)),

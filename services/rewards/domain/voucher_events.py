@@ -10,7 +10,7 @@ from services.rewards.domain.voucher_terms import Terms
 
 @dataclass(slots=True, frozen=True)
 class VoucherIssued:
-    """`source`: ops | redemption | grant; `source_id` is what there led to it."""
+    """`source`: ops | redemption | grant | draw; `source_id` is what there led to it."""
 
     voucher: str
     terms: Terms

@@ -24,6 +24,11 @@ MUTABLE = (
     "member_segments",
     "reward_stock",
     "member_money",
+    "point_awards",
+    "draw_players",
+    "draw_turns",
+    "draw_counters",
+    "ledger_steps",
 )  # fmt: skip
 
 TABLES = """
@@ -118,6 +123,46 @@ CREATE TABLE code_guesses (
     chain smallint NOT NULL, api_key text NOT NULL, since timestamptz NOT NULL, wrong integer NOT NULL,
     PRIMARY KEY (chain, api_key)
 );
+CREATE TABLE point_awards (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, award text NOT NULL,
+    points bigint NOT NULL CONSTRAINT point_awards_points_are_positive CHECK (points > 0),
+    source text NOT NULL, source_id text NOT NULL,
+    state text NOT NULL CONSTRAINT point_awards_state_is_known CHECK (state IN ('promised', 'given', 'refused')),
+    promised_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, first_position bigint NOT NULL,
+    code text, detail text,
+    PRIMARY KEY (chain, program, member, award),
+    CONSTRAINT point_awards_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
+);
+CREATE TABLE draw_players (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, draw_id text NOT NULL,
+    tickets bigint NOT NULL CONSTRAINT draw_players_tickets_are_not_negative CHECK (tickets >= 0),
+    losses bigint NOT NULL, turns bigint NOT NULL, day text NOT NULL, today bigint NOT NULL, free_today bigint NOT NULL,
+    PRIMARY KEY (chain, program, member, draw_id),
+    CONSTRAINT draw_players_turns_are_not_negative CHECK (turns >= 0 AND today >= 0)
+);
+CREATE TABLE draw_turns (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, turn text NOT NULL, draw_id text NOT NULL,
+    state text NOT NULL CONSTRAINT draw_turns_state_is_known CHECK (state IN ('paying', 'made', 'refused')),
+    pay text NOT NULL, points bigint NOT NULL, day text NOT NULL,
+    begun_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, first_position bigint NOT NULL,
+    seed bytea NOT NULL, terms bytea, number bigint, prize text NOT NULL, won boolean NOT NULL, rewards text NOT NULL,
+    code text, detail text,
+    PRIMARY KEY (chain, program, member, turn),
+    CONSTRAINT draw_turns_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL)),
+    CONSTRAINT draw_turns_made_has_a_number CHECK ((state = 'made') = (number IS NOT NULL)),
+    CONSTRAINT draw_turns_paying_has_terms CHECK ((state = 'paying') = (terms IS NOT NULL))
+);
+CREATE INDEX draw_turns_newest_first ON draw_turns (chain, program, member, first_position);
+CREATE TABLE draw_counters (
+    chain smallint NOT NULL, program text NOT NULL, draw_id text NOT NULL, counter text NOT NULL, used bigint NOT NULL,
+    PRIMARY KEY (chain, program, draw_id, counter)
+) WITH (fillfactor = 50);
+CREATE TABLE ledger_steps (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, kind text NOT NULL, id text NOT NULL,
+    due_at timestamptz NOT NULL, attempts integer NOT NULL,
+    PRIMARY KEY (chain, program, member, kind, id)
+);
+CREATE INDEX ledger_steps_due ON ledger_steps (due_at);
 """
 
 

@@ -352,18 +352,22 @@ class GrantProgressed(_message.Message):
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class GrantGiven(_message.Message):
-    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted")
+    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted", "points", "tickets")
     GRANT_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     OCCASION_FIELD_NUMBER: _ClassVar[int]
     VOUCHERS_FIELD_NUMBER: _ClassVar[int]
     BUDGETED_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
     grant: str
     slot: str
     occasion: str
     vouchers: int
     budgeted: bool
-    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ...) -> None: ...
+    points: int
+    tickets: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ..., points: _Optional[int] = ..., tickets: _Optional[int] = ...) -> None: ...
 
 class GrantWithheld(_message.Message):
     __slots__ = ("grant", "slot", "occasion", "reason")
@@ -376,3 +380,183 @@ class GrantWithheld(_message.Message):
     occasion: str
     reason: str
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Gift(_message.Message):
+    __slots__ = ("pack", "points", "draw", "tickets", "reward")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    REWARD_FIELD_NUMBER: _ClassVar[int]
+    pack: VoucherPack
+    points: int
+    draw: str
+    tickets: int
+    reward: str
+    def __init__(self, pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., points: _Optional[int] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., reward: _Optional[str] = ...) -> None: ...
+
+class PointsPromised(_message.Message):
+    __slots__ = ("award", "points", "source", "source_id")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    points: int
+    source: str
+    source_id: str
+    def __init__(self, award: _Optional[str] = ..., points: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class PointsGiven(_message.Message):
+    __slots__ = ("award",)
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    def __init__(self, award: _Optional[str] = ...) -> None: ...
+
+class PointsRefused(_message.Message):
+    __slots__ = ("award", "code", "detail")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    code: str
+    detail: str
+    def __init__(self, award: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class TicketsGiven(_message.Message):
+    __slots__ = ("draw", "tickets", "source", "source_id")
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    source: str
+    source_id: str
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class TicketsTaken(_message.Message):
+    __slots__ = ("draw", "tickets", "source", "source_id")
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    source: str
+    source_id: str
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class Prize(_message.Message):
+    __slots__ = ("id", "name", "weight", "stock", "cost", "give")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    GIVE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    weight: int
+    stock: int
+    cost: int
+    give: _containers.RepeatedCompositeFieldContainer[Gift]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., weight: _Optional[int] = ..., stock: _Optional[int] = ..., cost: _Optional[int] = ..., give: _Optional[_Iterable[_Union[Gift, _Mapping]]] = ...) -> None: ...
+
+class DrawTerms(_message.Message):
+    __slots__ = ("id", "prizes", "budget_day", "budget_ever", "pity_after", "pity_prize")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PRIZES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_DAY_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_EVER_FIELD_NUMBER: _ClassVar[int]
+    PITY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    PITY_PRIZE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    prizes: _containers.RepeatedCompositeFieldContainer[Prize]
+    budget_day: int
+    budget_ever: int
+    pity_after: int
+    pity_prize: str
+    def __init__(self, id: _Optional[str] = ..., prizes: _Optional[_Iterable[_Union[Prize, _Mapping]]] = ..., budget_day: _Optional[int] = ..., budget_ever: _Optional[int] = ..., pity_after: _Optional[int] = ..., pity_prize: _Optional[str] = ...) -> None: ...
+
+class TurnBegun(_message.Message):
+    __slots__ = ("turn", "terms", "seed", "day", "points")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    turn: str
+    terms: DrawTerms
+    seed: bytes
+    day: str
+    points: int
+    def __init__(self, turn: _Optional[str] = ..., terms: _Optional[_Union[DrawTerms, _Mapping]] = ..., seed: _Optional[bytes] = ..., day: _Optional[str] = ..., points: _Optional[int] = ...) -> None: ...
+
+class TurnRefused(_message.Message):
+    __slots__ = ("turn", "draw", "day", "code", "detail")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    turn: str
+    draw: str
+    day: str
+    code: str
+    detail: str
+    def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Chance(_message.Message):
+    __slots__ = ("prize", "weight", "out", "loss")
+    PRIZE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    OUT_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    prize: str
+    weight: int
+    out: bool
+    loss: bool
+    def __init__(self, prize: _Optional[str] = ..., weight: _Optional[int] = ..., out: _Optional[bool] = ..., loss: _Optional[bool] = ...) -> None: ...
+
+class Count(_message.Message):
+    __slots__ = ("counter", "added")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    counter: str
+    added: int
+    def __init__(self, counter: _Optional[str] = ..., added: _Optional[int] = ...) -> None: ...
+
+class DrawMade(_message.Message):
+    __slots__ = ("turn", "draw", "day", "pay", "points", "seed", "number", "chances", "pity", "fell_on", "prize", "won", "counts", "rewards", "tickets")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    PAY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHANCES_FIELD_NUMBER: _ClassVar[int]
+    PITY_FIELD_NUMBER: _ClassVar[int]
+    FELL_ON_FIELD_NUMBER: _ClassVar[int]
+    PRIZE_FIELD_NUMBER: _ClassVar[int]
+    WON_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    REWARDS_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    turn: str
+    draw: str
+    day: str
+    pay: str
+    points: int
+    seed: bytes
+    number: int
+    chances: _containers.RepeatedCompositeFieldContainer[Chance]
+    pity: str
+    fell_on: str
+    prize: str
+    won: bool
+    counts: _containers.RepeatedCompositeFieldContainer[Count]
+    rewards: _containers.RepeatedScalarFieldContainer[str]
+    tickets: int
+    def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., pay: _Optional[str] = ..., points: _Optional[int] = ..., seed: _Optional[bytes] = ..., number: _Optional[int] = ..., chances: _Optional[_Iterable[_Union[Chance, _Mapping]]] = ..., pity: _Optional[str] = ..., fell_on: _Optional[str] = ..., prize: _Optional[str] = ..., won: _Optional[bool] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., rewards: _Optional[_Iterable[str]] = ..., tickets: _Optional[int] = ...) -> None: ...
