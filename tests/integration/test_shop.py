@@ -19,6 +19,7 @@ from services.ops.verify.rewards_tables import check_rewards_tables
 from services.rewards.domain.decide import Reserve
 from services.rewards.domain.redemption import State
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.overdue import GRACE, Overdue
 from services.rewards.store import LEASE_SECONDS
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
 from tests.integration.rewards_stack import (
@@ -122,6 +123,31 @@ async def test_what_times_out_is_all_free_again(stack: RewardsStack) -> None:
     await stack.carry()
     assert await stack.state("ann", "r1") is State.TIMED_OUT
     assert await sums(stack, "ann", voucher) == NOTHING
+
+
+async def test_what_is_overdue_is_asked_for_though_the_stream_says_nothing(stack: RewardsStack) -> None:
+    """The program's time has come on, and no row of the stream is about this redemption's hold."""
+    voucher = await voucher_of(stack, "ann")
+    answer = await take(stack, stack.redeemer, "reserve", voucher)
+    ends = answer.redemption.expires_at
+    assert ends is not None
+    overdue = Overdue(stack.writer, stack.redeemer)
+
+    async def at(time: datetime) -> int:
+        clocks = "UPDATE program_clocks SET clock = $1 WHERE program = $2"
+        await stack.fetch(clocks, time, stack.program)
+        return await overdue.round(datetime.now(UTC))
+
+    assert await at(ends + GRACE - timedelta(microseconds=1)) == 0
+    assert await at(ends + GRACE) == 0, "the ledger still holds it"
+    assert await sums(stack, "ann", voucher) == HELD
+    await stack.advance(ends)
+    assert await at(ends + GRACE) == 1
+    assert await stack.state("ann", "r1") is State.TIMED_OUT
+    assert await sums(stack, "ann", voucher) == NOTHING
+    assert await at(ends + GRACE) == 0
+    await stack.carry()
+    assert await stack.state("ann", "r1") is State.TIMED_OUT
 
 
 async def test_what_the_ledger_refuses_takes_neither_stock_nor_voucher(stack: RewardsStack) -> None:
