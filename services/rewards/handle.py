@@ -160,6 +160,19 @@ class Redeemer:
         answer = await self._ledger.ask(redemption)
         return await self._settle(redemption, answer)
 
+    async def ask_again(self, key: Key) -> bool:
+        """Ask how the hold of a reserved redemption stands, and record what follows. True: it has ended.
+
+        Raises:
+            LedgerUnavailable: there was no answer.
+        """
+        async with self._writer.transaction() as tx:
+            redemption = (await Book.load(tx, self._chain(key), [key])).redemptions.get(key)
+        if redemption is None or redemption.state is not State.RESERVED:
+            return False
+        answer = await self._ledger.look(redemption)
+        return (await self._settle(redemption, answer)).state is not State.RESERVED
+
     async def waiting(self, key: Key) -> Redemption | None:
         """The redemption of `key`, when it waits for the ledger."""
         async with self._writer.transaction() as tx:

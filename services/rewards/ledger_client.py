@@ -84,6 +84,19 @@ class LedgerClient:
                 return await self._refund(here, redemption)
         raise ValueError(f"a redemption that is {redemption.state} waits for nothing")
 
+    async def look(self, redemption: Redemption) -> LedgerAnswer:
+        """How the hold of a redemption stands. One that the ledger does not know holds nothing any more.
+
+        Raises:
+            LedgerUnavailable: no answer.
+        """
+        here = f"/v1/programs/{redemption.program}/members/{redemption.member}/holds/{redemption.id}"
+        status, answer = await self._send("GET", here)
+        if status >= 300:
+            refused = _refused(answer)
+            return HoldStands("expired") if refused.code == "hold_unknown" else refused
+        return _stands(answer)
+
     async def give(self, award: Award) -> LedgerGave | LedgerDenied:
         """Have the ledger give points: an adjustment, whose id is the award's, so that it is made once.
 

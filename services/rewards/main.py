@@ -27,6 +27,7 @@ from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.lapse import Lapsing
 from services.rewards.ledger_client import LedgerClient
 from services.rewards.ledger_work import LedgerWork
+from services.rewards.overdue import Overdue
 from services.rewards.recover import Recovery
 from services.rewards.settings import RewardsSettings
 from services.rewards.views import Views
@@ -84,6 +85,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
             work = LedgerWork(writer, ledger, draws, relay.wake, settings.chains, settings.lease_seconds)
             tasks["ledger_work"] = work.run
             tasks["birthdays"] = birthdays.run
+            tasks["overdue"] = Overdue(writer, redeemer).run
             tasks["lapsing"] = Lapsing(writer, relay.wake).run
         return await run_service(NAME, app, settings, tasks)
     finally:

@@ -128,6 +128,9 @@ redemptions = Table(
     CheckConstraint("stocked OR NOT takes_stock", name="redemptions_take_what_is_stocked"),
     CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="redemptions_refused_says_why"),
     Index("redemptions_newest_first", "chain", "program", "member", "first_position"),
+    Index(
+        "redemptions_reserved", "chain", "program", "expires_at", postgresql_where=text("state = 'reserved'")
+    ),
 )
 
 # Work, not projection: redemptions that wait for the ledger's answer. A row is leased until `due_at`; whoever finds it

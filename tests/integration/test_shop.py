@@ -1,4 +1,4 @@
-"""Redemptions paid with points, stored value, a voucher and outside money, of rewards with a stock, on a real ledger."""
+"""Redemptions paid with points, stored value, a voucher and outside money, of rewards with a stock; a real ledger."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,9 +14,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.chain import chain_of
 from services.common.errors import Refusal
 from services.ops.local.postgres import LocalPostgres
+from services.ops.verify.findings import Findings
+from services.ops.verify.rewards_tables import check_rewards_tables
 from services.rewards.domain.decide import Reserve
 from services.rewards.domain.redemption import State
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.overdue import GRACE, Overdue
 from services.rewards.store import LEASE_SECONDS
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
 from tests.integration.rewards_stack import (
@@ -119,6 +123,31 @@ async def test_what_times_out_is_all_free_again(stack: RewardsStack) -> None:
     await stack.carry()
     assert await stack.state("ann", "r1") is State.TIMED_OUT
     assert await sums(stack, "ann", voucher) == NOTHING
+
+
+async def test_what_is_overdue_is_asked_for_though_the_stream_says_nothing(stack: RewardsStack) -> None:
+    """The program's time has come on, and no row of the stream is about this redemption's hold."""
+    voucher = await voucher_of(stack, "ann")
+    answer = await take(stack, stack.redeemer, "reserve", voucher)
+    ends = answer.redemption.expires_at
+    assert ends is not None
+    overdue = Overdue(stack.writer, stack.redeemer)
+
+    async def at(time: datetime) -> int:
+        clocks = "UPDATE program_clocks SET clock = $1 WHERE program = $2"
+        await stack.fetch(clocks, time, stack.program)
+        return await overdue.round(datetime.now(UTC))
+
+    assert await at(ends + GRACE - timedelta(microseconds=1)) == 0
+    assert await at(ends + GRACE) == 0, "the ledger still holds it"
+    assert await sums(stack, "ann", voucher) == HELD
+    await stack.advance(ends)
+    assert await at(ends + GRACE) == 1
+    assert await stack.state("ann", "r1") is State.TIMED_OUT
+    assert await sums(stack, "ann", voucher) == NOTHING
+    assert await at(ends + GRACE) == 0
+    await stack.carry()
+    assert await stack.state("ann", "r1") is State.TIMED_OUT
 
 
 async def test_what_the_ledger_refuses_takes_neither_stock_nor_voucher(stack: RewardsStack) -> None:
@@ -242,6 +271,35 @@ async def test_a_member_sees_what_it_may_have_and_why_not(stack: RewardsStack) -
     assert await refused(stack.redeemer.reserve(stack.program, here)) == "reward_not_now"
     rouge = Reserve("r5", "ann", "rouge_only", "o5", None)
     assert (await stack.redeemer.reserve(stack.program, rouge)).redemption.state is State.RESERVED
+
+
+async def test_verify_finds_stock_and_vouchers_that_do_not_fit(stack: RewardsStack) -> None:
+    voucher = await voucher_of(stack, "ann")
+    await take(stack, stack.redeemer, "reserve", voucher)
+    owner = await asyncpg.connect(stack.owner_url)
+
+    async def found() -> list[str]:
+        findings = Findings("rewards", None)
+        await check_rewards_tables(owner, findings)
+        return [finding.what for finding in findings.report.findings if stack.program in finding.where]
+
+    try:
+        assert await found() == []
+        await owner.execute("UPDATE reward_stock SET taken = 2 WHERE program = $1", stack.program)
+        assert await found() == ["taken is 2, and redemptions take 1"]
+        await owner.execute("UPDATE reward_stock SET taken = 1 WHERE program = $1", stack.program)
+        free = "UPDATE vouchers SET state = 'issued', order_id = NULL, discount = NULL WHERE voucher = $1"
+        await owner.execute(free, voucher)
+        assert await found() == ["is issued, and redemption r1 is paid with it"]
+        held = "UPDATE vouchers SET state = 'held', order_id = 'o1', discount = 1000 WHERE voucher = $1"
+        await owner.execute(held, voucher)
+        await take(stack, stack.redeemer, "cancel", voucher)
+        assert await found() == []
+        await owner.execute(held, voucher)
+        assert await found() == ["is held, and no redemption under way is paid with it"]
+        await owner.execute(free, voucher)
+    finally:
+        await owner.close()
 
 
 async def test_sixty_four_checkouts_against_a_thousand_points_and_a_stock_of_five(

@@ -143,21 +143,26 @@ class Gift(_Words):
 
 
 class Redeem(_Words):
-    """A redemption. `capture` of one that was never reserved reserves it first."""
+    """A redemption. `capture` of one that was never reserved reserves it first.
+
+    `voucher` is the program's entry in `rewards.vouchers`: the member's oldest of it that can be used pays. A refund
+    gives all back, or `points` and `money`, or what the lines of `returned` were paid with.
+    """
 
     id: str
     member: str
     reward: str | None = None
-    step: Literal["reserve", "capture", "cancel"]
+    step: Literal["reserve", "capture", "cancel", "refund"]
     order: str | None = None
     ttl_seconds: StrictInt | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refund_is_not_here_yet(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("step") == "refund":
-            raise ValueError("step refund is not supported yet: reserve, capture and cancel are")
-        return value
+    store: str | None = None
+    points: StrictInt | None = None
+    money: StrictInt | None = None
+    voucher: str | None = None
+    outside: StrictInt | None = None
+    lines: list[PurchaseLine] | None = None
+    returned: list[ReturnLine] | None = None
+    restock: bool | None = None
 
 
 class Tag(_Words):
@@ -243,7 +248,17 @@ class Wallet(_Words):
     """The member as the rewards service knows it."""
 
     points: WalletPoints | None = None
+    money: dict[str, Money] | None = None
     tier: str | None = None
+
+
+class Shelf(_Words):
+    """What the catalogue says of a reward for the member."""
+
+    id: str
+    available: bool | None = None
+    why_not: list[str] | None = None
+    left: StrictInt | None = None
 
 
 class Segments(_Words):
@@ -271,6 +286,7 @@ class Expect(_Words):
     wallet: Wallet | None = None
     redemptions: list[Redemption] | None = None
     vouchers: list[Voucher] | None = None
+    catalogue: list[Shelf] | None = None
     turns: list[Turn] | None = None
     draws: dict[str, DrawOffer] | None = None
 

@@ -76,6 +76,7 @@ CREATE TABLE redemptions (
     CONSTRAINT redemptions_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
 );
 CREATE INDEX redemptions_newest_first ON redemptions (chain, program, member, first_position);
+CREATE INDEX redemptions_reserved ON redemptions (chain, program, expires_at) WHERE state = 'reserved';
 CREATE TABLE redemption_steps (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, redemption text NOT NULL,
     due_at timestamptz NOT NULL, attempts integer NOT NULL,
