@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from services.common.codec import YEARS
+
 Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[
     str, StringConstraints(pattern=r"^(?:[A-Za-z0-9_.-]{1,64}|[a-z][a-z_]{0,31}:[^\x00]{1,200})$")
@@ -25,8 +27,6 @@ ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 OrderId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
-YEARS = range(2, 9999)
-"""Years whose every time is a time in UTC too, whatever its zone."""
 
 
 def _in_utc(time: datetime) -> datetime:

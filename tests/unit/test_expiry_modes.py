@@ -17,9 +17,11 @@ from services.ledger.domain.events import (
     PointsAccrued,
     PointsExpired,
 )
+from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.postings import postings_of
 from services.ledger.domain.program import Program, parse_program
 from tests.unit.ledger_given import (
+    CHAIN,
     DAY,
     LEDGER,
     NOON,
@@ -175,6 +177,17 @@ def test_only_listed_activities_count() -> None:
     assert given.member().lapses_at == LAPSE
     given.when(return_("b", at=NOON + 2 * DAY, now=NOON + 2 * DAY))
     assert given.member().lapses_at == LAPSE + 2 * DAY
+
+
+def test_only_what_is_told_late_can_lapse_by_a_batch_that_moves_the_clock() -> None:
+    given = Given(rules=inactive(expiry={"inactivity_months": 24}))
+    late, timely, never = (
+        purchase("a"),
+        purchase("b", at=NOON + 700 * DAY),
+        purchase("c", at=utc("9998-06-01")),
+    )
+    until = {(CHAIN, "grocer"): NOON + 800 * DAY}
+    assert list(lapsing_within(given.book, [late, timely, never], until)) == [(CHAIN, "grocer", "ann")]
 
 
 def test_a_hold_protects_its_points_from_the_lapse_and_they_lapse_with_its_end() -> None:

@@ -66,6 +66,8 @@ def lapsing_within(
         if (
             key in programs
             and (at := _occurred_at(command)) is not None
+            # What is told of a far future will be refused, and so many months on there may be no such time.
+            and at < until[key]
             and lapse_after(programs[key], at) <= until[key]
         ):
             yield (*key, command.member)
