@@ -29,7 +29,7 @@ WAITING_MAX = 500
 
 router = APIRouter(prefix=PREFIX, tags=["adjustments"])
 AdjustmentPath = Annotated[schemas.Id, Path(description="The Idempotency-Key that asked for it.")]
-ONE = "/members/{member}/adjustments/{adjustment}"
+ONE = "/members/{member}/adjustments/{adjustment:path}"
 
 
 @router.post("/members/{member}/adjustments", response_model=answers.AdjustmentAnswer, status_code=201)
