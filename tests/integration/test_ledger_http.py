@@ -190,6 +190,8 @@ async def test_a_statement_is_paged_by_cursor_and_says_why(ops: httpx.AsyncClien
         ({"occurred_at": "9999-12-31T23:00:00-14:00"}, 422, "invalid_request"),
         ({"occurred_at": "2026-01-05T12:00:00"}, 422, "invalid_request"),
         ({"occurred_at": "noon"}, 422, "invalid_request"),
+        ({"occurred_at": 1_767_614_400}, 422, "invalid_request"),
+        ({"occurred_at": "1767614400000"}, 422, "invalid_request"),
         ({"occurred_at": None}, 422, "invalid_request"),
         ({"lines": []}, 422, "lines_out_of_range"),
         ({"lines": [{"id": 1, "amount": -1}]}, 422, "amount_out_of_range"),
