@@ -440,8 +440,13 @@ async def test_a_key_is_bound_to_its_program_and_store(ledger: Served, member: s
 
 
 async def test_what_is_not_there_and_what_is_not_done_are_problems_too(ops: httpx.AsyncClient) -> None:
-    told(await ops.get("/v1/nothing"), 404, "not_found")
-    told(await ops.delete(GROCER), 405, "method_not_allowed")
+    assert "/docs" in told(await ops.get("/v1/nothing"), 404, "not_found")["detail"]
+    assert "DELETE" in told(await ops.delete(GROCER), 405, "method_not_allowed")["detail"]
+    deep = {"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}
+    assert "JSON" in told(await ops.post(f"{GROCER}/purchases", **deep), 422, "invalid_request")["detail"]
+    plain = {"content": b"{}", "headers": {"content-type": "text/plain"}}
+    answer = told(await ops.post(f"{GROCER}/purchases", **plain), 422, "invalid_request")
+    assert "Content-Type: application/json" in answer["detail"]
     told(await ops.get("/v1/programs/No%20Program"), 422, "invalid_request")
     told(await ops.get(f"{GROCER}/members/a%00b"), 422, "invalid_request")
     told(await ops.get(f"{GROCER}/members/ann/statement?limit=0"), 422, "invalid_request")
