@@ -129,6 +129,14 @@ def test_what_lapses_goes_to_breakage_lot_by_lot() -> None:
     ]
 
 
+def test_lots_lapse_in_their_order_whichever_was_read_first() -> None:
+    given = Given(purchase("a", 10_000), purchase("b"), rules=inactive())
+    member = given.member()
+    (first, _), (second, _) = member.lots.items()
+    member.lots = {lot: member.lots[lot] for lot in (second, first)}
+    assert given.when(clock(LAPSE))[-1] == MemberLapsed(150, [(first, 100), (second, 50)], 0)
+
+
 def test_a_purchase_puts_the_lapse_off_for_all_lots() -> None:
     given = Given(purchase("a"), clock(LAPSE - DAY), rules=inactive())
     given.when(purchase("b", at=LAPSE - DAY))

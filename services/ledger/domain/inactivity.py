@@ -84,7 +84,8 @@ def lapse(member: Member) -> Decided:
     """What no hold protects goes to breakage. The caller knows that the day has come."""
     if member.lapses_at is None:
         raise InvariantBroken(f"{member.id} lapses on no day")
-    allocations = [(lot.id, lot.free) for lot in member.lots.values() if lot.free > 0]
+    # Lots are at hand in the order in which they were read, and the row must not hang on that.
+    allocations = sorted((lot.id, lot.free) for lot in member.lots.values() if lot.free > 0)
     points = sum([part for _, part in allocations])
     event = MemberLapsed(points, allocations, pending_among(member, allocations))
     return Decided(event, member.id, member.lapses_at)
