@@ -285,6 +285,8 @@ async def test_writes_to_a_program_that_is_not_there(ops: httpx.AsyncClient, mem
     )
     told(hold, 404, "unknown_program")
     told(await ops.post(f"{nobodys}/clock", json={"to": "2026-01-05T12:00:00Z"}), 404, "unknown_program")
+    for path in ("/totals", "/adjustments"):
+        told(await ops.get(nobodys + path), 404, "unknown_program")
 
 
 @pytest.mark.parametrize(
@@ -318,6 +320,11 @@ async def test_a_program_holds_no_number_that_json_has_not(ops: httpx.AsyncClien
 @pytest.mark.parametrize("to", ["9001-01-01T00:00:00Z", "9998-12-31T23:59:59-12:00"])
 async def test_a_clock_stops_before_dates_end(ops: httpx.AsyncClient, to: str) -> None:
     told(await ops.post(f"{GROCER}/clock", json={"to": to}), 422, "clock_out_of_range")
+
+
+async def test_a_clock_that_is_sent_back_stays_and_the_answer_says_so(ops: httpx.AsyncClient) -> None:
+    back = (await ops.post(f"{GROCER}/clock", json={"to": "2020-01-01T00:00:00Z"})).json()
+    assert back["clock"] >= "2026-01-05T12:00:00+00:00"
 
 
 async def test_the_clock_of_a_program_on_the_walls_time_is_not_ours_to_move(ops: httpx.AsyncClient) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import adjustments, answers, schemas
+from services.ledger import adjustments, answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Adjust, ApproveAdjustment, Cause, DeclineAdjustment
 from services.ledger.routes.asking import (
@@ -111,6 +111,7 @@ async def get_waiting(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSON
     """The adjustments that wait for a second person, the oldest first."""
     key.allow(("ops", "audit"), program)
     async with ledger.reader.snapshot() as connection:
+        await views.program(connection, program)
         found = await adjustments.waiting(connection, program, ledger.chains, WAITING_MAX)
     return JSONResponse({"adjustments": found})
 
