@@ -73,7 +73,9 @@ async def test_points_that_only_a_hold_keeps_from_lapsing_move_no_clock(ledger: 
     assert (await ledger.take(hold))[0].refusal is None
     now = utc_now()
     await ledger.advance(now)
-    assert await ledger.value("SELECT lapses_at < clock_at FROM accounts JOIN programs USING (chain, program)")
+    assert await ledger.value(
+        "SELECT lapses_at < clock_at FROM accounts JOIN programs USING (chain, program)"
+    )
     await fresh_ticker(ledger).tick()
     assert await clocks(ledger) == {now} or utc_now().hour != now.hour
     assert await ledger.balance() == (100, 100, 0)
