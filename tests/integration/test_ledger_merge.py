@@ -174,6 +174,14 @@ async def test_over_http_the_old_id_answers_with_the_survivor(
             ]  # fmt: skip
             assert (await ops.get(f"{GROCER}/totals")).json()["members"] == 1
 
+            some = {"amount": 10, "final": False}
+            for status in (201, 200):
+                told = await ops.post(f"{GROCER}/members/{BOB}/holds/h1/capture", json=some, headers=key("b"))
+                assert (told.status_code, told.json()["captured"]) == (status, 10)
+                assert (told.json()["state"], told.json()["expires_at"]) == (
+                    "open",
+                    held.json()["expires_at"],
+                )
             captured = await ops.post(f"{GROCER}/members/{BOB}/holds/h1/capture", json={}, headers=key("c"))
             assert captured.json()["captured"] == 30
             assert (await ops.get(f"{GROCER}/members/{BOB}/holds/h1")).json()["state"] == "captured"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from services.common.errors import Refusal
 from services.ledger.domain.events import HoldMoved, LotMoved, MemberAbsorbed, MoneyExpired, TopUpMoved
 from services.ledger.domain.postings import postings_of
+from services.ledger.people_views import describe
 from tests.unit import ledger_given as g
 from tests.unit.ledger_given import DAY, NOON, Given, usd
 
@@ -163,3 +164,19 @@ def test_a_top_up_keeps_its_emptied_bonus_lot_where_an_order_may_give_it_back() 
     book.when(g.refund())
     book.when(g.reverse_top_up())
     assert money(book) == ((0, 0), (0, 0))
+
+
+def test_a_statement_tells_what_a_hold_brings() -> None:
+    def told(book: Given) -> list[str]:
+        events = book.when(g.merge())
+        return [describe(event)[1] for event in events if isinstance(event, HoldMoved)]
+
+    held = "hold of 60 points and 1200 USD minor units for order order-h1 came over"
+    assert told(given(merged=False, captured=300)) == [held]
+    book = given(merged=False)
+    book.when(g.capture(member="bob"))
+    book.when(g.hold(0, "h2", member="bob", money=usd(5)))
+    assert told(book) == [
+        "what was spent for order order-h1 came over",
+        "hold of 5 USD minor units for order order-h2 came over",
+    ]
