@@ -1,16 +1,13 @@
-"""Draws and points as gifts over real databases and a real ledger: once, within stock and budget, rebuilt the same."""
+"""Draws over real databases and a real ledger: once, within stock and budget, and rebuilt the same."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -18,64 +15,35 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.errors import InvariantBroken, Refusal
 from services.ops.local.postgres import LocalPostgres
-from services.ops.verify.chain import verify_chain
-from services.ops.verify.draws import check_counters
-from services.ops.verify.findings import Findings, Report
-from services.rewards.consume import LEDGER_TOPIC
 from services.rewards.domain.decide import Reserve
 from services.rewards.domain.draw_events import DrawMade
-from services.rewards.domain.draws import SEED_BYTES, TurnState, number_of
+from services.rewards.domain.draws import TurnState
 from services.rewards.domain.refunds import AskRefund
-from services.rewards.handle_draws import DrawDesk
 from services.rewards.replay import rebuild_own
 from services.rewards.wire import event_of, payload_of
+from tests.integration.drawing import (
+    CAR,
+    DRINK,
+    NOTHING,
+    TEN,
+    WHEEL,
+    owed,
+    same_again,
+    settle,
+    turn,
+    verified,
+    with_draws,
+)
 from tests.integration.rewards_stack import (
     CHAINS,
-    DOCUMENT,
-    POSITION,
     AnswerLost,
     NeverSent,
     RewardsStack,
-    bearer,
     rewards_stack,
     utc,
 )
-from tests.integration.test_rewards_projections import content, rebuilt
 
 pytestmark = pytest.mark.integration
-
-WHEEL: dict[str, Any] = {
-    "id": "wheel",
-    "prizes": [
-        {"id": "car", "weight": 1, "stock": 1, "give": [{"reward": "mug"}]},
-        {"id": "ten", "weight": 2, "give": [{"points": 10}]},
-        {"id": "drink", "weight": 2, "give": [{"voucher": "drink"}, {"draw": "wheel"}]},
-        {"id": "nothing", "weight": 5},
-    ],
-    "price": {"free_per_day": 1, "tickets": 1, "points": 50},
-}
-WELCOME = {"id": "welcome", "occasion": "enrolled", "give": [{"points": 30}, {"draw": "wheel", "tickets": 2}]}
-
-
-def with_draws(*draws: dict[str, Any], grants: tuple[dict[str, Any], ...] = (WELCOME,)) -> dict[str, Any]:
-    rewards = {
-        "catalogue": DOCUMENT["rewards"]["catalogue"],
-        "vouchers": [{"id": "drink", "kind": "bogo"}],
-        "grants": list(grants),
-        "draws": list(draws),
-    }
-    ledger = {**DOCUMENT["ledger"], "adjustments": {"reasons": ["reward"], "limit": 1_000}}
-    return {**DOCUMENT, "ledger": ledger, "rewards": rewards}
-
-
-def seed_of(number: int, total: int = 10) -> bytes:
-    """A seed that says this number."""
-    return next(
-        seed for n in range(10_000) if number_of(seed := n.to_bytes(SEED_BYTES, "big"), total) == number
-    )
-
-
-CAR, TEN, DRINK, NOTHING = (seed_of(number) for number in (0, 1, 3, 9))
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -89,115 +57,6 @@ async def stack(servers: RewardsStack) -> RewardsStack:
     stack = await servers.with_program()
     await stack.activate(with_draws(WHEEL))
     return stack
-
-
-async def turn(
-    stack: RewardsStack, key: str, seed: bytes, pay: str = "free", member: str = "ann", desk: DrawDesk | None = None
-) -> Any:  # fmt: skip
-    answer = await (desk or stack.draws).turn((stack.program, member, key), "wheel", pay, seed)
-    return answer.turn
-
-
-async def settle(stack: RewardsStack) -> None:
-    """Everything that waits for the ledger, and what it says of it."""
-    while await stack.work().round(utc_now() + timedelta(days=1)):
-        pass
-    await stack.carry()
-
-
-async def owed(stack: RewardsStack) -> int:
-    rows = await stack.fetch("SELECT count(*) AS n FROM ledger_steps WHERE program = $1", stack.program)
-    return int(rows[0]["n"])
-
-
-async def same_again(stack: RewardsStack) -> None:
-    """A rebuild from the three journals gives every table once more."""
-    await stack.carry()
-    assert await content(stack, "public") == await content(stack, await rebuilt(stack, batch=3))
-
-
-async def adjusted(stack: RewardsStack, member: str) -> list[int]:
-    """The points of each adjustment in the ledger."""
-    answer = await stack.ledger.get(f"/v1/programs/{stack.program}/members/{member}/statement")
-    return [entry["points"] for entry in answer.json()["entries"] if entry["type"] == "PointsAdjusted"]
-
-
-async def test_a_grant_of_points_is_given_once_whatever_is_lost_on_the_way(stack: RewardsStack) -> None:
-    await stack.buy("ann", 100)
-    await stack.carry()
-    soon = utc_now()
-    for transport in (NeverSent(), AnswerLost(stack.ledger_transport), AnswerLost(stack.ledger_transport)):
-        soon += timedelta(hours=1)
-        assert await stack.draws_over(transport)[1].round(soon) == 0
-        assert await owed(stack) == 1
-    await settle(stack)
-    await settle(stack)
-    assert (await owed(stack), await adjusted(stack, "ann")) == (0, [30])
-    assert (await stack.views.wallet(stack.program, "ann")).points.posted == 130
-    await same_again(stack)
-
-
-async def test_two_loops_at_once_give_a_grant_of_points_once(stack: RewardsStack) -> None:
-    for number in range(12):
-        await stack.buy(f"m{number}", 10)
-    await stack.carry()
-    keys = [(r["program"], r["member"], r["award"]) for r in await stack.fetch(
-        "SELECT program, member, award FROM point_awards WHERE program = $1", stack.program)]  # fmt: skip
-    gave = await asyncio.gather(*(stack.work().give(key) for key in keys for _ in range(3)))
-    assert sum(gave) == len(keys) == 12
-    assert [await adjusted(stack, f"m{number}") for number in range(12)] == [[30]] * 12
-
-
-async def test_a_budget_of_points_holds_while_all_chains_give_at_once(stack: RewardsStack) -> None:
-    purse = {"id": "purse", "occasion": "enrolled", "give": [{"points": 30}], "budget": 100}
-    await stack.activate(with_draws(grants=(purse,)))
-    members = [f"m{number}" for number in range(12)]
-    for member in members:
-        await stack.buy(member, 10)
-
-    async def carry(chain: int) -> None:
-        async with stack.writer.session() as session:
-            after = await session.fetchval(POSITION, chain, LEDGER_TOPIC)
-        for row in await stack.rows(chain, after):
-            await stack.apply(LEDGER_TOPIC, chain, [row])
-
-    await asyncio.gather(*(carry(chain) for chain in range(CHAINS)))
-    await settle(stack)
-    points = Counter([(await stack.points(member))["available"] for member in members])
-    assert points == {10 + 30: 3, 10: 9}
-    await same_again(stack)
-
-
-async def test_a_new_key_at_the_ledger_does_not_give_points_again(stack: RewardsStack) -> None:
-    await stack.buy("ann", 100)
-    await stack.carry()
-    await stack.draws_over(AnswerLost(stack.ledger_transport))[1].round(utc_now())
-    stack.ledger_key = await stack.key("checkout", "rewards", ledger=True)
-    await settle(stack)
-    assert (await owed(stack), await adjusted(stack, "ann")) == (0, [30])
-
-
-async def test_what_the_ledger_will_not_give_is_on_record(stack: RewardsStack) -> None:
-    await stack.buy("ann", 100)
-    await stack.carry()
-    closing = f"/v1/programs/{stack.program}/members/ann/close"
-    key = {"Idempotency-Key": secrets.token_hex(4)}
-    (await stack.ledger.post(closing, json={"reason": "left"}, headers=key)).raise_for_status()
-    await settle(stack)
-    rows = await stack.fetch("SELECT state, code FROM point_awards WHERE program = $1", stack.program)
-    assert [(r["state"], r["code"]) for r in rows] == [("refused", "member_closed")]
-    assert await owed(stack) == 0
-    await same_again(stack)
-
-
-async def test_the_key_of_rewards_gives_points_and_takes_none(stack: RewardsStack) -> None:
-    await stack.buy("ann", 100)
-    path = f"/v1/programs/{stack.program}/members/ann/adjustments"
-    mine = bearer(stack.ledger_key) | {"Idempotency-Key": "x1"}
-    taking = await stack.ledger.post(path, json={"points": -5, "reason": "reward"}, headers=mine)
-    assert (taking.status_code, taking.json()["code"]) == (403, "forbidden")
-    giving = await stack.ledger.post(path, json={"points": 5, "reason": "reward"}, headers=mine)
-    assert giving.status_code == 201
 
 
 async def test_what_is_won_is_given_and_what_was_drawn_can_be_read(stack: RewardsStack) -> None:
@@ -397,23 +256,6 @@ class LosesCapture(AnswerLost):
         if request.url.path.endswith("/capture"):
             return await super().handle_async_request(request)
         return await self._inner.handle_async_request(request)
-
-
-async def verified(stack: RewardsStack) -> list[str]:
-    """What the verifier finds of draws in the test's own program."""
-    report = Report()
-    owner = await asyncpg.connect(stack.owner_url)
-    try:
-        async with owner.transaction():
-            for chain in range(CHAINS):
-                report.add(await verify_chain(owner, "rewards", chain, CHAINS))
-            found = Findings("rewards", None)
-            await check_counters(owner, report.counted, found)
-            report.add(found.report)
-    finally:
-        await owner.close()
-    assert report.looked["draws"] > 0
-    return [text for text in map(str, report.findings) if text.startswith("draws") and stack.program in text]
 
 
 @pytest.mark.parametrize(
