@@ -58,7 +58,7 @@ async def apply_rows(
     fresh = unseen(rows, applied)
     if not fresh:
         return 0, 0
-    batch = _Batch(tx, chain, journal, recorded_at)
+    batch = Batch(tx, chain, journal, recorded_at)
     facts = [fact for row in await _concerning(tx, chain, fresh) if (fact := fact_of(row)) is not None]
     for segment in _segments(facts):
         await batch.take(segment)
@@ -85,7 +85,7 @@ async def apply_told(
     lock: so its place among the ledger's rows is written down, and `replay` puts it there again.
     """
     position = journal.append(chain, program, member, told, occurred_at, recorded_at, cause, version)
-    batch = _Batch(tx, chain, journal, recorded_at, told_by=position)
+    batch = Batch(tx, chain, journal, recorded_at, told_by=position)
     await batch.take([Fact(told.ledger_position, program, member, occurred_at, told)])
     await journal.write(tx)
     return position
@@ -116,7 +116,7 @@ def _segments(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
         yield run
 
 
-class _Batch:
+class Batch:
     """One transaction's work on one chain. `told_by`: the row of our own journal that the fact is, if it is one."""
 
     def __init__(
@@ -143,18 +143,18 @@ class _Batch:
             return
         while loaded.more_due:
             program_id, bound = loaded.more_due.popitem()
-            self._record(
+            self.record(
                 loaded.state, take_reviews(loaded.state[program_id], bound, facts[0].position), facts[0]
             )
-            await self._save(loaded.state)
+            await self.save(loaded.state)
             loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
         for fact in facts:
-            self._record(loaded.state, take(loaded.state, fact), fact)
+            self.record(loaded.state, take(loaded.state, fact), fact)
             program = loaded.state.get(fact.program)
             if program is not None:
                 for moved in segments.take(program, fact):
                     self._append(moved, moved.member, fact)
-        await self._save(loaded.state)
+        await self.save(loaded.state)
 
     async def _activate(self, fact: Fact, event: ProgramActivated) -> None:
         """A new version; members whose tier it does not have are reviewed. A version that can't be used is refused."""
@@ -178,21 +178,22 @@ class _Batch:
                 return
             state = {fact.program: program}
             for member in members:
-                self._record(state, [take_retired(program, member, at, fact.position)], fact)
-            await self._save(state)
+                self.record(state, take_retired(program, member, at, fact.position), fact)
+            await self.save(state)
 
     async def _save_program(self, fact: Fact, event: ProgramActivated, refusal: str | None) -> None:
         await store.save_program(
             self._tx, self._chain, fact.program, fact.position, event.version, event.document, refusal
         )
 
-    async def _save(self, state: State) -> None:
+    async def save(self, state: State) -> None:
+        """Write the state, the rows behind what was said, and the history; the journal's rows are written last."""
         await store.save(self._tx, self._chain, state)
         await store.find_positions(self._tx, self._chain, state, [event for _, event in self._said])
         await store.save_history(self._tx, self._chain, self._said)
         self._said = []
 
-    def _record(self, state: State, decided: Sequence[TierChanged], fact: Fact) -> None:
+    def record(self, state: State, decided: Sequence[TierChanged], fact: Fact) -> None:
         """Our journal's rows; they are written once the ledger's rows behind them are found."""
         for event in decided:
             position = self._append(event, event.member, fact)

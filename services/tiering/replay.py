@@ -1,9 +1,8 @@
 """Rebuilds tiering's projections and its journal from the ledger's book, in whatever schema the search_path names.
 
 The input is the ledger's stream, and of our own journal only what tiering was told itself (grants by hand, tags,
-and the bounds of runs). So a
-rebuild decides everything again: equal projections are L7, an equal journal (but for recorded_at, and so the hashes)
-is L8.
+and what runs over all members measured). So a rebuild decides everything again: equal projections are L7, an equal
+journal (but for recorded_at, and so the hashes) is L8.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
 from services.tiering.consume import LEDGER_TOPIC
-from services.tiering.domain.events import SegmentsRun, Told
+from services.tiering.domain.events import SegmentsRun, TiersRanked, Told
 from services.tiering.project import apply_rows, apply_told
+from services.tiering.ranking import apply_ranking
 from services.tiering.segments import apply_run
 from services.tiering.wire import LEDGER_TYPES, payload_of, told_of
 
@@ -37,6 +37,7 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "segments": ("chain", "program", "member"),
     "tags": ("chain", "program", "member", "tag"),
     "segment_runs": ("chain", "program", "run"),
+    "tier_rankings": ("chain", "program", "run"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
 JOURNAL_COMPARED = (
@@ -73,7 +74,7 @@ class OwnRow:
     occurred_at: datetime
     cause: tuple[str, str, bytes | None]
     version: str
-    told: Told | SegmentsRun
+    told: Told | SegmentsRun | TiersRanked
 
 
 def own_row(record: Mapping[str, Any]) -> OwnRow:
@@ -133,6 +134,9 @@ async def _tell(tx: Transaction, chain: int, row: OwnRow, recorded_at: datetime)
     journal = await Journal.lock(tx, [chain], payload_of)
     if isinstance(row.told, SegmentsRun):
         await apply_run(tx, journal, chain, row.program, row.told, recorded_at, row.version)
+        return
+    if isinstance(row.told, TiersRanked):
+        await apply_ranking(tx, journal, chain, row.program, row.told, recorded_at, row.version)
         return
     await apply_told(
         tx,

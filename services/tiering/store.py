@@ -53,9 +53,11 @@ CROSS JOIN LATERAL (
 ) AS m
 """  # noqa: S608 - made of constants
 RETIRED = f"""
--- Members of a tier that the version in force does not have ($3: the names above the lowest).
+-- Members of a tier that the version in force does not have ($3: the names above the lowest), or that it ranks no more
+-- ($5: the names of those that it ranks). Closed accounts stay as they are.
 SELECT {_SELECTED} FROM members AS m
-WHERE m.chain = $1 AND m.program = $2 AND m.tier <> ALL($3::text[])
+WHERE m.chain = $1 AND m.program = $2 AND m.standing ? 'closed' IS NOT TRUE
+AND (m.tier <> ALL($3::text[]) OR (m.standing ? 'ranked' AND m.standing ->> 'tier' <> ALL($5::text[])))
 ORDER BY m.member LIMIT $4
 """  # noqa: S608 - made of constants
 ENTRIES = """
@@ -215,12 +217,25 @@ async def find_member(tx: Transaction, chain: int, rules: Rules, name: str) -> M
     return member
 
 
+async def load_members(
+    tx: Transaction, chain: int, program: ProgramState, names: Sequence[str], at: datetime
+) -> list[Member]:
+    """Members by id, added to `program`, with what a review at `at` needs, in the order of `names`."""
+    rules = program.rules
+    rows = await tx.fetch(MEMBERS, chain, [rules.program] * len(names), list(names))
+    found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
+    await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
+    program.members = {member.member: member for member in found.values()}
+    return [program.members[name] for name in names]
+
+
 async def load_retired(
     tx: Transaction, chain: int, program: ProgramState, at: datetime, most: int
 ) -> list[Member]:
     """Up to `most` members whose tier is not in the rules, added to `program`, with what a review at `at` needs."""
     rules = program.rules
-    rows = await tx.fetch(RETIRED, chain, rules.program, [tier.name for tier in rules.tiers[1:]], most)
+    names = [tier.name for tier in rules.tiers[1:]]
+    rows = await tx.fetch(RETIRED, chain, rules.program, names, most, list(rules.ranked))
     found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
     await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
     program.members = {member.member: member for member in found.values()}

@@ -17,6 +17,7 @@ from services.tiering.domain.events import (
     Fact,
     FactEvent,
     Lines,
+    MemberClosed,
     MemberEnrolled,
     MemberTagged,
     PointsMoved,
@@ -30,8 +31,11 @@ from services.tiering.domain.events import (
     TierChanged,
     TierGranted,
     TierGrantRevoked,
+    TiersRanked,
     Told,
+    Top,
     ToppedUp,
+    TopUpReversed,
 )
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -45,6 +49,8 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "PointsAccrued": ledger_pb.PointsAccrued,
     "PointsClawedBack": ledger_pb.PointsClawedBack,
     "TopUpRecorded": ledger_pb.TopUpRecorded,
+    "TopUpReversed": ledger_pb.TopUpReversed,
+    "MemberClosed": ledger_pb.MemberClosed,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
 POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
@@ -53,6 +59,7 @@ OWN_TYPES: dict[str, type[Message]] = {
     "TierGrantRevoked": tiering_pb.TierGrantRevoked,
     "MemberTagged": tiering_pb.MemberTagged,
     "SegmentsRun": tiering_pb.SegmentsRun,
+    "TiersRanked": tiering_pb.TiersRanked,
 }
 """The rows of our own journal that are facts: a replay reads them."""
 
@@ -90,7 +97,13 @@ def _event(type_: str, message: Any) -> FactEvent:
             # What the program lets the member keep was not earned all the same: the units came back.
             return PointsMoved(message.purchase, -(message.points + message.forgiven))
         case "TopUpRecorded":
-            return ToppedUp(message.activity.amount)
+            return ToppedUp(message.activity.amount, message.activity.id)
+        case "TopUpReversed":
+            # What stands for bonus that was spent is not handed back: it stays loaded.
+            handed = sum(part.amount for part in message.paid_out)
+            return TopUpReversed(handed, message.activity.of)
+        case "MemberClosed":
+            return MemberClosed()
         case "ClockAdvanced":
             return ClockAdvanced(time_of(message.to))
         case "ProgramActivated":
@@ -102,7 +115,7 @@ def _lines(lines: Iterable[Any]) -> Lines:
     return [(line.category, line.amount, line.quantity, line.sku) for line in lines]
 
 
-def told_of(type_: str, payload: bytes) -> Told | SegmentsRun:
+def told_of(type_: str, payload: bytes) -> Told | SegmentsRun | TiersRanked:
     """What a row of our own journal says that we were told. Raises DecodeError."""
     message: Any = OWN_TYPES[type_].FromString(payload)
     if type_ == "TierGranted":
@@ -114,6 +127,8 @@ def told_of(type_: str, payload: bytes) -> Told | SegmentsRun:
         )
     if type_ == "SegmentsRun":
         return _run_of(message)
+    if type_ == "TiersRanked":
+        return _ranking_of(message)
     return TierGrantRevoked(message.grant, message.reason, message.ledger_position)
 
 
@@ -132,6 +147,16 @@ def _run_of(message: Any) -> SegmentsRun:
     return SegmentsRun(
         message.run, message.cause, time_of(message.at), bounds, message.population, message.measured_ms,
         message.took_ms, message.ledger_position,
+    )  # fmt: skip
+
+
+def _ranking_of(message: Any) -> TiersRanked:
+    tops = tuple(
+        Top(top.metric, top.percent, top.places, tuple(top.here), top.threshold) for top in message.tops
+    )
+    return TiersRanked(
+        message.run, message.cause, time_of(message.at), tops, message.members, tuple(message.counted_to),
+        message.ledger_position,
     )  # fmt: skip
 
 
@@ -206,6 +231,8 @@ def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
             )
         case SegmentsRun():
             message = _run_message(event)
+        case TiersRanked():
+            message = _ranking_message(event)
         case ProgramRefused():
             message = tiering_pb.ProgramRefused(version=event.version, reason=event.reason)
     return type(event).__name__, message.SerializeToString(deterministic=True)
@@ -236,6 +263,22 @@ def _run_message(event: SegmentsRun) -> tiering_pb.SegmentsRun:
     _set_time(message.at, event.at)
     for time in bounds.recency:
         _set_time(message.bounds.recency.add(), time)
+    return message
+
+
+def _ranking_message(event: TiersRanked) -> tiering_pb.TiersRanked:
+    message = tiering_pb.TiersRanked(
+        run=event.run,
+        cause=event.cause,
+        members=event.members,
+        counted_to=event.counted_to,
+        ledger_position=event.ledger_position,
+    )
+    _set_time(message.at, event.at)
+    for top in event.tops:
+        message.tops.add(
+            metric=top.metric, percent=top.percent, places=top.places, here=top.here, threshold=top.threshold
+        )
     return message
 
 

@@ -15,7 +15,9 @@ CHAINED = {
         ("holds", "chain"), ("settlements", "chain"), ("top_ups", "chain"), ("identifiers", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
-    "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
+    "tiering": (
+        *MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain"), ("tier_rankings", "chain"),
+    ),
     "rewards": (
         *MECHANISM, ("redemptions", "chain"), ("vouchers", "chain"), ("voucher_codes", "chain"),
         ("member_grants", "chain"), ("grant_budgets", "chain"),

@@ -62,9 +62,23 @@ class PointsMoved:
 
 @dataclass(slots=True)
 class ToppedUp:
-    """Money loaded by the member, minor units; negative when a load is undone."""
+    """Money loaded by the member, minor units."""
 
     amount: int
+    top_up: str = ""
+
+
+@dataclass(slots=True)
+class TopUpReversed:
+    """So much of what was loaded was handed back."""
+
+    amount: int
+    top_up: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    """The account is closed, for good."""
 
 
 @dataclass(slots=True)
@@ -132,12 +146,44 @@ class SegmentsRun:
     ledger_position: int
 
 
+@dataclass(slots=True, frozen=True)
+class Top:
+    """The best `percent` of all members by `metric` (Top in proto/).
+
+    `places`: how many that is, `here`: by chain; `threshold`: what the last one in has.
+    """
+
+    metric: str
+    percent: str
+    places: int
+    here: tuple[int, ...]
+    threshold: int
+
+
+@dataclass(slots=True)
+class TiersRanked:
+    """All members of the program were ranked at `at`, for the tiers that go to the best.
+
+    A fact, for a place is among the members of all chains. What was counted is what the ledger's rows up to
+    `counted_to` (by chain) told, so that the same members come first whenever a chain is decided.
+    """
+
+    run: str
+    cause: str
+    at: datetime
+    tops: tuple[Top, ...]
+    members: int
+    counted_to: tuple[int, ...]
+    ledger_position: int
+
+
 Told = TierGranted | TierGrantRevoked | MemberTagged
 """What tiering itself is told, and keeps in its own journal."""
 
 
 FactEvent = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | PurchaseRecorded | ReturnRecorded | PointsMoved | ToppedUp
+    | TopUpReversed | MemberClosed | TiersRanked
     | TierGranted | TierGrantRevoked | MemberTagged
 )  # fmt: skip
 
@@ -228,5 +274,5 @@ class SegmentChanged:
 
 
 Decision = TierChanged | SegmentChanged | ProgramRefused
-Recorded = Decision | Told | SegmentsRun
+Recorded = Decision | Told | SegmentsRun | TiersRanked
 """What rows of our journal say."""

@@ -75,6 +75,38 @@ class TierGrantRevoked(_message.Message):
     ledger_position: int
     def __init__(self, grant: _Optional[str] = ..., reason: _Optional[str] = ..., ledger_position: _Optional[int] = ...) -> None: ...
 
+class TiersRanked(_message.Message):
+    __slots__ = ("run", "cause", "at", "tops", "members", "counted_to", "ledger_position")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    TOPS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_TO_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    cause: str
+    at: _timestamp_pb2.Timestamp
+    tops: _containers.RepeatedCompositeFieldContainer[Top]
+    members: int
+    counted_to: _containers.RepeatedScalarFieldContainer[int]
+    ledger_position: int
+    def __init__(self, run: _Optional[str] = ..., cause: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tops: _Optional[_Iterable[_Union[Top, _Mapping]]] = ..., members: _Optional[int] = ..., counted_to: _Optional[_Iterable[int]] = ..., ledger_position: _Optional[int] = ...) -> None: ...
+
+class Top(_message.Message):
+    __slots__ = ("metric", "percent", "places", "here", "threshold")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    HERE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    percent: str
+    places: int
+    here: _containers.RepeatedScalarFieldContainer[int]
+    threshold: int
+    def __init__(self, metric: _Optional[str] = ..., percent: _Optional[str] = ..., places: _Optional[int] = ..., here: _Optional[_Iterable[int]] = ..., threshold: _Optional[int] = ...) -> None: ...
+
 class ProgramRefused(_message.Message):
     __slots__ = ("version", "reason")
     VERSION_FIELD_NUMBER: _ClassVar[int]
