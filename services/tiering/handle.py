@@ -61,8 +61,8 @@ class Grants:
         """Give a tier until `until`; `request` becomes the grant's id. True when the same was asked before.
 
         Raises:
-            Refusal: id_reused, unknown_program, not_tiered, unknown_member, unknown_tier, ends_in_the_past,
-                too_many_grants.
+            Refusal: id_reused, unknown_program, not_tiered, unknown_member, member_closed, unknown_tier,
+                ends_in_the_past, too_many_grants.
         """
         digest = _digest("grant", member, tier, until.isoformat(), reason)
 
@@ -157,6 +157,8 @@ class Grants:
         member = await store.find_member(tx, chain, found.rules, name)
         if member is None:
             raise Refusal("unknown_member", f"no member {name!r} in program {program!r}")
+        if member.closed:
+            raise Refusal("member_closed", f"member {name!r} was closed, for good")
         clock = found.clock or member.as_of
         now = max(member.as_of, clock if found.rules.runs_on_events else max(clock, wall))
         return Place(found.rules, member, now, position)

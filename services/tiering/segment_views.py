@@ -24,7 +24,7 @@ from services.tiering.segment_schemas import (
 )
 from services.tiering.tables import members, metadata, segment_runs, tags
 from services.tiering.tables import segments as table
-from services.tiering.views import member_in, rules_in_force
+from services.tiering.views import is_open, member_in, rules_in_force
 
 FAMILIES = ("tier", "lifecycle", "class", "rfm", "tag")
 
@@ -73,7 +73,7 @@ async def listed(
     query = (
         select(members.c.chain, members.c.member, members.c.tier, lifecycle, class_, rfm)
         .outerjoin(table, _same(table))
-        .where(members.c.program == program)
+        .where(members.c.program == program, is_open())
         .where(
             or_(members.c.chain > after[0], and_(members.c.chain == after[0], members.c.member > after[1]))
         )
@@ -112,7 +112,9 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
     """How many members are in each segment; the families but tags add up to all."""
     await _segmented(read, None, program)
     total = (
-        await read.execute(select(func.count()).select_from(members).where(members.c.program == program))
+        await read.execute(
+            select(func.count()).select_from(members).where(members.c.program == program, is_open())
+        )
     ).scalar_one()
     counts: dict[str, dict[str, int]] = {
         "lifecycle": dict.fromkeys(LIFECYCLE, 0),
@@ -122,7 +124,10 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
     for family, known in counts.items():
         column = table.c[family]
         rows = await read.execute(
-            select(column, func.count()).where(table.c.program == program).group_by(column)
+            select(column, func.count())
+            .join(members, _same(table))
+            .where(table.c.program == program, is_open())
+            .group_by(column)
         )
         known.update({name: count for name, count in rows if name})
     for family, first in FIRST.items():
@@ -130,7 +135,8 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
         counts[family][first] += total - sum(counts[family].values())
     tagged = await read.execute(
         select(tags.c.tag, func.count())
-        .where(tags.c.program == program)
+        .join(members, _same(tags))
+        .where(tags.c.program == program, is_open())
         .group_by(tags.c.tag)
         .order_by(tags.c.tag)
     )

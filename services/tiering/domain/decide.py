@@ -154,7 +154,7 @@ def take_ranking(
     rules, since = program.rules, max(member.as_of, at)
     program.touch(member, since)
     member.missed = missed
-    if not member.closed and member.standing.tier in rules.ranked:
+    if not member.closed and member.standing.ranked:
         member.standing, why = reviewed(rules, member, since)
         decided += _settle(program, member, since, why, position)
     else:
