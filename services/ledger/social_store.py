@@ -16,6 +16,7 @@ from services.ledger.domain.book import Book, Referral
 from services.ledger.domain.commands import (
     ActivateProgram,
     Command,
+    MergeMembers,
     RecordInteraction,
     RecordPurchase,
     RecordReferral,
@@ -24,6 +25,7 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.interactions import counts_as
 from services.ledger.domain.program import Program
 from services.ledger.domain.referrals import ANCESTORS_MAX
+from services.ledger.heirs import names_of
 
 MemberKey = tuple[str, str]
 """(program, member)"""
@@ -68,6 +70,11 @@ SELECT c.program, c.member, c.slot, c.awards
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, slot)
 JOIN award_counts AS c USING (chain, program, member, slot)
 """
+FIND_AWARD_COUNTS_OF = """
+SELECT c.program, c.member, c.slot, c.awards
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN award_counts AS c USING (chain, program, member)
+"""
 UPSERT_AWARD_COUNTS = """
 INSERT INTO award_counts
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
@@ -101,6 +108,25 @@ async def load(tx: Transaction, book: Book, commands: Sequence[Command], chains:
             member = book.members.get((row["program"], row["member"]))
             if member is not None:
                 member.awards[row["slot"]] = row["awards"]
+
+
+async def load_merging(tx: Transaction, book: Book, commands: Sequence[MergeMembers], chains: int) -> None:
+    """All that was counted of who is merged, and how they came, whatever their program says by now."""
+    members = {(c.program, member) for c in commands for _, member in c.places()}
+    columns = _member_columns(members, chains)
+    for row in await tx.fetch(FIND_AWARD_COUNTS_OF, *columns):
+        member = book.members.get((row["program"], row["member"]))
+        if member is not None:
+            member.awards[row["slot"]] = row["awards"]
+    for row in await tx.fetch(FIND_REFERRALS, *columns):
+        _put_referral(book, row)
+
+
+def _put_referral(book: Book, row: Any) -> None:
+    book.referrals[row["program"], row["member"]] = Referral(
+        row["referral"], row["member"], row["referrer"], row["registered_at"], row["qualified_at"],
+        list(row["tasks"]), list(zip(row["owed_sides"], row["owed_since"], strict=True)),
+    )  # fmt: skip
 
 
 def _possible(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], list[Program]]:
@@ -164,16 +190,18 @@ async def _load_referrals(
         above = {(row["program"], row["referrer"]) for row in rows} if registering else set()
         wanted = set()
         for row in rows:
-            book.referrals[row["program"], row["member"]] = Referral(
-                row["referral"], row["member"], row["referrer"], row["registered_at"], row["qualified_at"],
-                list(row["tasks"]), list(zip(row["owed_sides"], row["owed_since"], strict=True)),
-            )  # fmt: skip
+            _put_referral(book, row)
     if registering:
-        referees = {(c.program, c.member) for c in registering}
+        referees = {
+            (c.program, name): (c.program, c.member)
+            for c in registering
+            for name in names_of(book, c.program, c.member)
+        }
         for row in await tx.fetch(FIND_FIRST_PURCHASES, *_member_columns(referees, chains)):
-            member = book.members.get((row["program"], row["member"]))
-            if member is not None:
-                member.bought_before = row["occurred_at"]
+            member = book.members.get(referees[row["program"], row["member"]])
+            first = row["occurred_at"]
+            if member is not None and first is not None:
+                member.bought_before = min(first, member.bought_before or first)
 
 
 def _slots(book: Book, command: Command, program: Program) -> Iterable[SlotKey]:
@@ -184,7 +212,7 @@ def _slots(book: Book, command: Command, program: Program) -> Iterable[SlotKey]:
     referral = book.referrals.get((command.program, command.member))
     if isinstance(command, RewardReferral) and referral is not None:
         sides: list[tuple[str, str, datetime]] = [
-            (referral.referee if side == "referee" else referral.referrer, side, at)
+            (command.member if side == "referee" else command.referrer, side, at)
             for side, at in referral.owed
         ]
         return [

@@ -120,6 +120,8 @@ class HoldRules:
         """Of each order stays spent what the naive reading says, whichever of its holds it was."""
         spent, naive = Counter[str](), Counter[str]()
         for hold in self.real.member(member).holds.values():
+            if hold.state == "moved":
+                continue
             assert sum(points for _, points in hold.spent) == hold.captured - hold.refunded
             spent[hold.order] += hold.captured - hold.refunded
         for told in self.naive.members[member].holds.values():

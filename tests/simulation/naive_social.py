@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.simulation import naive_lots
-from tests.simulation.naive_ledger import EXCLUDED, Account, Credit, NaiveLedger, Refused
+from tests.simulation.naive_accounts import EXCLUDED, Account, Credit
+from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 
 BUDGET = {**dict.fromkeys(RULES, 90), "v1": 14, "v2": 150}
@@ -155,7 +156,7 @@ class NaiveSocial:
 
     def _not_closed(self, member: str) -> None:
         if member in self.ledger.members:
-            self.ledger._account(member)
+            self.ledger.account(member)
 
     @staticmethod
     def _capped(before: list[Award], caps: dict[str, int], at: datetime) -> bool:
