@@ -18,12 +18,11 @@ from services.common.db import Transaction, Writer
 from services.common.errors import Refusal
 from services.common.journal import Journal
 from services.tiering import store
-from services.tiering.consume import LEDGER_TOPIC
 from services.tiering.domain.events import MemberTagged, TierGranted, TierGrantRevoked, Told
 from services.tiering.domain.grants import BY_HAND
 from services.tiering.domain.program import Rules
 from services.tiering.domain.state import Member
-from services.tiering.project import apply_told
+from services.tiering.project import LEDGER_TOPIC, apply_told
 from services.tiering.wire import payload_of
 
 GRANTS_MAX = 20

@@ -22,8 +22,9 @@ from services.common.service import SideTask, health_router, kafka_producer, run
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.tiering import api, segment_api
-from services.tiering.consume import LEDGER_TOPIC, LedgerRows
+from services.tiering.consume import LedgerRows
 from services.tiering.handle import Grants
+from services.tiering.project import LEDGER_TOPIC
 from services.tiering.ranking import Rankings
 from services.tiering.segments import Segments
 

@@ -40,6 +40,16 @@ def member_of(row: Any, rules: Rules) -> Member:
     return member
 
 
+def came_over(
+    name: str, tier: str | None, since: datetime, until: datetime | None, as_of: datetime, standing: str
+) -> Member:
+    """An absorbed member by its row's columns, without windows."""
+    member = Member(name, as_of, tier, since, until, as_of, {}, Standing(tier, since, until))
+    if standing:
+        _read(member, orjson.loads(standing))
+    return member
+
+
 def row_of(program: str, member: Member) -> tuple[object, ...]:
     """The values of `COLUMNS`."""
     # Written by hand: half the time of a mapping and its dump, for every member of every batch. Names need no escape.

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from services.tiering.domain.decide import time_after
 from services.tiering.domain.events import (
     Fact,
+    FactsMoved,
     PointsMoved,
     PurchaseRecorded,
     ReturnRecorded,
@@ -63,6 +64,8 @@ def needs_of(state: State, facts: Sequence[Fact], purchases: Mapping[tuple[str, 
             if not program.rules.returns_at_once and not program.rules.cards:
                 last = at
             needs.falls.add((fact.program, fact.member))
+        elif isinstance(event, FactsMoved):
+            last = max(last, event.as_of)
         elif isinstance(event, ToppedUp):
             days[fact.program, TOP_UP + event.top_up] = at
         elif isinstance(event, TopUpReversed):
@@ -106,6 +109,11 @@ def needed_days(state: State, facts: Sequence[Fact]) -> list[tuple[str, str, str
         if program is None or fact.member is None or "days" not in program.rules.kinds:
             continue
         event = fact.event
+        if isinstance(event, FactsMoved):
+            found.update(
+                dict.fromkeys((fact.program, fact.member, metric, day) for metric, day, _ in event.days)
+            )
+            continue
         if isinstance(event, PurchaseRecorded):
             at = fact.occurred_at
         elif isinstance(event, ReturnRecorded):

@@ -22,7 +22,6 @@ from services.common.db import Transaction, Writer
 from services.common.errors import Refusal
 from services.common.journal import Journal
 from services.tiering import store
-from services.tiering.consume import LEDGER_TOPIC
 from services.tiering.domain.decide import take_ranking
 from services.tiering.domain.events import Fact, TiersRanked, Top
 from services.tiering.domain.metrics import Metric
@@ -38,7 +37,7 @@ from services.tiering.population import (
     only_run,
     planned,
 )
-from services.tiering.project import Batch
+from services.tiering.project import LEDGER_TOPIC, Batch
 from services.tiering.ranking_sql import BEFORE, BEST, HERE, MEMBERS, POSITIONS
 from services.tiering.wire import payload_of, told_of
 

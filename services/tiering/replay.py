@@ -19,9 +19,8 @@ from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
-from services.tiering.consume import LEDGER_TOPIC
 from services.tiering.domain.events import SegmentsRun, TiersRanked, Told
-from services.tiering.project import apply_rows, apply_told
+from services.tiering.project import LEDGER_TOPIC, apply_rows, apply_told
 from services.tiering.ranking import apply_ranking
 from services.tiering.segments import apply_run
 from services.tiering.wire import LEDGER_TYPES, payload_of, told_of
@@ -38,6 +37,8 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "tags": ("chain", "program", "member", "tag"),
     "segment_runs": ("chain", "program", "run"),
     "tier_rankings": ("chain", "program", "run"),
+    "absorbed_members": ("chain", "program", "member"),
+    "merges": ("chain", "program", "absorbed"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
 JOURNAL_COMPARED = (
@@ -115,11 +116,13 @@ async def rebuild(
         while told is not None and batch and told.told.ledger_position < batch[-1].position:
             before = told.told.ledger_position - batch[0].position + 1
             if before > 0:
-                applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch[:before], recorded_at))[0]
+                applied += (
+                    await apply_rows(tx, chain, LEDGER_TOPIC, batch[:before], recorded_at, alone=True)
+                )[0]
                 batch = batch[before:]
             await _tell(tx, chain, told, recorded_at)
             told = await _next(facts)
-        applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch, recorded_at))[0]
+        applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch, recorded_at, alone=True))[0]
     while told is not None:
         await _tell(tx, chain, told, recorded_at)
         told = await _next(facts)

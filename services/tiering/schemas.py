@@ -22,7 +22,7 @@ class ChangeReason(BaseModel):
 
     reason: str = Field(
         description="upgrade, downgrade, renewal, grace, protected, lifetime, return, card, card_renewed, card_ended, "
-        "card_refunded, grant, grant_ended, grant_revoked; of a new member enrolment"
+        "card_refunded, grant, grant_ended, grant_revoked, merge; of a new member enrolment"
     )
     rule: str = Field(description="The rule in words; empty for a member who has had the lowest tier only.")
     metric: int = Field(description="What the window ending with `since` held, of the metric that decided.")

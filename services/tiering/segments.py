@@ -20,7 +20,6 @@ from services.common.db import Transaction, Writer
 from services.common.errors import Refusal
 from services.common.journal import Journal
 from services.tiering import store
-from services.tiering.consume import LEDGER_TOPIC
 from services.tiering.domain.events import Bounds, SegmentChanged, SegmentsRun
 from services.tiering.domain.program_segments import Rules
 from services.tiering.domain.segments import Cuts, days_before, rule_of
@@ -36,6 +35,7 @@ from services.tiering.population import (
     only_run,
     planned,
 )
+from services.tiering.project import LEDGER_TOPIC
 from services.tiering.segment_sql import COUNT, MEASURE, SORT
 from services.tiering.wire import Encoded, encoded, payload_of, told_of
 

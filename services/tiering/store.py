@@ -112,6 +112,12 @@ ON CONFLICT (chain, program, member) DO UPDATE SET
     tier = EXCLUDED.tier, since = EXCLUDED.since, until = EXCLUDED.until, as_of = EXCLUDED.as_of, due = EXCLUDED.due,
     windows = EXCLUDED.windows, standing = EXCLUDED.standing, changed_position = EXCLUDED.changed_position
 """  # noqa: S608 - made of constants
+ADD_ENTRIES = """
+-- What came over by a merge may lie at the moment and the row of one of the survivor's own.
+INSERT INTO entries AS e (chain, program, member, metric, occurred_at, position, amount)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[])
+ON CONFLICT (chain, program, member, metric, occurred_at, position) DO UPDATE SET amount = e.amount + EXCLUDED.amount
+"""
 UPSERT_PURCHASES = """
 -- The lines' numbers come as text, for an array of arrays would be unnested to the last number.
 INSERT INTO purchases (chain, program, purchase, member, occurred_at, amount_left, promoted_left, promoted_lines)
@@ -221,21 +227,25 @@ async def load_members(
     tx: Transaction, chain: int, program: ProgramState, names: Sequence[str], at: datetime
 ) -> list[Member]:
     """Members by id, added to `program`, with what a review at `at` needs, in the order of `names`."""
-    rules = program.rules
-    rows = await tx.fetch(MEMBERS, chain, [rules.program] * len(names), list(names))
-    found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
-    await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
-    program.members = {member.member: member for member in found.values()}
-    return [program.members[name] for name in names]
+    rows = await tx.fetch(MEMBERS, chain, [program.rules.program] * len(names), list(names))
+    found = {member.member: member for member in await _add(tx, chain, program, rows, at)}
+    return [found[name] for name in names]
 
 
 async def load_retired(
     tx: Transaction, chain: int, program: ProgramState, at: datetime, most: int
 ) -> list[Member]:
-    """Up to `most` members whose tier is not in the rules, added to `program`, with what a review at `at` needs."""
+    """The same of up to `most` members whose tier is not in the rules."""
     rules = program.rules
     names = [tier.name for tier in rules.tiers[1:]]
     rows = await tx.fetch(RETIRED, chain, rules.program, names, most, list(rules.ranked))
+    return await _add(tx, chain, program, rows, at)
+
+
+async def _add(
+    tx: Transaction, chain: int, program: ProgramState, rows: Sequence[Any], at: datetime
+) -> list[Member]:
+    rules = program.rules
     found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
     await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
     program.members = {member.member: member for member in found.values()}
@@ -278,6 +288,11 @@ async def save(tx: Transaction, chain: int, state: State) -> None:
     counted = [(chain, p, *entry) for p, program in state.items() for entry in program.counted]
     if counted:
         await tx.copy_records_to_table("entries", records=counted, columns=ENTRY_COLUMNS)
+    moved = [
+        (p, *key, amount) for p, program in state.items() for key, amount in program.moved.items() if amount
+    ]
+    if moved:
+        await tx.execute(ADD_ENTRIES, chain, *_columns(moved))
     purchases = [
         (
             p,

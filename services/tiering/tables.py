@@ -171,6 +171,27 @@ tier_rankings = Table(
     Column("changed", BigInteger, nullable=False, comment="TierChanged that it led to on this chain."),
     comment="A ranking is over when every chain has its row.",
 )
+absorbed_members = Table(
+    "absorbed_members",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("into_member", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="Of MemberAbsorbed, on this chain of the ledger."),
+    Column("facts", ARRAY(LargeBinary), nullable=False, comment="FactsMoved, for the survivor's chain."),
+    comment="Members who were merged into another, with all that had been counted of them.",
+)
+merges = Table(
+    "merges",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("absorbed", Text, primary_key=True),
+    Column("member", Text, nullable=False, comment="The survivor."),
+    Column("position", BigInteger, nullable=False, comment="Of MembersMerged, on this chain of the ledger."),
+    comment="Merges that the survivor's chain has got to.",
+)
 segments = Table(
     "segments",
     metadata,

@@ -33,7 +33,15 @@ from services.tiering.schemas import (
     TierView,
 )
 from services.tiering.store import find_member, rules_of
-from services.tiering.tables import members, metadata, program_clocks, programs, tier_history, tier_rankings
+from services.tiering.tables import (
+    absorbed_members,
+    members,
+    metadata,
+    program_clocks,
+    programs,
+    tier_history,
+    tier_rankings,
+)
 
 TURNS_MAX = 60
 """How many reviews are looked ahead for what will be lost: five years of monthly ones."""
@@ -281,6 +289,14 @@ async def member_in(read: AsyncConnection, chain: int, rules: Rules, member: str
     raw = (await read.get_raw_connection()).driver_connection
     found = await find_member(raw, chain, rules, member)
     if found is None:
+        c = absorbed_members.c
+        into = (
+            await read.execute(
+                select(c.into_member).where(*_key(absorbed_members, chain, rules.program, member))
+            )
+        ).scalar_one_or_none()
+        if into is not None:
+            raise Refusal("member_merged", f"member {member!r} was merged into {into!r}: ask for that one")
         raise Refusal(
             "unknown_member",
             f"no member {member!r} in program {rules.program!r}; "

@@ -18,6 +18,7 @@ CHAINED = {
     ),
     "tiering": (
         *MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain"), ("tier_rankings", "chain"),
+        ("absorbed_members", "chain"), ("merges", "chain"),
     ),
     "rewards": (
         *MECHANISM, ("redemptions", "chain"), ("vouchers", "chain"), ("voucher_codes", "chain"),

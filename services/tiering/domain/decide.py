@@ -28,10 +28,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.tiering.domain import grants, tally
+from services.tiering.domain import grants, merges, tally
 from services.tiering.domain.events import (
     ClockAdvanced,
     Fact,
+    FactsMoved,
     MemberClosed,
     MemberEnrolled,
     PointsMoved,
@@ -101,6 +102,14 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
                     decided += _climb(program, member, day, position)
                     if event.points < 0:
                         decided += _fall(program, member, max(member.as_of, at), position)
+        case FactsMoved():
+            member = _own_clock(program, name, fact, decided)
+            merges.join(program, member, position, event)
+            if event.last:
+                now = max(member.as_of, at)
+                why = merges.keep_better(program.rules, member, event, now)
+                decided += _granted(program, member, now, why, position)
+                decided += _climb(program, member, now, position)
         case TierGranted():
             member = _own_clock(program, name, fact, decided)
             since = max(member.as_of, at)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.tiering.domain.state import Member
 
 Lines = list[tuple[str, int, int, str]]
 """(category, minor units of money, units, sku) of each line."""
@@ -177,13 +181,50 @@ class TiersRanked:
     ledger_position: int
 
 
-Told = TierGranted | TierGrantRevoked | MemberTagged
+@dataclass(slots=True)
+class MembersMerged:
+    """Another member was merged into this one; what was counted of it comes over once its own chain has let it go."""
+
+    absorbed: str
+
+
+@dataclass(slots=True)
+class MemberAbsorbed:
+    """The member was merged into another, and is nobody any more."""
+
+    into: str
+
+
+@dataclass(slots=True)
+class FactsMoved:
+    """What was counted of an absorbed member counts for this one; nothing is decided before the `last` of several."""
+
+    absorbed: str
+    ledger_position: int
+    last: bool
+    as_of: datetime
+    entries: list[tuple[str, datetime, int]]
+    """(metric, occurred_at, amount)"""
+    purchases: list[tuple[str, datetime, int, int, tuple[int, ...]]]
+    """(purchase, occurred_at, what counts of it and was kept, the promoted part of that, its lines in a promotion)"""
+    days: list[tuple[str, date, int]]
+    """(metric, local day, visits)"""
+    tags: list[tuple[str, datetime]]
+    life: tuple[datetime | None, datetime | None, datetime | None] | None
+    """The first purchase, the last, and the last that came when the member was dormant."""
+    came: Member
+    """The absorbed member, with its standing, its cards and grants, and without windows."""
+    told: object = field(default=None, compare=False)
+    """What it was read from, to be written as it was."""
+
+
+Told = TierGranted | TierGrantRevoked | MemberTagged | FactsMoved
 """What tiering itself is told, and keeps in its own journal."""
 
 
 FactEvent = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | PurchaseRecorded | ReturnRecorded | PointsMoved | ToppedUp
-    | TopUpReversed | MemberClosed | TiersRanked
+    | TopUpReversed | MemberClosed | TiersRanked | MembersMerged | MemberAbsorbed | FactsMoved
     | TierGranted | TierGrantRevoked | MemberTagged
 )  # fmt: skip
 
@@ -229,7 +270,7 @@ class TierChanged:
     until: datetime | None
     reason: str
     """By metrics: upgrade | downgrade | renewal | grace | protected | lifetime | return. Otherwise: card |
-    card_renewed | card_ended | card_refunded | grant | grant_ended | grant_revoked."""
+    card_renewed | card_ended | card_refunded | grant | grant_ended | grant_revoked | merge."""
     rule: str
     metric: int
     threshold: int

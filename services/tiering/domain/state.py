@@ -213,6 +213,8 @@ class ProgramState:
     clock_moved: bool = False
     counted: list[tuple[str, str, datetime, int, int]] = field(default_factory=list)
     """New entries: (member, metric, occurred_at, ledger position, amount)."""
+    moved: dict[tuple[str, str, datetime, int], int] = field(default_factory=dict)
+    """Entries that came over by a merge, by (member, metric, occurred_at, ledger position): added to those there."""
     purchases: dict[str, Bought] = field(default_factory=dict)
     """By purchase id; only in programs that follow purchases."""
     days: dict[tuple[str, str, date], Visits] = field(default_factory=dict)
