@@ -108,14 +108,18 @@ async def keep_up(
 ) -> None:
     """Side task: give each program what is due by its clock, soon after it is."""
     while not stop.is_set():
+        programs: list[str] = []
         try:
             async with writer.session() as session:
                 programs = [row["program"] for row in await session.fetch(PROGRAMS)]
-            for program in programs:
-                await run_due(program)
-        except NOT_NOW as fault:
-            # Somebody else's run, a restart of the database: the next look sees what is left to do.
+        except PASSING_FAULTS as fault:
             log.warning("run put off", what=what, reason=repr(fault))
+        for program in programs:
+            try:
+                await run_due(program)
+            except NOT_NOW as fault:
+                # Somebody else's run, a restart of the database: the next look sees what is left to do.
+                log.warning("run put off", what=what, reason=repr(fault))
         try:
             await asyncio.wait_for(stop.wait(), POLL_SECONDS)
         except TimeoutError:

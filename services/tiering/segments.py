@@ -158,7 +158,7 @@ async def apply_run(
     counts: dict[str, dict[str, int]] = {"lifecycle": {}, "class": {}, "rfm": {}}
     if rules is not None:
         async with planned(tx):
-            moved = await tx.fetch(SORT, chain, program, *_asked(rules, fact))
+            moved = await tx.fetch(SORT, chain, program, *asked(rules, fact.at, fact.bounds))
             for row in await tx.fetch(COUNT, chain, program):
                 family = next(name for name in counts if row[name] is not None)
                 counts[family][row[family]] = row["members"]
@@ -209,11 +209,11 @@ async def measure(tx: Transaction, program: str, rules: Rules, at: datetime) -> 
     return bounds, row["n"]
 
 
-def _asked(rules: Rules, fact: SegmentsRun) -> tuple[Any, ...]:
+def asked(rules: Rules, at: datetime, bounds: Bounds) -> tuple[Any, ...]:
     """SORT's parameters from $3 on."""
-    cuts, bounds = Cuts.at(rules, fact.at), fact.bounds
+    cuts = Cuts.at(rules, at)
     return (
-        fact.at, cuts.window, cuts.lost, cuts.dormant, cuts.won_back, cuts.new, cuts.class_dormant, cuts.half_year,
+        at, cuts.window, cuts.lost, cuts.dormant, cuts.won_back, cuts.new, cuts.class_dormant, cuts.half_year,
         cuts.usual, list(bounds.recency), list(bounds.frequency), list(bounds.monetary), *bounds.high,
         bounds.high_spend, bounds.high_ticket, bounds.bargain_hunter, bounds.loyal,
         timedelta(days=rules.classes.loyal_gap_days),
