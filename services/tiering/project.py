@@ -70,8 +70,10 @@ async def apply_rows(
     fresh = unseen(rows, applied)
     if not fresh:
         return 0, 0
-    batch = Batch(tx, chain, journal, recorded_at, alone=alone)
-    facts = [fact for row in await _concerning(tx, chain, fresh) if (fact := fact_of(row)) is not None]
+    # Under this lock the programs are as they are read here until a row changes them.
+    programs = await _programs(tx, chain, fresh)
+    batch = Batch(tx, chain, journal, recorded_at, alone=alone, programs=programs)
+    facts = [fact for row in _concerning(fresh, programs) if (fact := fact_of(row)) is not None]
     for segment in _segments(facts):
         await batch.take(segment)
     await journal.write(tx)
@@ -120,13 +122,18 @@ async def tell(
     return position
 
 
-async def _concerning(tx: Transaction, chain: int, rows: Sequence[StreamRow]) -> Sequence[StreamRow]:
+async def _programs(tx: Transaction, chain: int, rows: Sequence[StreamRow]) -> State | None:
+    """The programs in force; None when the rows bring other versions."""
+    if any(row.type == "ProgramActivated" for row in rows):
+        return None
+    return await store.load_programs(tx, chain, {row.program for row in rows if row.message is not None})
+
+
+def _concerning(rows: Sequence[StreamRow], programs: State | None) -> Sequence[StreamRow]:
     """The rows without those about points that no program counts: every purchase has points, and few programs do."""
-    programs = {row.program for row in rows if row.type in POINTS_TYPES}
-    if not programs or any(row.type == "ProgramActivated" for row in rows):
+    if programs is None:
         return rows
-    state = await store.load_programs(tx, chain, programs)
-    counting = {name for name, program in state.items() if "points" in program.rules.kinds}
+    counting = {name for name, program in programs.items() if "points" in program.rules.kinds}
     return [row for row in rows if row.type not in POINTS_TYPES or row.program in counting]
 
 
@@ -156,6 +163,7 @@ class Batch:
         recorded_at: datetime,
         told_by: int | None = None,
         alone: bool = False,
+        programs: State | None = None,
     ) -> None:
         self._tx = tx
         self._chain = chain
@@ -163,6 +171,7 @@ class Batch:
         self._recorded_at = recorded_at
         self._told_by = told_by
         self._alone = alone
+        self._programs = programs
         self._said: list[tuple[int, TierChanged]] = []
 
     async def take(self, facts: list[Fact]) -> None:
@@ -177,7 +186,8 @@ class Batch:
         if isinstance(first.event, MembersMerged) and first.member is not None:
             await self._welcome(first, first.member, first.event.absorbed)
             return
-        loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX)
+        programs, self._programs = self._programs, None
+        loaded = await store.load(self._tx, self._chain, facts, REVIEWS_MAX, programs)
         if loaded.more_due and len(facts) > 1:
             # Reviews come before the fact that makes them due, so the facts are parted until one of them is alone.
             middle = len(facts) // 2

@@ -167,9 +167,14 @@ class Loaded:
     more_due: dict[str, tuple[datetime, str]]
 
 
-async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: int) -> Loaded:
-    """The state for `facts`: programs, members, the reviews that fall due on the way, what leaves the windows."""
-    state = await load_programs(tx, chain, {fact.program for fact in facts})
+async def load(
+    tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: int, programs: State | None = None
+) -> Loaded:
+    """The state for `facts`: programs (unless they are known), members, the reviews that fall due on the way, what
+    leaves the windows."""
+    state = programs
+    if state is None:
+        state = await load_programs(tx, chain, {fact.program for fact in facts})
     if not state:
         return Loaded(state, {})
     purchases = await _load_purchases(tx, chain, needed_purchases(state, facts))

@@ -53,7 +53,8 @@ FILL = (
     """
     -- Some buy daily and some once a year; most spend little.
     INSERT INTO purchases (chain, program, purchase, member, occurred_at, amount_left, promoted_left)
-    SELECT m.n % 16, $1::text, 'p' || m.n || '-' || p, 'm' || m.n, $2::timestamptz - random() * m.away * interval '1 day',
+    SELECT m.n % 16, $1::text, 'p' || m.n || '-' || p, 'm' || m.n,
+           $2::timestamptz - random() * m.away * interval '1 day',
            (100 + 9900 * random() ^ 4)::bigint, CASE WHEN random() < 0.2 THEN 50 ELSE 0 END
     FROM (SELECT n, 1 + 729 * random() ^ 2 AS away FROM generate_series(1, $3::integer) AS n) AS m,
          generate_series(1, $4::integer) AS p
