@@ -144,6 +144,18 @@ class Rules:
         except OverflowError:
             return None, True
 
+    def reviewed_from(self, metric: Metric, at: datetime, enrolled_at: datetime, since: datetime) -> datetime:
+        """The moment after which a metric's window begins, for the review at `at` of a tier given at `since`.
+
+        When its time is over, a window that is no longer than that does not reach behind it. Months do so on their last
+        days: a year after 29 February is 28 February, and a year before that is a day earlier. What earned a tier would
+        keep it.
+        """
+        start = metric.span.start(at, enrolled_at, closing=True)
+        if 0 < metric.span.months <= self.review.months and self.later(since, self.review.months) == at:
+            return max(start, since)
+        return start
+
     def later(self, time: datetime, months: int) -> datetime | None:
         """So many months after `time`; None after the last year there is."""
         return next_review(time, months, self.time_zone)

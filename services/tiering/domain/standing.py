@@ -77,7 +77,7 @@ def upgraded_late(rules: Rules, member: Member, at: datetime, now: datetime) -> 
 def reviewed(rules: Rules, member: Member, at: datetime) -> Outcome:
     """The standing after a review at `at`."""
     standing = member.standing
-    values = member.values_at(rules, at, closing=True)
+    values = member.values_reviewed(rules, at)
     floor = _floor(rules, standing, values)
     rank = rules.rank(standing.tier)
     earned = max(rules.earned(values), rules.rank(floor))
@@ -224,9 +224,13 @@ def measured(
         if metric.is_flag and not metric.of:
             found.append(Measure(leaf.metric, values[leaf.metric], 1, member.enrolled_at, at))
             continue
-        spans = [rules.metrics[name].span for name in counted_names(rules.metrics, leaf.metric)]
-        after = min(span.start(at, member.enrolled_at, closing) for span in spans)
-        ends = [span.end(at - MOMENT if closing else at, member.enrolled_at) for span in spans]
+        counted = [rules.metrics[name] for name in counted_names(rules.metrics, leaf.metric)]
+        since, joined = member.standing.since, member.enrolled_at
+        after = min(
+            rules.reviewed_from(each, at, joined, since) if closing else each.span.start(at, joined)
+            for each in counted
+        )
+        ends = [each.span.end(at - MOMENT if closing else at, joined) for each in counted]
         up_to = min([max(at, member.as_of), *(end for end in ends if end is not None)])
         threshold = leaf.threshold
         if metric.of:

@@ -168,6 +168,13 @@ class Member:
             rules, lambda m, window: window.total_after(m.span.start(at, self.enrolled_at, closing))
         )
 
+    def values_reviewed(self, rules: Rules, at: datetime) -> Values:
+        """The same at the review of what was given at `standing.since`."""
+        since = self.standing.since
+        return self.values(
+            rules, lambda m, window: window.total_after(rules.reviewed_from(m, at, self.enrolled_at, since))
+        )
+
 
 @dataclass(slots=True)
 class Bought:
