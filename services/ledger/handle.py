@@ -26,7 +26,13 @@ from services.ledger.domain.commands import (
     SetProfile,
 )
 from services.ledger.domain.decide import run
-from services.ledger.domain.events import ActivityParked, ActivityRejected, ActivityUnparked, Decided
+from services.ledger.domain.events import (
+    ActivityParked,
+    ActivityRejected,
+    ActivityUnparked,
+    Decided,
+    MemberEnrolled,
+)
 from services.ledger.heirs import follow
 from services.ledger.identifiers import find_identifiers
 from services.ledger.inbox import Seen, inbox_chain
@@ -124,8 +130,8 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
         if _is_parked(outcome.events) and isinstance(command, RecordPurchase | RecordReturn):
             kept = parking.Parked(outcome.chain, outcome.position, recorded_at, command)
             loaded.waiting.setdefault((command.program, command.member), []).append(kept)
-        elif isinstance(command, Enrol) and outcome.refusal is None:
-            _apply(loaded, command, recorded_at)
+        elif loaded.waiting and outcome.refusal is None and _joined(outcome):
+            _apply(loaded, outcome, recorded_at)
     for chain, position, program, member, event, *_ in loaded.journal.entries[first:]:
         loaded.changes.note(chain, program, member, event, position)
     return outcomes
@@ -189,10 +195,16 @@ def _is_parked(events: list[tuple[int, Decided]]) -> bool:
     return bool(events) and isinstance(events[0][1].event, ActivityParked)
 
 
-def _apply(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> None:
+def _joined(outcome: Outcome) -> bool:
+    """Somebody has become a member, or is known by more identifiers."""
+    first = outcome.events[0][1].event if outcome.events else None
+    return isinstance(outcome.command, Enrol) or isinstance(first, MemberEnrolled)
+
+
+def _apply(loaded: store.Loaded, joining: Outcome, recorded_at: datetime) -> None:
     """What waited for the member is taken now, like any late activity; each row says where it went."""
-    for parked in parking.waiting_for(enrolment, loaded.waiting):
-        command = parked.of(enrolment)
+    for parked in parking.waiting_for(joining.command, loaded.waiting):
+        command = parked.of(joining.command)
         tick = tick_before(loaded.book, command)
         if tick is not None:
             _take(loaded, tick, recorded_at)
@@ -202,7 +214,7 @@ def _apply(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> Non
         loaded.journal.append(
             parked.chain, program, None,
             ActivityUnparked(parked.position, command.member, outcome.chain, outcome.position, code or ""),
-            enrolment.occurred_at, recorded_at, (cause.source, cause.id, None),
+            joining.events[0][1].occurred_at, recorded_at, (cause.source, cause.id, None),
             _version(loaded, parked.chain, program),
         )  # fmt: skip
         seen = loaded.seen.get((cause.source, cause.id))
@@ -210,8 +222,8 @@ def _apply(loaded: store.Loaded, enrolment: Enrol, recorded_at: datetime) -> Non
             loaded.seen[cause.source, cause.id] = Seen(
                 seen.digest, command.member, outcome.chain, outcome.position, code
             )
-    for _, name in enrolment.references:
-        loaded.waiting.pop((enrolment.program, name), None)
+    for _, name in parking.references(joining.command):
+        loaded.waiting.pop((joining.command.program, name), None)
 
 
 def _version(loaded: store.Loaded, chain: int, program: str) -> str:

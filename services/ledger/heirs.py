@@ -84,19 +84,24 @@ async def check(
         raise BeginAgain(f"{len(merged)} members were merged into others")
 
 
-async def learn(tx: Transaction, heirs: Heirs, merged: Iterable[Member], chains: int) -> None:
+async def learn(tx: Transaction, heirs: Heirs, merged: Sequence[Member], chains: int) -> None:
     """Remember whom members were merged into, to the end of the line."""
     if len(heirs) > HEIRS_MAX:
         heirs.clear()
-    found = {(member.program, member.id): member.merged_into for member in merged}
+    heirs.update({(member.program, member.id): member.merged_into for member in merged})
+    await look_up(tx, heirs, [(member.program, member.merged_into) for member in merged], chains)
+
+
+async def look_up(tx: Transaction, heirs: Heirs, members: Iterable[tuple[str, str]], chains: int) -> None:
+    """Put into `heirs` whom these (program, member) were merged into, if they were, to the end of the line."""
     for _ in range(HOPS_MAX):
-        heirs.update(found)
-        following = sorted({(program, into) for (program, _), into in found.items()} - heirs.keys())
+        following = sorted(set(members) - heirs.keys())
         if not following:
             return
         places = [chain_of(member, chains) for _, member in following]
         rows = await tx.fetch(FIND_HEIRS, places, [k[0] for k in following], [k[1] for k in following])
-        found = {(row["program"], row["member"]): row["merged_into"] for row in rows}
+        heirs.update({(row["program"], row["member"]): row["merged_into"] for row in rows})
+        members = [(row["program"], row["merged_into"]) for row in rows]
     raise InvariantBroken(f"members were merged {HOPS_MAX} times over, or in a ring")
 
 

@@ -16,7 +16,18 @@ from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import BeginAgain, InvariantBroken
 from services.ledger import payloads, wire
-from services.ledger.domain.commands import Cause, Command, Enrol, RecordPurchase, RecordReturn
+from services.ledger.domain.book import Book
+from services.ledger.domain.commands import (
+    ActivateProgram,
+    Cause,
+    Command,
+    Enrol,
+    RecordInteraction,
+    RecordPurchase,
+    RecordReferral,
+    RecordReturn,
+    RecordTopUp,
+)
 from services.ledger.domain.events import ActivityParked
 from services.ledger.identifiers import find_identifiers
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -51,6 +62,8 @@ JOIN journal AS j ON j.chain = p.applied_chain
     AND j.cause_source = k.source AND j.cause_id = k.event_id
 """
 
+JOINING = RecordPurchase | RecordReturn | RecordTopUp | RecordInteraction | RecordReferral
+"""Commands that make a member of who is none, in programs with `enrolment: on_first_activity`."""
 Activity = RecordPurchase | RecordReturn
 Reference = tuple[str, str]
 """(program, reference)"""
@@ -65,16 +78,16 @@ class Parked:
     recorded_at: datetime
     command: Activity
 
-    def of(self, enrolment: Enrol) -> Activity:
-        """The activity as that of the member who has enrolled. Its digest stands where it was parked."""
+    def of(self, joining: Command) -> Activity:
+        """The activity as that of the member who has joined. Its digest stands where it was parked."""
         command = self.command
         told = (
             replace(command, purchase=copy(command.purchase))
             if isinstance(command, RecordPurchase)
             else replace(command, activity=copy(command.activity))
         )
-        wire.rename(told, enrolment.member)
-        told.chain, told.now = enrolment.chain, enrolment.now
+        wire.rename(told, joining.member)
+        told.chain, told.now = joining.chain, joining.now
         told.cause = Cause(command.cause.source, command.cause.id)
         return told
 
@@ -114,10 +127,26 @@ async def learn(tx: Transaction, seen: Iterable[Any]) -> None:
         first.chain, first.position = row["applied_chain"], row["applied_position"]
 
 
-async def load(tx: Transaction, commands: Iterable[Command]) -> dict[Reference, list[Parked]]:
-    """What waits for those who enrol, by reference, the first first."""
+def references(command: Command) -> tuple[tuple[int, str], ...]:
+    """(chain, reference) of what may wait: all that an enrolment brings, and the id of whoever may join by another."""
+    if isinstance(command, Enrol):
+        return command.references
+    joins = isinstance(command, JOINING) and ":" not in command.member
+    return ((command.chain, command.member),) if joins else ()
+
+
+async def load(
+    tx: Transaction, book: Book, commands: Sequence[Command], programs: set[str]
+) -> dict[Reference, list[Parked]]:
+    """What waits for those who enrol, or may join by an activity, by reference, the first first."""
+    changing = {c.program for c in commands if isinstance(c, ActivateProgram)}
     keys = sorted(
-        {(chain, c.program, name) for c in commands if isinstance(c, Enrol) for chain, name in c.references}
+        {
+            (chain, c.program, name)
+            for c in commands
+            if c.program in programs and (isinstance(c, Enrol) or c.program in changing or _joins(book, c))
+            for chain, name in references(c)
+        }
     )
     if not keys:
         return {}
@@ -133,20 +162,26 @@ async def load(tx: Transaction, commands: Iterable[Command]) -> dict[Reference, 
     return waiting
 
 
-def waiting_for(command: Enrol, waiting: dict[Reference, list[Parked]]) -> list[Parked]:
-    """What an enrolment sets free, in the order in which it came."""
-    found = [parked for _, name in command.references for parked in waiting.get((command.program, name), ())]
+def _joins(book: Book, command: Command) -> bool:
+    """The program in force lets people join by an activity."""
+    program = book.program(command.chain, command.program)
+    return program is not None and not program.parks
+
+
+def waiting_for(command: Command, waiting: dict[Reference, list[Parked]]) -> list[Parked]:
+    """What an enrolment sets free, or whoever joins by an activity, in the order in which it came."""
+    found = [parked for _, name in references(command) for parked in waiting.get((command.program, name), ())]
     return sorted(found, key=lambda parked: (parked.recorded_at, parked.chain, parked.position))
 
 
 def prospects(commands: Sequence[Command], waiting: dict[Reference, list[Parked]]) -> list[Command]:
-    """The activities that may be taken beside the commands, as those of who enrols: their state is loaded too."""
-    return [
-        parked.of(command)
+    """The activities that may be taken beside the commands, as those of who joins: their state is loaded too."""
+    taken = {
+        (parked.chain, parked.position, command.member): (parked, command)
         for command in commands
-        if isinstance(command, Enrol)
         for parked in waiting_for(command, waiting)
-    ]
+    }
+    return [parked.of(command) for parked, command in taken.values()]
 
 
 def _command(program: str, chain: int, cause: Cause, event: ActivityParked) -> Activity:

@@ -79,6 +79,11 @@ def describe(event: PeopleEvent) -> tuple[int, str, dict[str, Any]]:
             of = f" of purchase {event.purchase}" if event.purchase else ""
             return event.points, f"{event.points} points{of} came over", details
         case e.HoldMoved():
-            points = sum(amount for _, amount in event.allocations)
+            points, coins = (
+                sum(amount for _, amount in parts) for parts in (event.allocations, event.money_allocations)
+            )
             details = {"hold": event.hold, "order": event.order}
-            return 0, f"hold of {points} points for order {event.order} came over", details
+            held = [f"{points} points"] if points or not coins else []
+            held += [f"{coins} {event.money_currency} minor units"] if coins else []
+            what = f"hold of {' and '.join(held)}" if event.state == "open" else "what was spent"
+            return 0, f"{what} for order {event.order} came over", details

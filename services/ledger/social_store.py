@@ -11,6 +11,7 @@ from typing import Any
 
 from services.common.chain import chain_of, spread
 from services.common.db import Transaction
+from services.ledger import heirs
 from services.ledger.domain.awards import slots_of
 from services.ledger.domain.book import Book, Referral
 from services.ledger.domain.commands import (
@@ -25,7 +26,6 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.interactions import counts_as
 from services.ledger.domain.program import Program
 from services.ledger.domain.referrals import ANCESTORS_MAX
-from services.ledger.heirs import names_of
 
 MemberKey = tuple[str, str]
 """(program, member)"""
@@ -118,8 +118,7 @@ async def load_merging(tx: Transaction, book: Book, commands: Sequence[MergeMemb
         member = book.members.get((row["program"], row["member"]))
         if member is not None:
             member.awards[row["slot"]] = row["awards"]
-    for row in await tx.fetch(FIND_REFERRALS, *columns):
-        _put_referral(book, row)
+    await _load_lines(tx, book, members, chains)
 
 
 def _put_referral(book: Book, row: Any) -> None:
@@ -179,29 +178,43 @@ async def _load_referrals(
         or (isinstance(command, RecordPurchase) and any(p.social.referrals for p in programs))
     }
     registering = [c for c, _ in mine if isinstance(c, RecordReferral) and c.referrer]
-    above = {(c.program, c.referrer) for c in registering}
-    asked = set[MemberKey]()
+    if not registering:
+        if wanted:
+            await _load_level(tx, book, wanted, chains)
+        return
+    await _load_lines(tx, book, wanted | {(c.program, c.referrer) for c in registering}, chains)
+    referees = {
+        (c.program, name): (c.program, c.member)
+        for c in registering
+        for name in heirs.names_of(book, c.program, c.member)
+    }
+    for row in await tx.fetch(FIND_FIRST_PURCHASES, *_member_columns(referees, chains)):
+        member = book.members.get(referees[row["program"], row["member"]])
+        first = row["occurred_at"]
+        if member is not None and first is not None:
+            member.bought_before = min(first, member.bought_before or first)
+
+
+async def _load_lines(tx: Transaction, book: Book, members: set[MemberKey], chains: int) -> None:
+    """Who referred these, and so on up: of who was merged, the survivor's referrer."""
+    asked, wanted = set[MemberKey](), members
     for _ in range(ANCESTORS_MAX):
-        wanted = (wanted | above) - asked
-        if not wanted:
-            break
         asked |= wanted
-        rows = await tx.fetch(FIND_REFERRALS, *_member_columns(wanted, chains))
-        above = {(row["program"], row["referrer"]) for row in rows} if registering else set()
-        wanted = set()
-        for row in rows:
-            _put_referral(book, row)
-    if registering:
-        referees = {
-            (c.program, name): (c.program, c.member)
-            for c in registering
-            for name in names_of(book, c.program, c.member)
-        }
-        for row in await tx.fetch(FIND_FIRST_PURCHASES, *_member_columns(referees, chains)):
-            member = book.members.get(referees[row["program"], row["member"]])
-            first = row["occurred_at"]
-            if member is not None and first is not None:
-                member.bought_before = min(first, member.bought_before or first)
+        named = await _load_level(tx, book, wanted, chains)
+        await heirs.look_up(tx, book.heirs, named, chains)
+        wanted = {(program, book.heir(program, referrer)) for program, referrer in named} - asked
+        if not wanted:
+            return
+
+
+async def _load_level(
+    tx: Transaction, book: Book, members: Iterable[MemberKey], chains: int
+) -> set[MemberKey]:
+    """Their referrals; returns the referrers."""
+    rows = await tx.fetch(FIND_REFERRALS, *_member_columns(members, chains))
+    for row in rows:
+        _put_referral(book, row)
+    return {(row["program"], row["referrer"]) for row in rows}
 
 
 def _slots(book: Book, command: Command, program: Program) -> Iterable[SlotKey]:

@@ -186,7 +186,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     asked, commands = commands, list(commands)
     if programs.parking:
         await parking.check(tx, asked, programs.parking, chains)
-        waiting = await parking.load(tx, asked)
+        waiting = await parking.load(tx, book, asked, programs.parking)
         commands += parking.prospects(asked, waiting)
     parked = await store_parked.find_parked(tx, commands, with_returns)
     merges = [command for command in commands if isinstance(command, MergeMembers)]

@@ -15,7 +15,7 @@ from services.ledger.domain.merge import MERGE_ROWS_MAX
 from services.ledger.handle import Outcome
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import GROCER, purchase, served
-from tests.integration.ledger_rows import NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on, service_role
 from tests.integration.verify_book import COUNTING, DAY, look
 
 pytestmark = pytest.mark.integration
@@ -174,6 +174,14 @@ async def test_over_http_the_old_id_answers_with_the_survivor(
             ]  # fmt: skip
             assert (await ops.get(f"{GROCER}/totals")).json()["members"] == 1
 
+            some = {"amount": 10, "final": False}
+            for status in (201, 200):
+                told = await ops.post(f"{GROCER}/members/{BOB}/holds/h1/capture", json=some, headers=key("b"))
+                assert (told.status_code, told.json()["captured"]) == (status, 10)
+                assert (told.json()["state"], told.json()["expires_at"]) == (
+                    "open",
+                    held.json()["expires_at"],
+                )
             captured = await ops.post(f"{GROCER}/members/{BOB}/holds/h1/capture", json={}, headers=key("c"))
             assert captured.json()["captured"] == 30
             assert (await ops.get(f"{GROCER}/members/{BOB}/holds/h1")).json()["state"] == "captured"
@@ -213,4 +221,93 @@ async def test_what_is_counted_of_two_members_on_two_chains_adds_up(pair: tuple[
     await other.take(other.purchase("p3", 100, member=BOB, program="counting"))
     await other.take(other.purchase("p4", 100, member=ANN, program="counting"))
     assert await one.balance(ANN) == (1 + 1 + 1 + 5, 0, 0)
+    assert await in_order(one)
+
+
+async def test_a_hold_with_money_goes_on_with_the_survivor_in_every_process(
+    pair: tuple[Ledger, Ledger],
+) -> None:
+    one, other = pair
+    await one.activate(SOCIAL)
+    await one.take(one.enrol(ANN), one.purchase("p1", 10_000, member=BOB), one.top_up("t1", member=BOB))
+    await one.take(one.hold(40, "h1", BOB, money=3_000), one.hold(0, "h2", BOB, ttl=60, money=500))
+    await one.take(one.capture_part(10, "c1", "h1", BOB, 1_200))
+    (merged,) = await one.take(one.merge(ANN, BOB))
+    assert merged.refusal is None
+    assert await money(one, BOB) == (0, 0)
+    before, held = await money(one, ANN)
+    points, _, _ = await one.balance(ANN)
+    assert held == 1_800 + 500
+
+    # What is left of the hold is two captures', by either id, in a process that has not heard of the merge.
+    (part,) = await other.take(other.capture_part(0, "c2", "h1", BOB, 800))
+    (rest,) = await other.take(other.capture("h1", member=ANN))
+    (over,) = await other.take(other.capture_part(1, "c3", "h1", BOB))
+    assert (part.refusal, rest.refusal) == (None, None)
+    assert over.refusal is not None
+    assert over.refusal[0] == "hold_already_captured"
+    assert await money(one, ANN) == (before - 1_800, 500)
+    (back,) = await one.take(one.refund("f1", 40, "order-h1", BOB, 3_000))
+    assert back.refusal is None
+    assert await money(one, ANN) == (before + 1_200, 500)
+    await one.advance(NOON + DAY)
+    assert await money(one, ANN) == (before + 1_200, 0)
+    assert await one.balance(ANN) == (points + 10, 0, 0)
+    assert await in_order(one)
+
+
+async def money(ledger: Ledger, member: str) -> tuple[int, int]:
+    """(posted, held) minor units of both buckets."""
+    (row,) = await ledger.rows(
+        "SELECT coalesce(sum(posted), 0)::bigint AS posted, coalesce(sum(held), 0)::bigint AS held"
+        " FROM accounts WHERE member = $1 AND asset <> 'points'",
+        member,
+    )
+    return row["posted"], row["held"]
+
+
+async def test_captures_and_refunds_that_meet_a_merge_are_taken_once(pair: tuple[Ledger, Ledger]) -> None:
+    one, other = pair
+    await one.activate(SOCIAL)
+    await one.take(one.enrol(ANN), one.purchase("p1", 10_000, member=BOB), one.top_up("t1", member=BOB))
+    await one.take(one.hold(40, "h1", BOB, money=3_000))
+    before, _ = await money(one, BOB)
+
+    async def capture(ledger: Ledger, place: int) -> int:
+        taken = 0
+        for n in range(15):
+            (outcome,) = await take(ledger, ledger.capture_part(0, f"c{place}-{n}", "h1", BOB, 150))
+            taken += outcome.refusal is None
+        return taken
+
+    async def merge() -> None:
+        await take(one, one.merge(ANN, BOB))
+
+    first, second, _ = await asyncio.gather(capture(one, 1), capture(other, 2), merge())
+    # Twenty times 150 are all that was held.
+    assert first + second == 20
+    assert await money(one, ANN) == (before - 3_000, 0)
+    assert await in_order(one)
+
+
+async def test_a_line_of_referrals_leads_through_merged_referrers_of_all_chains(
+    pair: tuple[Ledger, Ledger],
+) -> None:
+    """Bob brings dan; bob is cid, cid is eve, eve came by ann: so dan came by ann, and can't bring her."""
+    one, other = pair
+    await one.activate(SOCIAL)
+    cid, dan, eve = member_on(3), member_on(0), member_on(1, 5)
+    await one.take(*(one.enrol(member) for member in (ANN, BOB, cid, eve)))
+    await one.take(one.referral("f1", eve, referrer=ANN), one.referral("f2", dan, referrer=BOB))
+    await one.take(one.merge(cid, BOB))
+    await one.take(one.merge(eve, cid))
+    (loop,) = await other.take(other.referral("f3", ANN, referrer=dan))
+    assert loop.refusal is not None
+    assert loop.refusal[0] == "referral_loop"
+    # Nor does a merge make one: who came by dan does not become ann.
+    fay = member_on(2, 7)
+    await one.take(one.referral("f4", fay, referrer=dan))
+    (merged,) = await other.take(other.merge(ANN, fay))
+    assert merged.refusal is None
+    assert await one.rows("SELECT 1 FROM referrals WHERE member = $1", ANN) == []
     assert await in_order(one)

@@ -124,6 +124,24 @@ async def test_nothing_stays_parked_when_purchases_and_enrolments_meet(pair: tup
     assert await in_order(one)
 
 
+async def test_what_waits_is_taken_where_its_member_joins_by_a_first_purchase(
+    pair: tuple[Ledger, Ledger],
+) -> None:
+    one, other = pair
+    await one.take(bought(one, "p1", "bob"), bought(one, "p2", "card:6001"), back(one, "p1", "r1", "bob"))
+    section = {**PARKS["ledger"], "enrolment": "on_first_activity"}
+    await other.activate({**PARKS, "ledger": section})
+    joined = await other.take(bought(other, "p3", "bob"), bought(other, "p4", "bob", 5_000))
+    assert [outcome.refusal for outcome in joined] == [None, None]
+    assert await one.balance("bob") == (150, 0, 0)
+    # The card's waits on for somebody who brings the card.
+    assert await one.value(WAITING) == 1
+    await one.take(one.enrol("bob", "6001", program="parker"))
+    assert await one.value(WAITING) == 0
+    assert await one.balance("bob") == (250, 0, 0)
+    assert await in_order(one)
+
+
 async def test_parked_purchases_earn_on_their_own_day(pair: tuple[Ledger, Ledger]) -> None:
     one, _ = pair
     await one.take(bought(one, "p1", "card:6001"))

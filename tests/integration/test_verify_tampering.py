@@ -65,9 +65,11 @@ async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
     try:
         await owner.execute(f'CREATE DATABASE "{name}"')
         url = on_server(postgres.url, name)
-        async with filled_ledger(url):
-            yield url
-        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        try:
+            async with filled_ledger(url):
+                yield url
+        finally:
+            await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await owner.close()
 

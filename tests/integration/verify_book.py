@@ -92,7 +92,7 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             # Somebody from the next chain, and somebody from the same.
             for absorbed in (
                 member_on((chain + 1) % CHAINS, MEMBERS_EACH),
-                member_on(chain, MEMBERS_EACH + 1),
+                member_on(chain, MEMBERS_EACH + 3),
             ):
                 await _merge(ledger, member_on(chain), absorbed)
         await ledger.activate(PARKS)
@@ -236,12 +236,22 @@ async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
     await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r1", member=absorbed, at=day))
     # What is owed for a referral blocks a merge.
     await _reward(ledger)
-    await ledger.take(ledger.top_up(f"{absorbed}-t", member=absorbed))
+    for top_up in "mt":
+        await ledger.take(ledger.top_up(f"{absorbed}-{top_up}", member=absorbed))
     await ledger.take(ledger.interaction(f"{absorbed}-i", "review", "c9", member=absorbed))
     await ledger.take(
         ledger.hold(20, f"{absorbed}-b", absorbed), ledger.capture(f"{absorbed}-b", member=absorbed)
     )
-    await ledger.take(ledger.merge(survivor, absorbed))
+    # One order paid with both in parts and given back in part, and money that is held until the time is over.
+    await ledger.take(ledger.hold(5, f"{absorbed}-m", absorbed, ttl=86_400, money=400))
+    await ledger.take(ledger.capture_part(2, f"{absorbed}-m1", f"{absorbed}-m", absorbed, 150))
+    await ledger.take(ledger.refund(f"{absorbed}-m2", 0, f"order-{absorbed}-m", absorbed, 30))
+    await ledger.take(ledger.hold(0, f"{absorbed}-w", absorbed, ttl=86_400, money=250))
+    (merged,) = await ledger.take(ledger.merge(survivor, absorbed))
+    assert merged.refusal is None, merged.refusal
+    await ledger.take(ledger.capture_part(1, f"{absorbed}-m3", f"{absorbed}-m", absorbed, 100))
+    await ledger.take(ledger.refund(f"{absorbed}-m4", 1, f"order-{absorbed}-m", survivor, 60))
+    await ledger.take(ledger.release(f"{absorbed}-m", survivor))
     await ledger.take(ledger.refund(f"{absorbed}-f", 5, f"order-{absorbed}-b", absorbed))
     await ledger.take(ledger.reverse_top_up(f"{absorbed}-t", f"{absorbed}-u", member=absorbed))
     await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-again"))

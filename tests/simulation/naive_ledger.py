@@ -40,6 +40,7 @@ class NaiveLedger(NaiveStoredValue):
         self.count = 0
         self.heirs: dict[str, str] = {}
         self.parks = False
+        self.on_purchase: Callable[[str, datetime, list[tuple[str, int, int]]], None] | None = None
         self.waiting: dict[str, list[Callable[[], None]]] = {}
         """What is done again when somebody enrols, by who it named."""
 
@@ -51,9 +52,13 @@ class NaiveLedger(NaiveStoredValue):
             self.account(member)
             raise Refused("already_enrolled")
         self.members[member] = Account()
-        for take in self.waiting.pop(member, []):
-            with suppress(Refused):
-                take()
+
+    def take_waiting(self) -> None:
+        """Whoever is a member by now has all that waited for it."""
+        for member in [name for name in self.waiting if name in self.members]:
+            for take in self.waiting.pop(member):
+                with suppress(Refused):
+                    take()
 
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
@@ -77,6 +82,8 @@ class NaiveLedger(NaiveStoredValue):
             _, account.carry = naive_earning.points(worths, bought.counts)
             account.earned.update(dict.fromkeys(periods.values(), bought.given))
         account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
+        if self.on_purchase is not None:
+            self.on_purchase(member, at, lines)
         for back_at, units in account.parked.pop(id_, []):
             with suppress(Refused):
                 self._back(account, id_, units, back_at)

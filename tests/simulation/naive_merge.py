@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.simulation.naive_accounts import Account
     from tests.simulation.naive_ledger import NaiveLedger
+    from tests.simulation.naive_social import NaiveSocial
 
 
 def last_heir(heirs: dict[str, str], member: str) -> str:
@@ -16,7 +17,7 @@ def last_heir(heirs: dict[str, str], member: str) -> str:
     return last_heir(heirs, heirs[member]) if member in heirs else member
 
 
-def merge(ledger: NaiveLedger, survivor: str, absorbed: str) -> None:
+def merge(ledger: NaiveLedger, social: NaiveSocial, survivor: str, absorbed: str) -> None:
     """Everything of one member is the other's."""
     survivor = ledger.heir(survivor)
     if survivor == absorbed:
@@ -29,10 +30,13 @@ def merge(ledger: NaiveLedger, survivor: str, absorbed: str) -> None:
     gone = ledger.account(absorbed)
     if any(state == "requested" for _, _, state in gone.by_hand.values()):
         raise ledger.Refused("merge_blocked")
+    if absorbed in social.referred and social.referred[absorbed].owed:
+        raise ledger.Refused("merge_blocked")
     left = type(gone)()
     left.tiers, left.carry, left.status, left.by_hand = gone.tiers, gone.carry, gone.status, gone.by_hand
     ledger.members[absorbed] = left
     ledger.heirs[absorbed] = survivor
+    social.merge(survivor, absorbed)
     coins = ledger.coins.pop(absorbed, [])
     ledger.coins.setdefault(survivor, []).extend(coins)
     ledger.top_ups.setdefault(survivor, {}).update(ledger.top_ups.pop(absorbed, {}))

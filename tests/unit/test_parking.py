@@ -84,3 +84,18 @@ def test_holds_of_nobody_are_refused_and_members_are_not_parked() -> None:
     assert not was_parked(bought(book))
     assert book.member("ann").posted == 100
     book.check_replay()
+
+
+def test_what_waits_is_taken_too_where_its_member_joins_by_a_first_purchase() -> None:
+    """The program went over to another choice meanwhile: by whichever way they join, nothing is left behind."""
+    book = parking()
+    bought(book)
+    book.activate("v1")
+    joining = bought(book, "p2")
+    assert joining.refusal is None
+    assert book.member("ann").posted == 200
+    assert [e.parked for e in events(book, ActivityUnparked) if isinstance(e, ActivityUnparked)] == [3]
+    assert book.loaded.waiting == {}
+    # A second purchase finds nothing to take.
+    bought(book, "p3")
+    assert book.member("ann").posted == 300

@@ -283,11 +283,19 @@ class Book:
         """What each of the identifiers is: card, phone, ..."""
         self.referrals: dict[tuple[str, str], Referral] = {}
         """By (program, referee)."""
+        self.heirs: dict[tuple[str, str], str] = {}
+        """(program, absorbed member) -> survivor, of those whom referrals name."""
         self.budgets: dict[tuple[str, str], int] = {}
         """Points given by (program, campaign)."""
         self.horizon: dict[tuple[int, str], datetime] | None = None
         """How far the commands at hand can move the clocks; None: any distance. What is due later is not looked for."""
         self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}
+
+    def heir(self, program: str, member: str) -> str:
+        """Who has everything of `member` now."""
+        while (program, member) in self.heirs:
+            member = self.heirs[program, member]
+        return member
 
     def program(self, chain: int, program: str) -> Program | None:
         """The program in force on a chain."""

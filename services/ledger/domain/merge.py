@@ -43,6 +43,7 @@ from services.ledger.domain.events import (
 )
 from services.ledger.domain.merge_effects import MOVED
 from services.ledger.domain.parked_returns import take_parked
+from services.ledger.domain.referrals import leads_to
 
 MERGE_ROWS_MAX = 50_000
 """What one merge moves, a row each in one transaction."""
@@ -190,10 +191,13 @@ def _counts(book: Book, survivor: Member, absorbed: Member, now: datetime) -> It
     for first in range(0, len(counts), AWARDS_A_ROW):
         yield Decided(AwardsMoved(counts[first : first + AWARDS_A_ROW]), survivor.id, now)
     referral = book.referrals.get((absorbed.program, absorbed.id))
-    # Nobody refers themselves, by neither of their ids.
-    own = {survivor.id, *survivor.absorbed}
     known = (survivor.program, survivor.id) in book.referrals
-    if referral is not None and not known and referral.referrer not in own:
+    # Nobody refers themselves, by neither of their ids, and by nobody between.
+    if (
+        referral is not None
+        and not known
+        and not leads_to(book, survivor.program, referral.referrer, survivor.id)
+    ):
         r = referral
         moved = ReferralMoved(r.id, r.referrer, r.registered_at, r.qualified_at, list(r.tasks))
         yield Decided(moved, survivor.id, now)

@@ -85,6 +85,7 @@ def leave(book: Book, member: Member, event: MemberAbsorbed) -> None:
         book.kinds.pop((member.program, digest), None)
     member.profile = b""
     member.merged_into = event.into
+    book.heirs[member.program, member.id] = event.into
 
 
 def _stop_waiting(member: Member, event: MemberAbsorbed) -> None:

@@ -73,8 +73,7 @@ def _register(
         )
     if member is not None and _has_bought_before(member, at):
         raise Refusal("referee_not_new", "the member has bought before: only who is new can be referred")
-    own = {command.member, *(member.absorbed if member else ())}
-    if _leads_to(book, command.program, command.referrer, own):
+    if leads_to(book, command.program, command.referrer, command.member):
         raise Refusal("referral_loop", "the referrer was referred, perhaps by others between, by this member")
 
     if member is None:
@@ -187,15 +186,19 @@ def _has_bought_before(member: Member, at: datetime) -> bool:
     )
 
 
-def _leads_to(book: Book, program: str, referrer: str, own: set[str]) -> bool:
-    """True when whoever referred the referrer, and so on up, is the member, by any of its `own` ids."""
-    for _ in range(ANCESTORS_MAX):
+def leads_to(book: Book, program: str, referrer: str, member: str) -> bool:
+    """True when the referrer, or whoever referred the referrer, and so on up, is the member, by any of its ids.
+
+    Who was merged has no referral any more: the survivor's leads on.
+    """
+    for _ in range(ANCESTORS_MAX + 1):
+        referrer = book.heir(program, referrer)
+        if referrer == member:
+            return True
         above = book.referrals.get((program, referrer))
         if above is None:
             return False
         referrer = above.referrer
-        if referrer in own:
-            return True
     return False
 
 
