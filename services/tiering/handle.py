@@ -17,7 +17,7 @@ from services.common.clock import utc_now
 from services.common.db import Transaction, Writer
 from services.common.errors import Refusal
 from services.common.journal import Journal
-from services.tiering import store
+from services.tiering import merging, store
 from services.tiering.domain.events import MemberTagged, TierGranted, TierGrantRevoked, Told
 from services.tiering.domain.grants import BY_HAND
 from services.tiering.domain.program import Rules
@@ -155,6 +155,9 @@ class Grants:
             )
         member = await store.find_member(tx, chain, found.rules, name)
         if member is None:
+            into = (await merging.survivor(tx, program, name))[1]
+            if into != name:
+                raise Refusal("member_merged", f"member {name!r} was merged into {into!r}: name that one")
             raise Refusal("unknown_member", f"no member {name!r} in program {program!r}")
         if member.closed:
             raise Refusal("member_closed", f"member {name!r} was closed, for good")

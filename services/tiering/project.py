@@ -15,7 +15,7 @@ from services.common.db import Transaction
 from services.common.errors import BeginAgain, InvariantBroken
 from services.common.journal import Journal
 from services.common.program_section import ProgramError
-from services.tiering import merging, store
+from services.tiering import history_store, merging, store
 from services.tiering.domain import segments
 from services.tiering.domain.decide import take, take_retired, take_reviews
 from services.tiering.domain.events import (
@@ -272,8 +272,8 @@ class Batch:
     async def save(self, state: State) -> None:
         """Write the state, the rows behind what was said, and the history; the journal's rows are written last."""
         await store.save(self._tx, self._chain, state)
-        await store.find_positions(self._tx, self._chain, state, [event for _, event in self._said])
-        await store.save_history(self._tx, self._chain, self._said)
+        await history_store.find_positions(self._tx, self._chain, state, [event for _, event in self._said])
+        await history_store.save_history(self._tx, self._chain, self._said)
         self._said = []
 
     def record(self, state: State, decided: Sequence[TierChanged], fact: Fact) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.chain import chain_of, from_micros, micros
+from services.common.chain import from_micros, micros
 from services.common.errors import Refusal
 from services.tiering.domain.program import Rules
 from services.tiering.domain.segments import CLASSES, FIRST, GROUPS, LIFECYCLE, UNSCORED, rule_of
@@ -24,14 +24,14 @@ from services.tiering.segment_schemas import (
 )
 from services.tiering.tables import members, metadata, segment_runs, tags
 from services.tiering.tables import segments as table
-from services.tiering.views import is_open, member_in, rules_in_force
+from services.tiering.views import answering, is_open, member_in, rules_in_force
 
 FAMILIES = ("tier", "lifecycle", "class", "rfm", "tag")
 
 
 async def one(read: AsyncConnection, chains: int, program: str, member: str) -> SegmentsView:
     """Where a member is. Raises Refusal unknown_program, not_tiered, not_segmented or unknown_member."""
-    chain = chain_of(member, chains)
+    chain, member = await answering(read, chains, program, member)
     rules = await _segmented(read, chain, program)
     found = await member_in(read, chain, rules, member)
     where = (table.c.chain == chain, table.c.program == program, table.c.member == member)

@@ -52,7 +52,7 @@ NEVER_CHANGED: dict[str, Any] = {
 
 async def tier(read: AsyncConnection, chains: int, program: str, member: str) -> TierView:
     """The tier. Raises Refusal unknown_program, not_tiered or unknown_member."""
-    chain = chain_of(member, chains)
+    chain, member = await answering(read, chains, program, member)
     rules = await rules_in_force(read, chain, program)
     found = await member_in(read, chain, rules, member)
     row = (
@@ -90,7 +90,7 @@ async def progress(
 
     `now` is the wall's time, for programs that run on it.
     """
-    chain = chain_of(member, chains)
+    chain, member = await answering(read, chains, program, member)
     rules = await rules_in_force(read, chain, program)
     found = await member_in(read, chain, rules, member)
     clock = (
@@ -197,7 +197,7 @@ async def history(
     read: AsyncConnection, chains: int, program: str, member: str, after: int, limit: int
 ) -> HistoryView:
     """Up to `limit` changes after journal position `after`."""
-    chain = chain_of(member, chains)
+    chain, member = await answering(read, chains, program, member)
     await member_in(read, chain, await rules_in_force(read, chain, program), member)
     rows = (
         await read.execute(
@@ -284,19 +284,22 @@ async def rules_in_force(read: AsyncConnection, chain: int | None, program: str)
     return rules
 
 
+async def answering(read: AsyncConnection, chains: int, program: str, member: str) -> tuple[int, str]:
+    """(chain, member) of who answers to an id: of the survivor for who was merged, as at the ledger."""
+    while True:
+        chain = chain_of(member, chains)
+        into = select(absorbed_members.c.into_member).where(*_key(absorbed_members, chain, program, member))
+        survivor = (await read.execute(into)).scalar_one_or_none()
+        if survivor is None:
+            return chain, member
+        member = survivor
+
+
 async def member_in(read: AsyncConnection, chain: int, rules: Rules, member: str) -> Member:
     """The member as decisions see it, in the snapshot of `read` (which has begun: the rules were read in it)."""
     raw = (await read.get_raw_connection()).driver_connection
     found = await find_member(raw, chain, rules, member)
     if found is None:
-        c = absorbed_members.c
-        into = (
-            await read.execute(
-                select(c.into_member).where(*_key(absorbed_members, chain, rules.program, member))
-            )
-        ).scalar_one_or_none()
-        if into is not None:
-            raise Refusal("member_merged", f"member {member!r} was merged into {into!r}: ask for that one")
         raise Refusal(
             "unknown_member",
             f"no member {member!r} in program {rules.program!r}; "

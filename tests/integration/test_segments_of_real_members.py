@@ -151,7 +151,6 @@ async def test_rfm_of_online_retail_is_what_pandas_says(writer: Writer) -> None:
     assert len(found) > len(actual) > 4000
 
 
-@pytest.mark.timeout(900)
 async def test_the_life_cycle_of_households_adds_up_at_every_month_end(writer: Writer) -> None:
     try:
         file = packaged_transactions()

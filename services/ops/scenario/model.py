@@ -202,6 +202,14 @@ class Ranking(_Words):
     id: str
 
 
+class Merge(_Words):
+    """One member's account is joined to another's: `absorbed` goes, `member` stays."""
+
+    id: str
+    member: str
+    absorbed: str
+
+
 class VoucherStep(_Words):
     """Something done with the member's oldest voucher of the program's entry `reward` that can still be used.
 
@@ -327,6 +335,7 @@ class Step(_Words):
     tag: Tag | None = None
     segment_run: SegmentRun | None = None
     ranking: Ranking | None = None
+    merge: Merge | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -354,7 +363,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "tag", "segment_run", "ranking", "voucher", "advance_to",
+    "tag", "segment_run", "ranking", "merge", "voucher", "advance_to",
 )  # fmt: skip
 
 
