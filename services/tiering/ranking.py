@@ -48,6 +48,10 @@ SELECT r.chain, j.payload FROM tier_rankings AS r
 JOIN journal AS j ON j.chain = r.chain AND j.position = r.position
 WHERE r.program = $1 AND r.run = $2
 """
+LAST_CLOCK = """
+SELECT min(c.clock) FROM chain_heads AS h LEFT JOIN program_clocks AS c ON c.chain = h.chain AND c.program = $1
+HAVING count(c.clock) = count(*)
+"""
 INSERT_RANKING = """
 INSERT INTO tier_rankings (chain, program, run, position, ledger_position, cause, at, version, tops, members, changed)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11)
@@ -73,7 +77,7 @@ class Rankings:
             found = await find_program(session, program)
             if not found.rules.tops:
                 raise Refusal("not_ranked", f"no tier of program {program!r} asks for a place among the best")
-            now = await clock_of(session, found)
+            now = await clock_reached(session, found)
             if now is None:
                 raise Refusal("no_clock", f"nothing has happened yet in program {program!r}")
             at = found.rules.ranking_start(now)
@@ -106,7 +110,7 @@ class Rankings:
                 found = await find_program(session, program)
             except Refusal:
                 return
-            if not found.rules.tops or await clock_of(session, found) is None:
+            if not found.rules.tops or await clock_reached(session, found) is None:
                 return
         await self.run(program, "schedule")
 
@@ -118,6 +122,18 @@ class Rankings:
         await apply_ranking(
             tx, journal, chain, program, told, utc_now(), found.rules.version if found else ""
         )
+
+
+async def clock_reached(session: Transaction, found: ProgramState) -> datetime | None:
+    """How far the program's time has been read; None when it has not begun.
+
+    On the wall's clock every chain is told the time each hour, so the last chain's says up to where all have been read,
+    and after a standstill no ranking is made before that. On the clock of events, chains without any have no time.
+    """
+    if found.rules.runs_on_events:
+        return await clock_of(session, found)
+    clock: datetime | None = await session.fetchval(LAST_CLOCK, found.rules.program)
+    return clock
 
 
 async def measure(tx: Transaction, rules: Rules, run: str, cause: str, at: datetime) -> TiersRanked:

@@ -286,3 +286,19 @@ async def test_a_ranking_that_was_cut_off_is_carried_on_with_the_places_it_had(
     await apply(writer, club.take())
     assert await Rankings(writer).run("grocer") == ("2026-02-01", False)
     assert await black(writer) == {"m36", "m37", "m38", "m39"}
+
+
+async def test_on_the_walls_clock_a_ranking_waits_for_every_chain(writer: Writer) -> None:
+    club = Club()
+    wall = {**club.document, "clock": "wall"}
+    await tell(writer, [*club.take(), *(one.activated(day("2025-12-02"), wall, "v2") for one in club.chains)])
+    club.buys("ann", day("2026-01-05"), 100)
+    await tell(writer, club.take())
+    *most, last = club.chains
+    for one in most:
+        await apply(writer, [one.clock(day("2026-02-01T01:00"))])
+    await Rankings(writer).run_due("grocer")
+    assert await black(writer) == set()
+    await apply(writer, [last.clock(day("2026-02-01T01:00"))])
+    await Rankings(writer).run_due("grocer")
+    assert await black(writer) == {"ann"}
