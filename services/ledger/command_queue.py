@@ -16,10 +16,12 @@ import structlog
 from services.common import telemetry
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Writer
-from services.common.errors import InvariantBroken, Refusal
+from services.common.errors import BeginAgain, InvariantBroken, Refusal
 from services.common.journal import Journal
-from services.ledger.domain.commands import Command
+from services.ledger import parking
+from services.ledger.domain.commands import Command, MergeMembers
 from services.ledger.handle import Outcome, handle
+from services.ledger.heirs import follow
 from services.ledger.store import Programs
 
 log = structlog.get_logger("commands")
@@ -72,6 +74,9 @@ class CommandQueue:
             raise Refusal(
                 "temporarily_unavailable", "too many commands are waiting: send it again in a second"
             )
+        for command in commands:
+            follow(command, self._programs.heirs, self.chains)
+            parking.widen(command, self._programs.parking, self.chains)
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._waiting.append((commands, future))
         self._count += len(commands)
@@ -127,10 +132,10 @@ class CommandQueue:
         """Commit the commands whose chains are free, at least those of the first one's chain, and say which.
 
         What is of several chains goes by itself: what is locked beyond those that are free would have to be
-        waited for out of order.
+        waited for out of order. So does a merge: what comes behind it may name a member who is another by then.
         """
-        alone = len(_chains(batch[0])) > 1
-        candidates = batch[:1] if alone else [one for one in batch if len(_chains(one)) == 1]
+        alone = _goes_alone(batch[0])
+        candidates = batch[:1] if alone else [one for one in batch if not _goes_alone(one)]
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 async with self._writer.transaction() as tx:
@@ -144,16 +149,21 @@ class CommandQueue:
                         taken = [one for one in candidates if _chains(one) <= free]
                     commands = [command for together, _ in taken for command in together]
                     return taken, await handle(tx, commands, self._programs, self.chains, utc_now())
-            except PASSING_FAULTS:
+            except PASSING_FAULTS as error:
                 if attempt == TRIES_MAX:
                     raise
-                await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
+                if not isinstance(error, BeginAgain):
+                    await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
         raise AssertionError("not reached")
 
     def _answer_all(self, batch: list[Waiting], error: Exception) -> None:
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
+
+
+def _goes_alone(one: Waiting) -> bool:
+    return len(_chains(one)) > 1 or any(isinstance(command, MergeMembers) for command in one[0])
 
 
 def _chains(one: Waiting) -> set[int]:

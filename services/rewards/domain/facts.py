@@ -27,6 +27,20 @@ class PointsMatured:
 
 
 @dataclass(slots=True, frozen=True)
+class PointsHeld:
+    """A hold came over with its member: `points` more are held, for a redemption of the id that it came from."""
+
+    points: int
+
+
+@dataclass(slots=True, frozen=True)
+class MemberAbsorbed:
+    """Everything of the member is `into`'s now."""
+
+    into: str
+
+
+@dataclass(slots=True, frozen=True)
 class HoldPlaced:
     hold: str
     order: str
@@ -77,5 +91,13 @@ class ClockAdvanced:
 
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
 Fact = (
-    MemberEnrolled | PointsMoved | PointsMatured | HoldFact | TierChanged | ProgramActivated | ClockAdvanced
+    MemberEnrolled
+    | MemberAbsorbed
+    | PointsMoved
+    | PointsMatured
+    | PointsHeld
+    | HoldFact
+    | TierChanged
+    | ProgramActivated
+    | ClockAdvanced
 )
