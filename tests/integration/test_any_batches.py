@@ -7,7 +7,7 @@ import copy
 import os
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from services.ledger.domain.commands import (
     CloseMember,
     Command,
     DeclineAdjustment,
+    MergeMembers,
     ReactivateMember,
     SuspendMember,
 )
@@ -168,9 +169,25 @@ class Stream:
             (1, by_hand(ApproveAdjustment, "k2")),
             (1, by_hand(DeclineAdjustment, "", "k1")),
             (1, status(rng.choice([SuspendMember, ReactivateMember, ReactivateMember, CloseMember]))),
+            (1, lambda: to.merge(member, other, f"m{n}")),
         ]  # fmt: skip
         weights = [weight for weight, _ in draws]
         return rng.choices([draw for _, draw in draws], weights)[0]()
+
+
+def batches(commands: list[Command], size: int) -> Iterator[list[Command]]:
+    """At most so many; a merge goes by itself, as it does in the queue."""
+    batch: list[Command] = []
+    for command in commands:
+        if batch and (len(batch) == size or isinstance(command, MergeMembers)):
+            yield batch
+            batch = []
+        batch.append(command)
+        if isinstance(command, MergeMembers):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -182,8 +199,8 @@ async def test_one_book_comes_of_a_stream_however_it_is_cut(url: str, database: 
             versions = [document(rng), document(rng)]
             await ledger.activate(versions[0])
             commands = Stream(ledger, rng).commands(240, [*versions, versions[0]])
-            for start in range(0, len(commands), size):
-                await ledger.take(*commands[start : start + size])
+            for batch in batches(commands, size):
+                await ledger.take(*batch)
             async with ledger.writer.session() as session:
                 rewards = await owed(session, ledger.chains, NOON)
             for reward in rewards:
