@@ -38,6 +38,7 @@ DOCUMENT: dict[str, Any] = {
         "earning": {"points_per_unit": 1, "tier_multipliers": {"gold": 2}},
     },
     "tiering": {
+        "segments": {"tags": ["vip"]},
         "metric": "spend",
         "window": {"months": 12},
         "review": {"months": 12},

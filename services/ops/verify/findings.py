@@ -14,6 +14,7 @@ CHECKS = {
     "L5": "each record read ended as recorded, rejected, duplicate or dead letter",
     "L6": "offsets and topics: nothing read or published that was not written, nothing published missing",
     "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
+    "segments": "segments, tags and runs as tiering's journal tells them; the last run sorted once more",
     "tables": "members, accounts, lots, holds, referrals, budgets, ... as the journal tells them",
 }
 """Every check by name, in the order in which they are shown."""
