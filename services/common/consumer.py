@@ -26,7 +26,7 @@ from aiokafka.structs import ConsumerRecord
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.dead_letter import DeadLetters
-from services.common.errors import Fenced, InvariantBroken, Undecodable
+from services.common.errors import BeginAgain, Fenced, InvariantBroken, Undecodable
 
 log = structlog.get_logger("consumer")
 
@@ -362,6 +362,8 @@ class Consumer:
                 log.warning("passing fault", partition=str(tp), attempt=attempt, error=repr(error))
                 if attempt == RETRIES_MAX:
                     raise
+                if isinstance(error, BeginAgain):
+                    continue
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_LONGEST_SECONDS)
         worker.next_offset = after

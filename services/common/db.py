@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.common.chain import genesis
+from services.common.errors import BeginAgain
 
 WRITER_POOL = 12
 READER_POOL = 8
@@ -40,6 +41,7 @@ PASSING_FAULTS: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
+    BeginAgain,
     # Two transactions met at the same inbox key or lot: the one that comes second sees the first on its next try.
     asyncpg.UniqueViolationError,
 )

@@ -1,4 +1,4 @@
-"""The three ways in which something can go wrong, apart from a refusal by a rule.
+"""The ways in which something can go wrong, apart from a refusal by a rule.
 
 A refusal by a rule is a `Refusal`: expected, typed by its `code`, recorded, and told to the caller.
 """
@@ -21,6 +21,10 @@ class Undecodable(Exception):
 
 class Fenced(Exception):
     """This process no longer owns the partition (or the record was already taken): nothing was written."""
+
+
+class BeginAgain(Exception):
+    """The transaction has learnt what it must be begun with; nothing was written. It succeeds when tried again."""
 
 
 class InvariantBroken(Exception):

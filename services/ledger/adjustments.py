@@ -11,12 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.db import Transaction
 from services.common.errors import Refusal
 from services.ledger.domain.book import Adjustment, Book
-from services.ledger.domain.commands import ApproveAdjustment, Command, DeclineAdjustment
+from services.ledger.domain.commands import ApproveAdjustment, Command, DeclineAdjustment, MergeMembers
 from services.ledger.tables import adjustments
 
 FIND = """
 SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, adjustment)
 JOIN adjustments AS a USING (chain, program, member, adjustment)
+"""
+FIND_OF = """
+SELECT a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN adjustments AS a USING (chain, program, member)
 """
 UPSERT = """
 INSERT INTO adjustments
@@ -28,18 +32,23 @@ DO UPDATE SET state = EXCLUDED.state, decided_by = EXCLUDED.decided_by
 
 
 async def load(tx: Transaction, book: Book, commands: Sequence[Command]) -> None:
-    """Put what is to be approved or declined into the book."""
+    """Put what is to be approved or declined into the book, and all of who is merged into another."""
     asked = [
         (c.chain, c.program, c.member, c.adjustment)
         for c in commands
         if isinstance(c, (ApproveAdjustment, DeclineAdjustment))
     ]
+    merged = [(c.absorbed_chain, c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    found: list[Any] = []
     if asked:
-        for row in await tx.fetch(FIND, *([key[i] for key in asked] for i in range(4))):
-            book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
-                row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],
-                row["requested_at"], row["decided_by"],
-            )  # fmt: skip
+        found += await tx.fetch(FIND, *([key[i] for key in asked] for i in range(4)))
+    if merged:
+        found += await tx.fetch(FIND_OF, *([key[i] for key in merged] for i in range(3)))
+    for row in found:
+        book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
+            row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],
+            row["requested_at"], row["decided_by"],
+        )  # fmt: skip
 
 
 def rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:

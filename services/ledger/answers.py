@@ -187,6 +187,8 @@ class RefundAnswer(BaseModel):
 class MemberAnswer(BaseModel):
     program: str
     member: str
+    merged_from: str | None = Field(description="The id asked for, where it was merged into this member.")
+    absorbed: list[str] = Field(description="Members who were merged into this one.")
     enrolled_at: str
     status: str = Field(description="active, suspended or closed")
     tier: str
@@ -194,6 +196,32 @@ class MemberAnswer(BaseModel):
     money: dict[str, Money] = Field(description="By currency; empty for who never had any.")
     lapses_at: str | None = Field(description="When all points expire, if no activity puts it off.")
     clock: str
+
+
+class MergeAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+    absorbed: str
+    points: int = Field(description="Points that came over.")
+    held: int = Field(description="How many of them are held for orders.")
+    debt: int = Field(description="Points that the absorbed member owed: debts add up.")
+    balance: Balance
+
+
+class ErasureAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    member: str
+
+
+class ProfileAnswer(BaseModel):
+    member: str
+    birthday: str | None
+    name: str | None
+    email: str | None
+    phone: str | None
+    tags: list[str]
 
 
 class AdjustmentAnswer(BaseModel):

@@ -10,6 +10,8 @@ from services.ledger.routes import (
     batch,
     holds,
     members,
+    merge,
+    profile,
     programs,
     social,
     stored_value,
@@ -20,9 +22,12 @@ STATUS_OF = {
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "profile_unknown": 404,
     "identifier_unknown": 404,
     "adjustment_unknown": 404,
     "id_reused": 409,
+    "already_merged": 409,
+    "merge_too_large": 409,
     "already_enrolled": 409,
     "identifier_taken": 409,
     "insufficient_points": 409,
@@ -69,5 +74,5 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, social, holds, adjustments, batch, stored_value):
+for part in (programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile):
     router.include_router(part.router)

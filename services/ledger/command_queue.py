@@ -16,10 +16,12 @@ import structlog
 from services.common import telemetry
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Writer
-from services.common.errors import InvariantBroken, Refusal
+from services.common.errors import BeginAgain, InvariantBroken, Refusal
 from services.common.journal import Journal
+from services.ledger import parking
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome, handle
+from services.ledger.heirs import follow
 from services.ledger.store import Programs
 
 log = structlog.get_logger("commands")
@@ -72,6 +74,9 @@ class CommandQueue:
             raise Refusal(
                 "temporarily_unavailable", "too many commands are waiting: send it again in a second"
             )
+        for command in commands:
+            follow(command, self._programs.heirs, self.chains)
+            parking.widen(command, self._programs.parking, self.chains)
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._waiting.append((commands, future))
         self._count += len(commands)
@@ -144,10 +149,11 @@ class CommandQueue:
                         taken = [one for one in candidates if _chains(one) <= free]
                     commands = [command for together, _ in taken for command in together]
                     return taken, await handle(tx, commands, self._programs, self.chains, utc_now())
-            except PASSING_FAULTS:
+            except PASSING_FAULTS as error:
                 if attempt == TRIES_MAX:
                     raise
-                await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
+                if not isinstance(error, BeginAgain):
+                    await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
         raise AssertionError("not reached")
 
     def _answer_all(self, batch: list[Waiting], error: Exception) -> None:

@@ -30,6 +30,7 @@ from services.ledger.domain.commands import (
     ReverseTopUp,
 )
 from services.ledger.handle import Outcome, handle
+from services.ledger.profiles import content_of
 from services.ledger.store import Programs, purchase_source
 from tallybook.activities.v1 import activities_pb2 as activities
 
@@ -92,10 +93,15 @@ def _enrolment(message: Any, member: str, chain: int, identifiers: wire.Identifi
         hashed.append((identifier.kind, identifiers.digest(identifier.kind, identifier.value)))
     occurred_at = time_of(message.occurred_at) if message.HasField("occurred_at") else None
     digest = wire.enrolment_digest(hashed, occurred_at)
+    profile = None
+    if message.HasField("profile"):
+        content = content_of(message.profile)
+        digest = sha256(digest + identifiers.profile_digest(content)).digest()
+        profile = identifiers.sealer.seal(message.program, content)
     # Without an id its content is its id: the same enrolment again is the same, one with more identifiers is another.
     id_ = wire.required_id(message.id or f"{member}:{digest.hex()[:16]}", "id")
     cause = Cause(f"{message.program}/enrolment", id_, digest)
-    return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed)
+    return Enrol(message.program, member, chain, cause, now, occurred_at or now, hashed, profile)
 
 
 def _interaction(message: Any, member: str, chain: int, cause: Cause, now: datetime) -> RecordInteraction:

@@ -9,13 +9,18 @@ from services.common.db import Transaction
 from services.ledger.domain.book import BEGINNING, Book
 from services.ledger.domain.checks import FUTURE_TOLERANCE
 from services.ledger.domain.clock import CLOCK_MAX
-from services.ledger.domain.commands import ActivateProgram, Command, RecordPurchase
+from services.ledger.domain.commands import ActivateProgram, Command, MergeMembers, RecordPurchase
 from services.ledger.domain.counters import VISITS, Counted, Counting
 
 FIND_COUNTERS = """
 SELECT c.program, c.member, c.counter, c.value, c.position
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, counter)
 JOIN counters AS c USING (chain, program, member, counter)
+"""
+FIND_ALL_COUNTERS = """
+SELECT c.program, c.member, c.counter, c.value, c.position
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN counters AS c USING (chain, program, member)
 """
 FIND_UNCOUNTED = """
 -- Purchases since a member's visits were last written: those from before the program counted, and in between.
@@ -30,7 +35,8 @@ CROSS JOIN LATERAL (
 
 
 async def load_counters(tx: Transaction, book: Book, commands: Sequence[Command]) -> None:
-    """Put into `book` the counters that the purchases of its members may look at."""
+    """Put into `book` the counters that the purchases of its members may look at, and all of those who are merged."""
+    await _load_all(tx, book, [command for command in commands if isinstance(command, MergeMembers)])
     counting = _counting(book, commands)
     if not counting:
         return
@@ -59,6 +65,22 @@ async def load_counters(tx: Transaction, book: Book, commands: Sequence[Command]
     if visits:
         for row in await tx.fetch(FIND_UNCOUNTED, *([key[i] for key in visits] for i in range(4))):
             book.members[row["program"], row["member"]].uncounted = row["purchases"]
+
+
+async def _load_all(tx: Transaction, book: Book, merges: Sequence[MergeMembers]) -> None:
+    keys = [
+        (chain, c.program, m) for c in merges for chain, m in c.places() if (c.program, m) in book.members
+    ]
+    if not keys:
+        return
+    for row in await tx.fetch(FIND_ALL_COUNTERS, *([key[i] for key in keys] for i in range(3))):
+        member = book.members[row["program"], row["member"]]
+        member.counters[row["counter"]] = Counted(Fraction(row["value"]), row["position"])
+    members = [book.members[key[1], key[2]] for key in keys]
+    since = [member.counters[VISITS].position if VISITS in member.counters else 0 for member in members]
+    columns = [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
+    for row in await tx.fetch(FIND_UNCOUNTED, *columns, since):
+        book.members[row["program"], row["member"]].uncounted = row["purchases"]
 
 
 def _counting(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], list[Counting]]:

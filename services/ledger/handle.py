@@ -13,12 +13,27 @@ from datetime import datetime
 from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import Refusal
-from services.ledger import store, wire
+from services.ledger import parking, store, wire
 from services.ledger.domain import retries
 from services.ledger.domain.clock import tick_before
-from services.ledger.domain.commands import ActivateProgram, Command, Enrol, RecordReferral
+from services.ledger.domain.commands import (
+    ActivateProgram,
+    Command,
+    Enrol,
+    RecordPurchase,
+    RecordReferral,
+    RecordReturn,
+    SetProfile,
+)
 from services.ledger.domain.decide import run
-from services.ledger.domain.events import ActivityRejected, Decided
+from services.ledger.domain.events import (
+    ActivityParked,
+    ActivityRejected,
+    ActivityUnparked,
+    Decided,
+    MemberEnrolled,
+)
+from services.ledger.heirs import follow
 from services.ledger.identifiers import find_identifiers
 from services.ledger.inbox import Seen, inbox_chain
 
@@ -38,6 +53,9 @@ KINDS = {
     "ReactivateMember": "reactivation",
     "CloseMember": "closing",
     "AssignTier": "tier",
+    "MergeMembers": "merge",
+    "SetProfile": "profile",
+    "EraseMember": "erasure",
     "RecordInteraction": "interaction",
     "RecordReferral": "referral",
     "RewardReferral": "referral_reward",
@@ -73,6 +91,10 @@ async def handle(
 ) -> list[Outcome]:
     """Decide every command in order and write what follows, in the caller's transaction."""
     await _resolve(tx, commands, chains)
+    if programs.heirs or programs.parking:
+        for command in commands:
+            follow(command, programs.heirs, chains)
+            parking.widen(command, programs.parking, chains)
     for command in commands:
         if isinstance(command, ActivateProgram):
             programs.parsed(command.version, command.document)
@@ -101,7 +123,15 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
         tick = tick_before(loaded.book, command)
         if tick is not None:
             _take(loaded, tick, recorded_at)
-        outcomes.append(_take(loaded, command, recorded_at))
+        outcome = _take(loaded, command, recorded_at)
+        outcomes.append(outcome)
+        if isinstance(command, Enrol | SetProfile) and command.profile is not None:
+            loaded.changes.profile_keys[command.profile.sealed] = command.profile.key
+        if _is_parked(outcome.events) and isinstance(command, RecordPurchase | RecordReturn):
+            kept = parking.Parked(outcome.chain, outcome.position, recorded_at, command)
+            loaded.waiting.setdefault((command.program, command.member), []).append(kept)
+        elif loaded.waiting and outcome.refusal is None and _joined(outcome):
+            _apply(loaded, outcome, recorded_at)
     for chain, position, program, member, event, *_ in loaded.journal.entries[first:]:
         loaded.changes.note(chain, program, member, event, position)
     return outcomes
@@ -154,10 +184,46 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         events = _refuse(loaded, command, refused.code, refused.detail, append)
     position = events[0][0] if events else 0
     if command.cause.digest is not None:
-        _remember(loaded, command, command.cause.digest, position, refusal, events)
+        code = refusal[0] if refusal else parking.PARKED if _is_parked(events) else None
+        _remember(loaded, command, command.cause.digest, position, code, events)
     member = loaded.book.members.get((command.program, command.member))
     balance = None if member is None else (member.posted, member.held, member.debt, member.pending)
     return Outcome(command, command.chain, position, events, refusal, balance=balance)
+
+
+def _is_parked(events: list[tuple[int, Decided]]) -> bool:
+    return bool(events) and isinstance(events[0][1].event, ActivityParked)
+
+
+def _joined(outcome: Outcome) -> bool:
+    """Somebody has become a member, or is known by more identifiers."""
+    first = outcome.events[0][1].event if outcome.events else None
+    return isinstance(outcome.command, Enrol) or isinstance(first, MemberEnrolled)
+
+
+def _apply(loaded: store.Loaded, joining: Outcome, recorded_at: datetime) -> None:
+    """What waited for the member is taken now, like any late activity; each row says where it went."""
+    for parked in parking.waiting_for(joining.command, loaded.waiting):
+        command = parked.of(joining.command)
+        tick = tick_before(loaded.book, command)
+        if tick is not None:
+            _take(loaded, tick, recorded_at)
+        outcome = _take(loaded, command, recorded_at)
+        code = outcome.refusal[0] if outcome.refusal else None
+        cause, program = command.cause, command.program
+        loaded.journal.append(
+            parked.chain, program, None,
+            ActivityUnparked(parked.position, command.member, outcome.chain, outcome.position, code or ""),
+            joining.events[0][1].occurred_at, recorded_at, (cause.source, cause.id, None),
+            _version(loaded, parked.chain, program),
+        )  # fmt: skip
+        seen = loaded.seen.get((cause.source, cause.id))
+        if seen is not None:
+            loaded.seen[cause.source, cause.id] = Seen(
+                seen.digest, command.member, outcome.chain, outcome.position, code
+            )
+    for _, name in parking.references(joining.command):
+        loaded.waiting.pop((joining.command.program, name), None)
 
 
 def _version(loaded: store.Loaded, chain: int, program: str) -> str:
@@ -180,11 +246,11 @@ def _remember(
     command: Command,
     digest: bytes,
     position: int,
-    refusal: tuple[str, str] | None,
+    code: str | None,
     events: list[tuple[int, Decided]],
 ) -> None:
-    cause, code = command.cause, None if refusal is None else refusal[0]
-    first = events[0][1] if refusal is None and isinstance(command, retries.COMPARED) else None
+    cause = command.cause
+    first = events[0][1] if code is None and isinstance(command, retries.COMPARED) else None
     loaded.seen[cause.source, cause.id] = Seen(digest, command.member, command.chain, position, code, first)
     place = inbox_chain(cause.source, cause.id, loaded.chains)
     loaded.inbox_rows.append(
@@ -192,10 +258,20 @@ def _remember(
     )
 
 
+def _absorbed(loaded: store.Loaded, command: Command, member: str | None) -> bool:
+    survivor = loaded.book.members.get((command.program, command.member))
+    return survivor is not None and member in survivor.absorbed
+
+
 def _again(loaded: store.Loaded, command: Command, seen: Seen, recorded_at: datetime) -> Outcome:
     """The same request again changes nothing; another one under its id is refused, and that is recorded."""
     # A request refused for want of its member is the same request when the identifier is known by now.
-    same_member = seen.member == command.member or seen.rejection == "unknown_member"
+    # And one that was taken for a member who has been merged into this one since.
+    same_member = (
+        seen.member == command.member
+        or seen.rejection == "unknown_member"
+        or _absorbed(loaded, command, seen.member)
+    )
     kind, cause = KINDS[type(command).__name__], command.cause
     different: tuple[str, str] | None = (
         "id_reused",
@@ -206,7 +282,7 @@ def _again(loaded: store.Loaded, command: Command, seen: Seen, recorded_at: date
     elif seen.first is not None:
         different = retries.difference(loaded.book, seen.first, command)
     if different is None:
-        refusal = None if seen.rejection is None else (seen.rejection, "")
+        refusal = None if seen.rejection in (None, parking.PARKED) else (seen.rejection, "")
         return Outcome(command, seen.chain, seen.position, [], refusal, duplicate=True)
     code, detail = different
     rejected = Decided(ActivityRejected(kind, code, detail[:DETAIL_CHARS_MAX]), None, command.now)

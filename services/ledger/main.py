@@ -35,6 +35,15 @@ SERVICE = "ledger"
 TOPIC = "ledger.v1"
 
 
+def identifiers_of(settings: Settings) -> wire.Identifiers:
+    """What hashes identifiers and seals profiles here."""
+    profile_key = settings.profile_key if isinstance(settings, LedgerSettings) else None
+    return wire.Identifiers(
+        settings.identifier_key.get_secret_value(),
+        None if profile_key is None else profile_key.get_secret_value(),
+    )
+
+
 def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], None]) -> ChildProcess:
     """A process that takes activities and tiers from Kafka, beside others of its group; not started yet."""
 
@@ -42,7 +51,7 @@ def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], Non
         writer = await Writer.connect(settings.database_url.get_secret_value())
         producer = kafka_producer(settings)
         programs = Programs()
-        identifiers = wire.Identifiers(settings.identifier_key.get_secret_value())
+        identifiers = identifiers_of(settings)
         activities = consume.Activities(identifiers, programs, settings.chains, wake_relay)
         try:
             await producer.start()
@@ -80,7 +89,7 @@ async def assembled(
     try:
         await ensure_installation(writer, settings.chains)
         programs = Programs()
-        identifiers = wire.Identifiers(settings.identifier_key.get_secret_value())
+        identifiers = identifiers_of(settings)
         queue = CommandQueue(writer, programs, settings.chains, relay.wake)
         ticker = Ticker(writer, queue, programs)
 

@@ -12,7 +12,7 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS, Book, TopUpFact
-from services.ledger.domain.commands import Command, RecordTopUp, ReverseTopUp
+from services.ledger.domain.commands import Command, MergeMembers, RecordTopUp, ReverseTopUp
 from services.ledger.domain.money import BONUS, PRINCIPAL, MoneyEvent, asset
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ CROSS JOIN LATERAL (
     SELECT * FROM top_ups
     WHERE chain = k.chain AND program = k.program AND member = k.member AND NOT reversed LIMIT 1
 ) AS t
+"""
+FIND_TOP_UPS_OF = """
+SELECT t.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN top_ups AS t USING (chain, program, member)
 """
 UPSERT_TOP_UPS = """
 INSERT INTO top_ups
@@ -72,10 +76,13 @@ async def load_top_ups(
                 }
             )
     asking = {(c.chain, c.program, c.member): None for c in commands if isinstance(c, RecordTopUp)}
-    if not named and not asking:
-        return
-    columns = [[key[i] for key in named] for i in range(4)]
-    rows = await tx.fetch(FIND_TOP_UPS, *columns, *([key[i] for key in asking] for i in range(3)))
+    merged = [(c.absorbed_chain, c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    rows: list[Any] = []
+    if named or asking:
+        columns = [[key[i] for key in named] for i in range(4)]
+        rows += await tx.fetch(FIND_TOP_UPS, *columns, *([key[i] for key in asking] for i in range(3)))
+    if merged:
+        rows += await tx.fetch(FIND_TOP_UPS_OF, *([key[i] for key in merged] for i in range(3)))
     for row in rows:
         book.members[row["program"], row["member"]].top_ups[row["top_up"]] = TopUpFact(
             *(row[column] for column in TOP_UP_COLUMNS[4:])

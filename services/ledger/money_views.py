@@ -97,6 +97,13 @@ def moved(event: e.Event) -> dict[str, int]:
             return {event.asset: event.amount}
         case e.MoneyExpired():
             return {event.asset: -event.amount}
+        case e.LotMoved() if event.asset != POINTS:
+            return {event.asset: event.points}
+        case e.MemberAbsorbed():
+            left: dict[str, int] = {}
+            for asset_, _, amount in event.money:
+                left[asset_] = left.get(asset_, 0) - amount
+            return left
         case e.TopUpReversed():
             return _less(event.currency, [*event.paid_out, *event.kept], event.bonus)
         case e.GiftSent():

@@ -18,24 +18,18 @@ from services.ledger.domain.counters import as_text
 from services.ledger.domain.evolve import settles
 from services.ledger.domain.money import MoneyEvent
 from services.ledger.domain.postings import postings_of
+from services.ledger.member_rows import row_of
+from services.ledger.project_merge import MergeEvent, note_merge
+from services.ledger.project_profile import write_people
+from services.ledger.project_settlements import write_settlements
 
 MemberKey = tuple[str, str]
 
 POSTING_COLUMNS = ("chain", "position", "seq", "program", "debit", "credit", "asset", "amount", "lot")
 LOT_COLUMNS = (
-    "chain",
-    "program",
-    "member",
-    "lot",
-    "amount",
-    "remaining",
-    "held",
-    "earned_at",
-    "expires_at",
-    "purchase",
-    "matures_at",
-    "asset",
-)
+    "chain", "program", "member", "lot", "amount", "remaining", "held", "earned_at", "expires_at", "purchase",
+    "matures_at", "asset",
+)  # fmt: skip
 
 DELETE_MEMBERS = """
 DELETE FROM members AS m USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
@@ -61,12 +55,10 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestampt
     AS k (chain, program, member, lot, expires_at)
 WHERE l.chain = k.chain AND l.program = k.program AND l.member = k.member AND l.lot = k.lot
 """
-MEMBER_COLUMNS = ("chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "status")
-DELETE_SETTLEMENTS = """
-DELETE FROM settlements AS s
-USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
-WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
-"""
+MEMBER_COLUMNS = (
+    "chain", "program", "member", "enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed",
+    "status",
+)  # fmt: skip
 UPSERT_PROGRAMS = """
 INSERT INTO programs SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (chain, program) DO UPDATE SET version = EXCLUDED.version, clock_at = EXCLUDED.clock_at
@@ -76,9 +68,6 @@ INSERT INTO counters
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::bigint[])
 ON CONFLICT (chain, program, member, counter) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position
 """
-SETTLEMENT_COLUMNS = (
-    "chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted",
-)  # fmt: skip
 
 
 class Changes:
@@ -116,6 +105,13 @@ class Changes:
         """(kind, member) by (program, hash)."""
         self.unlinked: dict[tuple[str, bytes], None] = {}
         """Identifiers that led to somebody before, or for a while."""
+        self.profiles: dict[MemberKey, bytes | None] = {}
+        """None: it is gone, and its key with it."""
+        self.profile_keys: dict[bytes, bytes] = {}
+        """The (encrypted) key of each sealed profile."""
+        self.waiting: dict[tuple[int, int], tuple[Any, ...]] = {}
+        self.applied: list[tuple[Any, ...]] = []
+        """Activities parked before this batch: (chain, position, member, applied chain and position, rejection)."""
 
     def note(self, chain: int, program: str, member: str | None, event: e.Event, position: int) -> None:
         """One event was appended at `position`."""
@@ -147,11 +143,11 @@ class Changes:
                 if event.activity.of:
                     self.settlements[program, member, event.activity.of] = None
                 if event.parked:
-                    self._unpark(program, member, event.activity.of, event.activity.id)
+                    self.unpark(program, member, event.activity.of, event.activity.id)
             case e.ReturnParked():
                 self.parked[program, member, event.activity.of, event.activity.id] = None
             case e.ParkedReturnRefused():
-                self._unpark(program, member, event.of, event.id)
+                self.unpark(program, member, event.of, event.id)
             case e.PointsClawedBack():
                 self.accounts[key] = None
                 if settles(event):
@@ -182,9 +178,7 @@ class Changes:
                     {(program, digest): (kind, member) for kind, digest in event.identifiers}
                 )
             case e.IdentifiersUnlinked():
-                for _, digest in event.identifiers:
-                    self.identifiers.pop((program, digest), None)
-                    self.unlinked[program, digest] = None
+                self.unlink(program, [digest for _, digest in event.identifiers])
             case e.PointsAdjusted():
                 self.accounts[key] = None
                 self.adjustments[program, member, event.adjustment] = None
@@ -210,8 +204,37 @@ class Changes:
                     self.budgets[program, event.campaign] = None
             case e.ReferralRegistered() | e.ReferralTaskDone() | e.ReferralQualified() | e.ReferralRewarded():
                 self.referrals[key] = None
+            case e.ProfileChanged():
+                self.profiles[key] = event.sealed
+            case e.MemberErased():
+                self.profiles[key] = None
+                self.unlink(program, [digest for _, digest in event.identifiers])
+            case e.ActivityParked():
+                none = (None,) * 4
+                self.waiting[chain, position] = (chain, position, program, event.reference, *none)
+            case e.ActivityUnparked():
+                self._apply(chain, program, event)
+            case _ if isinstance(event, MergeEvent):
+                note_merge(self, key, event, position)
 
-    def _unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+    def unlink(self, program: str, digests: Iterable[bytes]) -> None:
+        """Nobody is known by these any more, until they are linked again."""
+        gone = {(program, digest): None for digest in digests}
+        if gone:
+            for key in gone:
+                self.identifiers.pop(key, None)
+            self.unlinked |= gone
+
+    def _apply(self, chain: int, program: str, event: e.ActivityUnparked) -> None:
+        became = (event.member, event.chain, event.position, event.rejection)
+        row = self.waiting.get((chain, event.parked))
+        if row is not None:
+            self.waiting[chain, event.parked] = (*row[:4], *became)
+        else:
+            self.applied.append((chain, event.parked, *became))
+
+    def unpark(self, program: str, member: str, purchase: str, return_id: str) -> None:
+        """A return waits no longer."""
         key = (program, member, purchase, return_id)
         if key in self.parked:
             del self.parked[key]
@@ -252,9 +275,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
     if changes.holds:
         await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:
-        settled = settlement_rows(book, changes.settlements)
-        await tx.execute(DELETE_SETTLEMENTS, *_transposed([row[:4] for row in settled]))
-        await tx.copy_records_to_table("settlements", records=settled, columns=SETTLEMENT_COLUMNS)
+        await write_settlements(tx, book, changes.settlements)
     await money_rows.write_top_ups(tx, book, changes)
     if changes.parked or changes.unparked:
         await project_holds.write_parked(tx, book, changes.parked, changes.unparked)
@@ -264,6 +285,7 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         await tx.execute(UPSERT_COUNTERS, *_transposed(sorted(counter_rows(book, changes.counters))))
     if changes.identifiers or changes.unlinked:
         await identifiers.write(tx, changes.identifiers, changes.unlinked, chains)
+    await write_people(tx, book, changes)
     if changes.versions:
         await tx.executemany(
             "INSERT INTO program_versions VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -334,30 +356,7 @@ def account_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]
 
 def member_rows(book: Book, keys: Iterable[MemberKey]) -> list[tuple[Any, ...]]:
     """Rows of `members` as they are now."""
-    return [
-        (
-            m.chain,
-            m.program,
-            m.id,
-            m.enrolled_at,
-            [since for since, _ in m.tiers],
-            [name for _, name in m.tiers],
-            m.status,
-        )
-        for m in (book.members[key] for key in keys)
-    ]
-
-
-def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
-    """Rows of `settlements` as they are now."""
-    rows = []
-    for program, member_id, purchase in keys:
-        member = book.members[program, member_id]
-        settlement = member.settlements[purchase]
-        lines = sorted(settlement.returned)
-        units = [settlement.returned[line] for line in lines]
-        rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
-    return rows
+    return [row_of(book.members[key]) for key in keys]
 
 
 def counter_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -51,9 +51,22 @@ class IdentifierBody(Body):
     value: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
+class ProfileBody(Body):
+    birthday: date | None = None
+    name: ShortText = ""
+    email: ShortText = ""
+    phone: ShortText = ""
+    tags: list[Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]] = Field(
+        default=[], max_length=50
+    )
+
+
 class EnrolmentBody(Body):
     member: MemberId
     id: Id | None = None
+    profile: ProfileBody | None = Field(
+        default=None, description="Kept encrypted only; replaces what was told before."
+    )
     identifiers: list[IdentifierBody] = Field(default=[], max_length=20)
     occurred_at: Time | None = None
 
@@ -173,6 +186,12 @@ class CaptureBody(Body):
 
 class ReleaseBody(Body):
     pass
+
+
+class MergeBody(Body):
+    member: MemberRef = Field(
+        description="Who is merged into the member of the path, and answers to it after."
+    )
 
 
 class AdjustmentBody(Body):

@@ -11,11 +11,13 @@ from typing import Any
 
 from services.common.chain import chain_of, spread
 from services.common.db import Transaction
+from services.ledger import heirs
 from services.ledger.domain.awards import slots_of
 from services.ledger.domain.book import Book, Referral
 from services.ledger.domain.commands import (
     ActivateProgram,
     Command,
+    MergeMembers,
     RecordInteraction,
     RecordPurchase,
     RecordReferral,
@@ -68,6 +70,11 @@ SELECT c.program, c.member, c.slot, c.awards
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, slot)
 JOIN award_counts AS c USING (chain, program, member, slot)
 """
+FIND_AWARD_COUNTS_OF = """
+SELECT c.program, c.member, c.slot, c.awards
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN award_counts AS c USING (chain, program, member)
+"""
 UPSERT_AWARD_COUNTS = """
 INSERT INTO award_counts
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
@@ -101,6 +108,24 @@ async def load(tx: Transaction, book: Book, commands: Sequence[Command], chains:
             member = book.members.get((row["program"], row["member"]))
             if member is not None:
                 member.awards[row["slot"]] = row["awards"]
+
+
+async def load_merging(tx: Transaction, book: Book, commands: Sequence[MergeMembers], chains: int) -> None:
+    """All that was counted of who is merged, and how they came, whatever their program says by now."""
+    members = {(c.program, member) for c in commands for _, member in c.places()}
+    columns = _member_columns(members, chains)
+    for row in await tx.fetch(FIND_AWARD_COUNTS_OF, *columns):
+        member = book.members.get((row["program"], row["member"]))
+        if member is not None:
+            member.awards[row["slot"]] = row["awards"]
+    await _load_lines(tx, book, members, chains)
+
+
+def _put_referral(book: Book, row: Any) -> None:
+    book.referrals[row["program"], row["member"]] = Referral(
+        row["referral"], row["member"], row["referrer"], row["registered_at"], row["qualified_at"],
+        list(row["tasks"]), list(zip(row["owed_sides"], row["owed_since"], strict=True)),
+    )  # fmt: skip
 
 
 def _possible(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], list[Program]]:
@@ -153,27 +178,43 @@ async def _load_referrals(
         or (isinstance(command, RecordPurchase) and any(p.social.referrals for p in programs))
     }
     registering = [c for c, _ in mine if isinstance(c, RecordReferral) and c.referrer]
-    above = {(c.program, c.referrer) for c in registering}
-    asked = set[MemberKey]()
+    if not registering:
+        if wanted:
+            await _load_level(tx, book, wanted, chains)
+        return
+    await _load_lines(tx, book, wanted | {(c.program, c.referrer) for c in registering}, chains)
+    referees = {
+        (c.program, name): (c.program, c.member)
+        for c in registering
+        for name in heirs.names_of(book, c.program, c.member)
+    }
+    for row in await tx.fetch(FIND_FIRST_PURCHASES, *_member_columns(referees, chains)):
+        member = book.members.get(referees[row["program"], row["member"]])
+        first = row["occurred_at"]
+        if member is not None and first is not None:
+            member.bought_before = min(first, member.bought_before or first)
+
+
+async def _load_lines(tx: Transaction, book: Book, members: set[MemberKey], chains: int) -> None:
+    """Who referred these, and so on up: of who was merged, the survivor's referrer."""
+    asked, wanted = set[MemberKey](), members
     for _ in range(ANCESTORS_MAX):
-        wanted = (wanted | above) - asked
-        if not wanted:
-            break
         asked |= wanted
-        rows = await tx.fetch(FIND_REFERRALS, *_member_columns(wanted, chains))
-        above = {(row["program"], row["referrer"]) for row in rows} if registering else set()
-        wanted = set()
-        for row in rows:
-            book.referrals[row["program"], row["member"]] = Referral(
-                row["referral"], row["member"], row["referrer"], row["registered_at"], row["qualified_at"],
-                list(row["tasks"]), list(zip(row["owed_sides"], row["owed_since"], strict=True)),
-            )  # fmt: skip
-    if registering:
-        referees = {(c.program, c.member) for c in registering}
-        for row in await tx.fetch(FIND_FIRST_PURCHASES, *_member_columns(referees, chains)):
-            member = book.members.get((row["program"], row["member"]))
-            if member is not None:
-                member.bought_before = row["occurred_at"]
+        named = await _load_level(tx, book, wanted, chains)
+        await heirs.look_up(tx, book.heirs, named, chains)
+        wanted = {(program, book.heir(program, referrer)) for program, referrer in named} - asked
+        if not wanted:
+            return
+
+
+async def _load_level(
+    tx: Transaction, book: Book, members: Iterable[MemberKey], chains: int
+) -> set[MemberKey]:
+    """Their referrals; returns the referrers."""
+    rows = await tx.fetch(FIND_REFERRALS, *_member_columns(members, chains))
+    for row in rows:
+        _put_referral(book, row)
+    return {(row["program"], row["referrer"]) for row in rows}
 
 
 def _slots(book: Book, command: Command, program: Program) -> Iterable[SlotKey]:
@@ -184,7 +225,7 @@ def _slots(book: Book, command: Command, program: Program) -> Iterable[SlotKey]:
     referral = book.referrals.get((command.program, command.member))
     if isinstance(command, RewardReferral) and referral is not None:
         sides: list[tuple[str, str, datetime]] = [
-            (referral.referee if side == "referee" else referral.referrer, side, at)
+            (command.member if side == "referee" else command.referrer, side, at)
             for side, at in referral.owed
         ]
         return [

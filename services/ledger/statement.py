@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.ledger import money_views, social_views
+from services.ledger import money_views, people_views, social_views
 from services.ledger.domain import events as e
 from services.ledger.domain.money import MoneyEvent
 
@@ -13,7 +13,8 @@ STATEMENT_TYPES = (
     "HoldCaptured", "HoldReleased", "PointsExpired", "PointsMatured", "MemberLapsed", "TierAssigned",
     "IdentifiersLinked", "SpendRefunded", "LotsReinstated", "ReturnParked", "ParkedReturnRefused",
     "IdentifiersUnlinked", "PointsAdjusted", "AdjustmentRequested", "AdjustmentDeclined", "MemberSuspended",
-    "MemberReactivated", "MemberClosed", *social_views.TYPES, *money_views.STATEMENT_TYPES,
+    "MemberReactivated", "MemberClosed", *people_views.TYPES, *social_views.TYPES,
+    *money_views.STATEMENT_TYPES,
 )  # fmt: skip
 ACCRUED = {"purchase": "earned by purchase", "top_up": "given on top of top-up"}
 CLAWED_BACK = {"return": "return", "top_up": "reversal"}
@@ -94,7 +95,8 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.MemberLapsed():
             return -event.points, f"{event.points} points expired after long inactivity", {}
         case e.TierAssigned():
-            return 0, f"tier {event.tier} since {event.since.isoformat()}", {"tier": event.tier}
+            of = f" of what {event.of} bought" if event.of else ""
+            return 0, f"tier {event.tier} since {event.since.isoformat()}{of}", {"tier": event.tier}
         case e.MemberEnrolled():
             return 0, f"enrolled by {event.by.replace('_', ' ')}", {"by": event.by}
         case e.IdentifiersLinked():
@@ -120,6 +122,8 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         case e.MemberClosed():
             text = f"closed: {event.reason}; {event.points} points forfeited"
             return event.debt - event.points, text, {"reason": event.reason, "debt": event.debt}
+    if isinstance(event, people_views.PeopleEvent):
+        return people_views.describe(event)
     if isinstance(event, MoneyEvent):
         return 0, *money_views.describe(event)
     return social_views.describe(event)

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import (
     adjustments,
+    heirs,
     money_rows,
+    parking,
     payloads,
     project,
     social_store,
@@ -30,6 +33,8 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Command,
     Enrol,
+    EraseMember,
+    MergeMembers,
     PlaceHold,
     RecordReferral,
     RecordReturn,
@@ -43,15 +48,16 @@ from services.ledger.domain.commands import (
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
 from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.program import Program, parse_program
-from services.ledger.identifiers import find_identifiers
+from services.ledger.identifiers import find_identifiers, load_identifiers
 from services.ledger.inbox import Seen, inbox_chain, load_inbox
+from services.ledger.member_rows import member_of
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
 
 SPENDING = (
     RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
-    *BY_HAND,
+    MergeMembers, *BY_HAND,
 )  # fmt: skip
 """Commands that need every lot of their member."""
 
@@ -143,6 +149,7 @@ class Loaded:
     chains: int
     changes: project.Changes = field(default_factory=project.Changes)
     inbox_rows: list[tuple[object, ...]] = field(default_factory=list)
+    waiting: dict[parking.Reference, list[parking.Parked]] = field(default_factory=dict)
 
 
 class Programs:
@@ -150,12 +157,18 @@ class Programs:
 
     def __init__(self) -> None:
         self.versions: dict[str, Program] = {}
+        self.heirs: heirs.Heirs = {}
+        """Merges that were met: they are never undone either."""
+        self.parking: set[str] = set()
+        """Programs that have a version by which activities are parked."""
 
     def parsed(self, version: str, document: bytes) -> Program:
         """The version's program, parsed once."""
         program = self.versions.get(version)
         if program is None:
             program = self.versions[version] = parse_program(load_json(document), version)
+            if program.parks:
+                self.parking.add(program.id)
         return program
 
 
@@ -167,8 +180,16 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     book = Book()
     book.versions = programs.versions
     seen = await load_inbox(tx, commands, chains)
-    waiting = await _load_programs(tx, book, programs, list(journal.heads))
-    parked = await store_parked.find_parked(tx, commands, waiting)
+    await parking.learn(tx, seen.values())
+    with_returns = await _load_programs(tx, book, programs, list(journal.heads))
+    waiting = {}
+    asked, commands = commands, list(commands)
+    if programs.parking:
+        await parking.check(tx, asked, programs.parking, chains)
+        waiting = await parking.load(tx, book, asked, programs.parking)
+        commands += parking.prospects(asked, waiting)
+    parked = await store_parked.find_parked(tx, commands, with_returns)
+    merges = [command for command in commands if isinstance(command, MergeMembers)]
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member
@@ -176,7 +197,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     spenders: dict[Key, None] = {
         (chain, c.program, member): None
         for c in commands
-        if isinstance(c, SPENDING)
+        if isinstance(c, SPENDING) or (isinstance(c, Enrol) and c.references)
         for chain, member in c.places()
     }
     spenders.update({(row["chain"], row["program"], row["member"]): None for row in parked})
@@ -192,27 +213,21 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         spenders.update(whole)
         # An account of money is the sum of its lots, and so needs them all.
         spenders.update(money_rows.owners(due_lots))
+    merged = []
     for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
-        tiers = list(zip(row["tier_since"], row["tier_names"], strict=True))
-        member = book.members[row["program"], row["member"]] = Member(
-            row["member"],
-            row["program"],
-            row["chain"],
-            row["enrolled_at"],
-            row["posted"],
-            row["held"],
-            row["debt"],
-            tiers,
-            status=row["status"],
-            pending=row["pending"],
-            lapses_at=row["lapses_at"],
-        )
+        member = book.members[row["program"], row["member"]] = member_of(row)
         book.expect_lapse(member)
+        if member.merged_into:
+            merged.append(member)
+    if merged:
+        await heirs.check(tx, programs.heirs, merged, commands, chains)
     store_parked.put_parked(book, parked)
     await load_counters(tx, book, commands)
     if spenders:
-        await _load_spenders(tx, book, commands, spenders)
-    if any(isinstance(command, (RecordReturn, AssignTier, RecordReferral)) for command in commands):
+        await _load_spenders(tx, book, commands, spenders, chains)
+    if any(
+        isinstance(command, (RecordReturn, AssignTier, RecordReferral, MergeMembers)) for command in commands
+    ):
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
@@ -225,8 +240,13 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         for _, digest in c.identifiers
     ]
     book.identifiers = await find_identifiers(tx, named, chains)
+    losing = [(c.program, c.absorbed) for c in merges]
+    losing += [(c.program, c.member) for c in commands if isinstance(c, EraseMember)]
+    await load_identifiers(tx, book, losing)
     await social_store.load(tx, book, commands, chains)
-    return Loaded(book, journal, seen, chains)
+    if merges:
+        await social_store.load_merging(tx, book, merges, chains)
+    return Loaded(book, journal, seen, chains, waiting=waiting)
 
 
 async def save(tx: Transaction, loaded: Loaded) -> None:
@@ -271,14 +291,14 @@ async def _load_spenders(
     book: Book,
     commands: Sequence[Command],
     spenders: dict[Key, None],
+    chains: int,
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
         _add_lot(book, book.members[row["program"], row["member"]], row)
-    await store_holds.load_holds(tx, book, commands, columns)
-    refunds = [command for command in commands if isinstance(command, RefundSpend)]
-    if refunds:
-        for row in await store_holds.load_spent(tx, book, refunds):
+    await store_holds.load_holds(tx, book, commands, columns, chains)
+    if any(isinstance(command, RefundSpend | MergeMembers) for command in commands):
+        for row in await store_holds.load_spent(tx, book, commands):
             member = book.members[row["program"], row["member"]]
             if member.lot(row["lot"]) is None:
                 _add_lot(book, member, row)
@@ -287,7 +307,7 @@ async def _load_spenders(
             book.members[program, member_id].complete = True
     await adjustments.load(tx, book, commands)
     await money_rows.load_top_ups(tx, book, commands, spenders)
-    if any(isinstance(command, (RecordReturn, AssignTier)) for command in commands):
+    if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers, Enrol)) for command in commands):
         for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
             returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
             book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
@@ -301,15 +321,32 @@ async def _load_purchases(
     """The facts of purchases that are returned, whose tier turns out to be another, or that a referral comes after."""
     rows = []
     returns = [(purchase_source(c.program), c.activity.of) for c in commands if isinstance(c, RecordReturn)]
+    # A return of one of two members may have waited for a purchase of the other.
+    returns += [
+        (purchase_source(c.program), of)
+        for c in commands
+        if isinstance(c, MergeMembers)
+        for _, name in c.places()
+        if (member := book.members.get((c.program, name))) is not None
+        for of in member.parked
+    ]
     if returns:
         places = [inbox_chain(source, id_, chains) for source, id_ in returns]
-        rows += await tx.fetch(FIND_PURCHASES, places, [r[0] for r in returns], [r[1] for r in returns])
-    since = [(c.chain, c.program, c.member, c.since) for c in commands if isinstance(c, AssignTier)]
+        keys = (places, [r[0] for r in returns], [r[1] for r in returns])
+        rows += await tx.fetch(FIND_PURCHASES, *keys)
+        if programs.parking:
+            rows += await tx.fetch(parking.FIND_APPLIED_PURCHASES, *keys)
+    since = [
+        (chain_of(c.of, chains) if c.of else c.chain, c.program, c.of or c.member, c.since)
+        for c in commands
+        if isinstance(c, AssignTier)
+    ]
     since += [
         # One made at that very time counts for the referral.
-        (c.chain, c.program, c.member, c.occurred_at - timedelta(microseconds=1))
+        (chain_of(name, chains), c.program, name, c.occurred_at - timedelta(microseconds=1))
         for c in commands
         if isinstance(c, RecordReferral) and c.referrer
+        for name in heirs.names_of(book, c.program, c.member)
     ]
     if since:
         rows += await tx.fetch(FIND_PURCHASES_SINCE, *([s[i] for s in since] for i in range(4)))
@@ -317,17 +354,20 @@ async def _load_purchases(
     # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
     versions = {row["program_version"] for row in rows}
     await load_versions(tx, programs, versions, sorted({row["chain"] for row in rows}))
+    survivors = heirs.survivors(book)
     for row in rows:
-        member = book.members.get((row["program"], row["member"]))
+        key = (row["program"], row["member"])
+        member = survivors.get(key) or book.members.get(key)
         if member is None:
             continue
+        buyer = row["member"] if row["member"] != member.id else ""
         event = payloads.decode(row["type"], row["payload"])
         if isinstance(event, PurchaseRecorded):
             p = event.purchase
             if p.id not in member.purchases:
                 member.purchases[p.id] = PurchaseFact(
                     p.id, row["position"], p.occurred_at, row["program_version"], p.lines,
-                    0, p.store, p.channel, p.payment_method,
+                    0, p.store, p.channel, p.payment_method, buyer=buyer,
                 )  # fmt: skip
         elif (
             isinstance(event, PointsAccrued)

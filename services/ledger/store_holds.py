@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import asyncpg
 
 from services.common.db import Transaction
-from services.ledger.domain.book import Book, HeldMoney, Hold
-from services.ledger.domain.commands import CaptureHold, Command, PlaceHold, RefundSpend, ReleaseHold
+from services.ledger import heirs
+from services.ledger.domain.book import Book, HeldMoney, Hold, Member
+from services.ledger.domain.commands import Command, MergeMembers, RefundSpend
+from services.ledger.domain.merge_effects import MOVED
 
 FIND_HOLDS = """
 SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
@@ -29,6 +31,11 @@ CROSS JOIN LATERAL (
     ORDER BY hold OFFSET 0
 ) AS h
 """
+FIND_SPENDING_HOLDS = """
+-- Open holds are loaded for everybody who spends.
+SELECT h.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN holds AS h USING (chain, program, member) WHERE h.captured + h.money_captured > 0 AND h.state <> 'moved'
+"""
 FIND_SPENT_LOTS = """
 -- Lots that are empty are loaded for nobody else.
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[]) AS k (chain, program, member, lot)
@@ -37,25 +44,34 @@ JOIN lots AS l USING (chain, program, member, lot)
 
 
 async def load_holds(
-    tx: Transaction, book: Book, commands: Sequence[Command], members: tuple[list[int], list[str], list[str]]
+    tx: Transaction,
+    book: Book,
+    commands: Sequence[Command],
+    members: tuple[list[int], list[str], list[str]],
+    chains: int,
 ) -> None:
     """Open holds of `members` (chains, programs, ids), and holds in any state that commands name."""
-    named = dict.fromkeys(
-        (c.chain, c.program, c.member, c.hold)
-        for c in commands
-        if isinstance(c, (CaptureHold, ReleaseHold, PlaceHold))
-    )
+    named = heirs.holds_named(book, commands, chains)
+    survivors = heirs.survivors(book)
     named_columns = [[key[i] for key in named] for i in range(4)]
     for row in await tx.fetch(FIND_HOLDS, *members, *named_columns):
-        _add_hold(book, row)
+        if row["state"] != MOVED:
+            key = (row["program"], row["member"])
+            _add_hold(book, book.members.get(key) or survivors[key], row)
 
 
-async def load_spent(tx: Transaction, book: Book, commands: Sequence[RefundSpend]) -> list[asyncpg.Record]:
-    """The holds of the orders that are refunded, and the rows of all lots that these holds have spent of."""
-    orders = dict.fromkeys((c.chain, c.program, c.member, c.order) for c in commands)
+async def load_spent(tx: Transaction, book: Book, commands: Sequence[Command]) -> list[asyncpg.Record]:
+    """The holds of the orders that are refunded, or of who is merged into another, and the rows of all lots that
+    these holds have spent of."""
+    orders = dict.fromkeys(
+        (c.chain, c.program, c.member, c.order) for c in commands if isinstance(c, RefundSpend)
+    )
     holds = await tx.fetch(FIND_HOLDS_OF_ORDERS, *([key[i] for key in orders] for i in range(4)))
+    merged = [(c.absorbed_chain, c.program, c.absorbed) for c in commands if isinstance(c, MergeMembers)]
+    if merged:
+        holds += await tx.fetch(FIND_SPENDING_HOLDS, *([key[i] for key in merged] for i in range(3)))
     for row in holds:
-        _add_hold(book, row)
+        _add_hold(book, book.members[row["program"], row["member"]], row)
     lots = dict.fromkeys(
         (row["chain"], row["program"], row["member"], lot)
         for row in holds
@@ -67,8 +83,7 @@ async def load_spent(tx: Transaction, book: Book, commands: Sequence[RefundSpend
     return rows
 
 
-def _add_hold(book: Book, row: asyncpg.Record) -> None:
-    member = book.members[row["program"], row["member"]]
+def _add_hold(book: Book, member: Member, row: asyncpg.Record) -> None:
     if row["hold"] in member.holds:
         return
     money = HeldMoney(

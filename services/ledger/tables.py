@@ -53,6 +53,9 @@ members = Table(
     Column("enrolled_at", DateTime(timezone=True), nullable=False),
     Column("tier_since", ARRAY(DateTime(timezone=True)), nullable=False),
     Column("tier_names", ARRAY(Text), nullable=False),
+    Column("tier_of", ARRAY(Text), nullable=False),
+    Column("merged_into", Text, nullable=False),
+    Column("absorbed", ARRAY(Text), nullable=False),
     Column("status", Text, nullable=False),
 )
 
@@ -221,6 +224,40 @@ identifiers = Table(
     Column("hash", LargeBinary, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("member", Text, nullable=False),
+    Index("identifiers_of_member", "program", "member"),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+member_keys = Table(
+    "member_keys",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+)
+"""No projection: a key that is gone is gone for good."""
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("chain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("program", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("member", Text),
+    Column("applied_chain", SmallInteger),
+    Column("applied_position", BigInteger),
+    Column("rejection", Text),
+    Index("parked_waiting", "chain", "program", "reference", postgresql_where=text("member IS NULL")),
 )
 
 programs = Table(
@@ -291,6 +328,8 @@ PROJECTIONS = (
     "parked_returns",
     "counters",
     "identifiers",
+    "profiles",
+    "parked",
     "programs",
     "program_versions",
     "award_counts",

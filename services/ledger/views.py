@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.chain import spread
+from services.common.chain import chain_of, spread
 from services.common.errors import Refusal
 from services.common.program_document import load_json
 from services.ledger import money_views, payloads
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS
 from services.ledger.domain.earning import explain
+from services.ledger.domain.merge_effects import MOVED
+from services.ledger.parking import PARKED
 from services.ledger.statement import STATEMENT_TYPES, describe
 from services.ledger.store import Programs
 from services.ledger.tables import (
@@ -67,9 +69,12 @@ async def member(connection: AsyncConnection, chain: int, program: str, member_i
     return {
         "program": program,
         "member": member_id,
+        "absorbed": row["absorbed"],
         "enrolled_at": row["enrolled_at"].isoformat(),
         "status": row["status"],
-        "tier": row["tier_names"][-1] if row["tier_names"] else "",
+        "tier": next(
+            (t for t, of in zip(row["tier_names"][::-1], row["tier_of"][::-1], strict=True) if not of), ""
+        ),
         "points": balance(row["posted"], row["held"], row["debt"], row["pending"]),
         "money": money_views.by_currency(rows),
         "lapses_at": row["lapses_at"].isoformat() if row["lapses_at"] else None,
@@ -90,18 +95,18 @@ async def by_identifier(
 
 
 async def hold(
-    connection: AsyncConnection, chain: int, program: str, member_id: str, hold_id: str
+    connection: AsyncConnection, chains: int, program: str, member_ids: Sequence[str], hold_id: str
 ) -> dict[str, Any]:
-    """A hold as it is now. Raises Refusal("hold_unknown")."""
+    """A hold as it is now, of a member or of those merged into it. Raises Refusal("hold_unknown")."""
     query = select(holds).where(
-        holds.c.chain == chain,
+        tuple_(holds.c.chain, holds.c.member).in_([(chain_of(id_, chains), id_) for id_ in member_ids]),
         holds.c.program == program,
-        holds.c.member == member_id,
         holds.c.hold == hold_id,
+        holds.c.state != MOVED,
     )
     row = (await connection.execute(query)).mappings().first()
     if row is None:
-        raise Refusal("hold_unknown", f"member {member_id!r} has no hold {hold_id!r}")
+        raise Refusal("hold_unknown", f"member {member_ids[0]!r} has no hold {hold_id!r}")
     return {
         "hold": hold_id,
         "order": row["order_id"],
@@ -261,7 +266,12 @@ async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]
         )
         for account in ("issued", "adjustment", "redeemed", "breakage", "clawed_back")
     }
-    count = select(func.count()).select_from(members).where(members.c.program == program_id).scalar_subquery()
+    count = (
+        select(func.count())
+        .select_from(members)
+        .where(members.c.program == program_id, members.c.merged_into == "")
+        .scalar_subquery()
+    )
     row = (await connection.execute(select(count, *by_account.values()))).one()
     enrolled, not_issued, not_adjusted, spent, expired, clawed_back = (int(value) for value in row)
     issued, adjusted = -not_issued, -not_adjusted
@@ -282,7 +292,11 @@ async def rejections(connection: AsyncConnection, program_id: str) -> dict[str, 
     """How many requests of a program were refused, by code."""
     query = (
         select(inbox.c.rejection, func.count())
-        .where(inbox.c.rejection.is_not(None), inbox.c.source.startswith(f"{program_id}/", autoescape=True))
+        .where(
+            inbox.c.rejection.is_not(None),
+            inbox.c.rejection != PARKED,
+            inbox.c.source.startswith(f"{program_id}/", autoescape=True),
+        )
         .group_by(inbox.c.rejection)
     )
     return {row[0]: row[1] for row in await connection.execute(query)}

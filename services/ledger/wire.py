@@ -9,6 +9,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+import orjson
 from google.protobuf.message import Message
 
 from services.common.chain import micros
@@ -26,6 +27,7 @@ from services.ledger.domain.commands import (
     TopUp,
     TopUpReversal,
 )
+from services.ledger.profiles import Sealer
 from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.tiering.v1 import events_pb2 as tiering
 
@@ -51,12 +53,20 @@ _LINE_FIELDS = attrgetter(*PurchaseLine._fields)
 class Identifiers:
     """Turns identifiers into keyed hashes; the clear value goes no further than this."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, profile_key: str | None = None) -> None:
+        """`profile_key`: what profiles are sealed under, when it is not this one."""
         self._key = key.encode()
+        self.sealer = Sealer(profile_key or key)
 
     def digest(self, kind: str, value: str) -> bytes:
         """HMAC-SHA-256 of `kind:value`."""
         return hmac.digest(self._key, f"{kind}:{value}".encode(), "sha256")
+
+    def profile_digest(self, content: dict[str, Any]) -> bytes:
+        """HMAC-SHA-256 of a profile: the inbox keeps it, and a birthday is soon guessed."""
+        return hmac.digest(
+            self._key, b"profile:" + orjson.dumps(content, option=orjson.OPT_SORT_KEYS), "sha256"
+        )
 
     def reference(self, member: str, field: str = "member") -> str:
         """A member reference without clear identifiers: a member id, or `kind:<hex of the hash>`.

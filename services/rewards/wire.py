@@ -41,6 +41,10 @@ LEDGER_TYPES: dict[str, type[Message]] = {
         ledger.HoldPlaced,
         ledger.HoldCaptured,
         ledger.HoldReleased,
+        ledger.MembersMerged,
+        ledger.MemberAbsorbed,
+        ledger.LotMoved,
+        ledger.HoldMoved,
         ledger.SpendRefunded,
     )
 }
@@ -92,6 +96,16 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.HoldReleased(
                 message.hold, message.order, message.amount, message.reason == "expired"
             )
+        case "MembersMerged":
+            return facts.PointsMoved(-message.debt)
+        case "LotMoved" if message.asset not in ("", "points"):
+            return None
+        case "LotMoved":
+            return facts.PointsMoved(message.points, message.points if message.HasField("matures_at") else 0)
+        case "HoldMoved":
+            return facts.PointsHeld(sum(part.amount for part in message.allocations))
+        case "MemberAbsorbed":
+            return facts.MemberAbsorbed(message.into)
         case "TierChanged":
             return facts.TierChanged(message.to_tier, time_of(message.since))
         case "SegmentChanged":

@@ -74,7 +74,8 @@ LEDGER = "tallybook.ledger.v1."
 ROW_TYPES = sorted(
     name.removeprefix(LEDGER) for name in MESSAGES if name.startswith(LEDGER)
     if name.removeprefix(LEDGER) not in (
-        "HashedIdentifier", "ReturnedLine", "Allocation", "Contribution", "Counter", "SpentPart"
+        "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "MovedMoney", "ParkedKey", "AwardCount",
+        "Contribution", "Counter", "SpentPart"
     )
 )  # fmt: skip
 

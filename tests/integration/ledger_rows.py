@@ -16,6 +16,7 @@ import asyncpg
 from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import Writer, ensure_installation
+from services.common.errors import BeginAgain
 from services.common.migrate import upgrade
 from services.common.program_document import canonical, version_of
 from services.ledger import wire
@@ -27,11 +28,14 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    EraseMember,
+    MergeMembers,
     Money,
     PlaceHold,
     RefundSpend,
     ReleaseHold,
     SendGift,
+    SetProfile,
 )
 from services.ledger.handle import KINDS, Outcome, handle
 from services.ledger.store import Programs
@@ -73,6 +77,11 @@ WINDOWED: dict[str, Any] = {
 """The same program with a return window, and points that live a month from the last purchase or redemption."""
 
 
+PARKS: dict[str, Any] = {
+    **DOCUMENT,
+    "program": "parker",
+    "ledger": {**DOCUMENT["ledger"], "enrolment": "park"},
+}
 SOCIAL: dict[str, Any] = {
     **DOCUMENT,
     "ledger": {
@@ -143,9 +152,13 @@ class Ledger:
             await writer.close()
 
     async def take(self, *commands: Command) -> list[Outcome]:
-        """One transaction."""
-        async with self.writer.transaction() as tx:
-            return await handle(tx, commands, self.programs, self.chains, utc_now())
+        """One transaction; begun again when it met members who were merged."""
+        while True:
+            try:
+                async with self.writer.transaction() as tx:
+                    return await handle(tx, commands, self.programs, self.chains, utc_now())
+            except BeginAgain:
+                continue
 
     async def activate(self, document: dict[str, Any] = DOCUMENT) -> str:
         """Make a document the version in force on every chain; returns the version."""
@@ -225,6 +238,20 @@ class Ledger:
             "grocer", member, self._chain(member), self._cause("release", f"r-{id_}", id_), NOON, id_
         )
 
+    def merge(self, survivor: str, absorbed: str, id_: str = "") -> MergeMembers:
+        cause = self._cause("merge", id_ or absorbed, absorbed)
+        return MergeMembers(
+            "grocer", survivor, self._chain(survivor), cause, NOON, absorbed, self._chain(absorbed)
+        )
+
+    def profile(self, member: str, **content: Any) -> SetProfile:
+        cause = self._cause("profile", f"{member}-{content}", content)
+        sealed = IDENTIFIERS.sealer.seal("grocer", content)
+        return SetProfile("grocer", member, self._chain(member), cause, NOON, sealed)
+
+    def erase(self, member: str) -> EraseMember:
+        return EraseMember("grocer", member, self._chain(member), self._cause("erasure", member), NOON)
+
     def member_command(self, cls: type[Any], id_: str, member: str, *content: object) -> Command:
         """A command in which nothing follows what all commands have but `content`."""
         cause = self._cause(KINDS[cls.__name__], id_, *content)
@@ -254,8 +281,9 @@ class Ledger:
         at: datetime = NOON,
         line: int = 1,
         units: int = 1,
+        program: str = "grocer",
     ) -> Command:
-        message = activities.Return(id=id_, program="grocer", member=member, of=of)
+        message = activities.Return(id=id_, program=program, member=member, of=of)
         message.occurred_at.FromDatetime(at)
         message.lines.add(line=line, quantity=units)
         return self.activity(message)
@@ -274,9 +302,9 @@ class Ledger:
         message.occurred_at.FromDatetime(at)
         return self.activity(message)
 
-    def enrol(self, member: str = "ann", *cards: str, id_: str = "") -> Command:
+    def enrol(self, member: str = "ann", *cards: str, id_: str = "", program: str = "grocer") -> Command:
         identifiers = [activities.Identifier(kind="card", value=card) for card in cards]
-        message = activities.Enrolment(id=id_, program="grocer", member=member, identifiers=identifiers)
+        message = activities.Enrolment(id=id_, program=program, member=member, identifiers=identifiers)
         message.occurred_at.FromDatetime(NOON)
         return self.activity(message)
 

@@ -397,6 +397,10 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("POST", "/members/scoped/suspend", {"reason": "x"}, {"ops"}),
     ("POST", "/members/scoped/reactivate", {"reason": "x"}, {"ops"}),
     ("POST", "/members/scoped/close", {"reason": "x"}, {"ops"}),
+    ("POST", "/members/scoped/merge", {"member": "scoped"}, {"ops"}),
+    ("PUT", "/members/scoped/profile", {"name": "x"}, {"ops", "member"}),
+    ("GET", "/members/scoped/profile", None, {"ops", "member"}),
+    ("POST", "/members/scoped/erase", {}, {"ops"}),
 ]  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from tests.integration.ledger_rows import fresh_database, service_role
 MODULES = (
     "ledger.store", "ledger.inbox", "ledger.project_holds", "ledger.store_holds", "ledger.store_parked",
     "ledger.social_store", "ledger.counting", "ledger.adjustments", "ledger.identifiers", "ledger.money_rows",
-    "ledger.project", "tiering.store", "rewards.store", "rewards.project",
+    "ledger.project", "ledger.project_profile", "ledger.project_settlements", "ledger.heirs", "ledger.parking",
+    "tiering.store", "rewards.store", "rewards.project",
     "rewards.store_vouchers", "rewards.handle_vouchers", "rewards.lapse", "rewards.granting",
 )  # fmt: skip
 SMALL = {

@@ -29,6 +29,7 @@ from tests.integration.ledger_rows import (
     DOCUMENT,
     IDENTIFIERS,
     NOON,
+    PARKS,
     SOCIAL,
     WINDOWED,
     Ledger,
@@ -87,6 +88,18 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await _pay_with_money(ledger, member)
             await _recommend(ledger, member, chain)
             await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
+        for chain in range(CHAINS):
+            # Somebody from the next chain, and somebody from the same.
+            for absorbed in (
+                member_on((chain + 1) % CHAINS, MEMBERS_EACH),
+                member_on(chain, MEMBERS_EACH + 3),
+            ):
+                await _merge(ledger, member_on(chain), absorbed)
+        await ledger.activate(PARKS)
+        for chain in range(CHAINS):
+            # Members of that program only.
+            await _park(ledger, member_on(chain, MEMBERS_EACH + 2))
+            await _tell(ledger, member_on(chain, 1), member_on(chain, 2))
         await ledger.advance(NOON + 400 * DAY)
         for chain in range(CHAINS):
             member = member_on(chain)
@@ -110,6 +123,8 @@ async def _days_after_their_last(ledger: Ledger) -> None:
     await ledger.activate({**DOCUMENT, "ledger": section})
     for chain in range(CHAINS):
         member = member_on(chain)
+        # Debt would be repaid first.
+        await ledger.take(ledger.purchase(f"{member}-pays", 900_000, member=member))
         await ledger.take(ledger.refund(f"{member}-late", 3, f"order-{member}-a", member))
         await ledger.take(ledger.refund(f"{member}-later", None, f"order-{member}-m", member, 100))
         await ledger.take(ledger.hold(0, f"{member}-o", member, ttl=86_400 * 9, money=500))
@@ -189,6 +204,14 @@ async def _by_hand(ledger: Ledger, ann: str, bob: str) -> None:
     await ledger.take(ledger.enrol(ann, f"{bob}-card"))
 
 
+async def _reward(ledger: Ledger) -> None:
+    """What the ticker does."""
+    async with ledger.writer.session() as session:
+        rewards = await owed(session, CHAINS, NOON)
+    for reward in rewards:
+        await ledger.take(reward)
+
+
 async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
     """What one member says and whom it brings: a friend on the next chain, rewarded, and one who has yet to buy."""
     for n, content in enumerate(("c1", "c1", "c2")):
@@ -197,12 +220,61 @@ async def _recommend(ledger: Ledger, referrer: str, chain: int) -> None:
     for name in (friend, other):
         await ledger.take(ledger.referral(f"{name}-f", name, referrer=referrer))
     await ledger.take(ledger.purchase(f"{friend}-1", 5_000, member=friend))
-    async with ledger.writer.session() as session:
-        rewards = await owed(session, CHAINS, NOON)
-    for reward in rewards:
-        await ledger.take(reward)
+    await _reward(ledger)
     await ledger.take(ledger.referral(f"{friend}-t", friend, task="bind_phone"))
     await ledger.take(ledger.interaction(f"{referrer}-p", "photo", member=referrer))
+
+
+async def _merge(ledger: Ledger, survivor: str, absorbed: str) -> None:
+    """`absorbed` brings lots, debt, a hold, a settled purchase and a card, and both go on."""
+    day = NOON + 40 * DAY
+    await ledger.take(ledger.enrol(absorbed, f"{absorbed}-card"))
+    await ledger.take(ledger.referral(f"{absorbed}-by", absorbed, referrer=member_on(0, 1)))
+    await ledger.take(ledger.purchase(f"{absorbed}-1", 30_000, member=absorbed, quantity=3, at=day))
+    await ledger.take(ledger.tier("gold", day - DAY, member=absorbed))
+    await ledger.take(ledger.hold(430, f"{absorbed}-a", absorbed, ttl=86_400))
+    await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r1", member=absorbed, at=day))
+    # What is owed for a referral blocks a merge.
+    await _reward(ledger)
+    for top_up in "mt":
+        await ledger.take(ledger.top_up(f"{absorbed}-{top_up}", member=absorbed))
+    await ledger.take(ledger.interaction(f"{absorbed}-i", "review", "c9", member=absorbed))
+    await ledger.take(
+        ledger.hold(20, f"{absorbed}-b", absorbed), ledger.capture(f"{absorbed}-b", member=absorbed)
+    )
+    # One order paid with both in parts and given back in part, and money that is held until the time is over.
+    await ledger.take(ledger.hold(5, f"{absorbed}-m", absorbed, ttl=86_400, money=400))
+    await ledger.take(ledger.capture_part(2, f"{absorbed}-m1", f"{absorbed}-m", absorbed, 150))
+    await ledger.take(ledger.refund(f"{absorbed}-m2", 0, f"order-{absorbed}-m", absorbed, 30))
+    await ledger.take(ledger.hold(0, f"{absorbed}-w", absorbed, ttl=86_400, money=250))
+    (merged,) = await ledger.take(ledger.merge(survivor, absorbed))
+    assert merged.refusal is None, merged.refusal
+    await ledger.take(ledger.capture_part(1, f"{absorbed}-m3", f"{absorbed}-m", absorbed, 100))
+    await ledger.take(ledger.refund(f"{absorbed}-m4", 1, f"order-{absorbed}-m", survivor, 60))
+    await ledger.take(ledger.release(f"{absorbed}-m", survivor))
+    await ledger.take(ledger.refund(f"{absorbed}-f", 5, f"order-{absorbed}-b", absorbed))
+    await ledger.take(ledger.reverse_top_up(f"{absorbed}-t", f"{absorbed}-u", member=absorbed))
+    await ledger.take(ledger.merge(survivor, absorbed, id_=f"{absorbed}-again"))
+    await ledger.take(ledger.purchase(f"{absorbed}-2", 1_000, member=absorbed, at=day + DAY))
+    await ledger.take(ledger.return_(f"{absorbed}-1", f"{absorbed}-r2", member=absorbed, at=day + DAY))
+
+
+async def _park(ledger: Ledger, member: str) -> None:
+    """Two purchases and a return of too much before the enrolment, and somebody who never enrols."""
+    card = f"card:{member}-late"
+    await ledger.take(ledger.purchase(f"{member}-k1", 10_000, member=card, program="parker"))
+    await ledger.take(ledger.return_(f"{member}-k1", f"{member}-kr1", member=card, units=9, program="parker"))
+    await ledger.take(ledger.purchase(f"{member}-k2", 10_000, member=member, program="parker"))
+    await ledger.take(ledger.purchase(f"{member}-k3", 10_000, member=f"{member}-never", program="parker"))
+    await ledger.take(ledger.enrol(member, f"{member}-late", program="parker"))
+    await ledger.take(ledger.return_(f"{member}-k1", f"{member}-kr2", member=member, program="parker"))
+
+
+async def _tell(ledger: Ledger, keeps: str, erased: str) -> None:
+    """Both tell of themselves, one is erased."""
+    for member in (keeps, erased):
+        await ledger.take(ledger.profile(member, name="Ann Example"))
+    await ledger.take(ledger.erase(erased))
 
 
 async def _live_in_the_club(ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -120,6 +121,8 @@ class HoldRules:
         """Of each order stays spent what the naive reading says, whichever of its holds it was."""
         spent, naive = Counter[str](), Counter[str]()
         for hold in self.real.member(member).holds.values():
+            if hold.state == "moved":
+                continue
             assert sum(points for _, points in hold.spent) == hold.captured - hold.refunded
             spent[hold.order] += hold.captured - hold.refunded
         for told in self.naive.members[member].holds.values():
@@ -128,6 +131,8 @@ class HoldRules:
         paid, naive = Counter[str](), Counter[str]()
         for hold in self.real.member(member).holds.values():
             money = hold.money
+            if hold.state == "moved":
+                continue
             assert sum(amount for _, amount in money.spent) == money.captured - money.refunded
             paid[hold.order] += money.captured - money.refunded
         for told in self.naive.members[member].holds.values():
@@ -147,10 +152,13 @@ def _another(part: str, value: Any) -> Any:
     return value + "-x" if isinstance(value, str) else 10**9
 
 
-def code_again(command: Command, first: Command, outcome: Outcome) -> str:
-    """What an id that was used is told where something differs."""
+def code_again(command: Command, first: Command, outcome: Outcome, heir: Callable[[str], str]) -> str:
+    """What an id that was used is told where something differs. Who was merged is the survivor."""
     if outcome.refusal is None and type(command) in COMPARED:
         for part in COMPARED[type(command)]:
-            if getattr(command, part) != getattr(first, part):
+            was, now = getattr(first, part), getattr(command, part)
+            if part == "member":
+                was, now = heir(was), heir(now)
+            if was != now:
                 return f"exists_with_different_{part.removesuffix('_seconds')}"
     return "id_reused"

@@ -6,131 +6,24 @@ through all of them each time. The state machine holds the real book against it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
+from datetime import datetime, timedelta
 
 from tests.simulation import naive_earning, naive_holds, naive_lots, naive_money_holds
+from tests.simulation.naive_accounts import Account, Bought, Credit, tier_at
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
+from tests.simulation.naive_merge import last_heir
 from tests.simulation.naive_stored_value import NaiveStoredValue
 
-FAR = datetime.max.replace(tzinfo=UTC)
-TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold": Fraction(3, 2)}
-RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
-"""Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
 KEEPS_RETURNS, FORGIVES = ("v2",), ("v2",)
 """Versions that keep a return without its purchase, and that forgive what is spent already."""
-EXCLUDED = "FUEL"
 HOLD_SECONDS = 900
 
 
 class Refused(Exception):
     """The naive reading refuses too; `args[0]` is the code."""
-
-
-@dataclass
-class Credit:
-    number: int
-    left: int
-    expires: datetime | None
-    purchase: str
-    matures: datetime | None
-    held: int = 0
-
-    @property
-    def free(self) -> int:
-        return self.left - self.held
-
-    def order(self) -> tuple[datetime, int]:
-        """Soonest expiry first, then the oldest."""
-        return (FAR if self.expires is None else self.expires, self.number)
-
-
-@dataclass
-class Bought:
-    at: datetime
-    version: str
-    lines: list[tuple[str, int, int]]
-    """(category, units, yen); lines are numbered from 1."""
-    back: dict[int, int] = field(default_factory=dict)
-    given: int = 0
-    counts: Counts | None = None
-    """What was counted before it, where the version counts."""
-
-    def owed(self, tier: str) -> int:
-        """Points of every single unit that was not brought back."""
-        if self.counts is not None:
-            return self._owed_by_rules(tier, self.counts)
-        earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
-        whole = sum(yen for _, _, yen in earning)
-        total = int(whole * RATES.get(self.version, RATES["v1"]) * TIERS[tier])
-        kept, so_far = 0, 0
-        for number, units, yen in earning:
-            if whole == 0:
-                return 0
-            share = total * (so_far + yen) // whole - total * so_far // whole
-            of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
-            kept += sum(of_unit[self.back.get(number, 0) :])
-            so_far += yen
-        return kept
-
-    def worths(self, tier: str, counts: Counts) -> dict[int, Fraction]:
-        """By line, where the version has rules."""
-        lines = {n: line for n, line in enumerate(self.lines, 1) if line[0] != EXCLUDED}
-        return naive_earning.worth(lines, self.at, tier, TIERS[tier], counts.purchases + 1)
-
-    def _owed_by_rules(self, tier: str, counts: Counts) -> int:
-        worths = self.worths(tier, counts)
-        total, _ = naive_earning.points(worths, counts)
-        kept, so_far, whole = 0, Fraction(0), sum(worths.values())
-        for number, worth in worths.items():
-            if whole == 0:
-                return 0
-            share = total * (so_far + worth) // whole - total * so_far // whole
-            units = self.lines[number - 1][1]
-            of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
-            kept += sum(of_unit[self.back.get(number, 0) :])
-            so_far += worth
-        return kept
-
-
-class Account:
-    """One member."""
-
-    def __init__(self) -> None:
-        self.credits: list[Credit] = []
-        self.debt = 0
-        self.bought: dict[str, Bought] = {}
-        self.holds: dict[str, Hold] = {}
-        self.tiers: list[tuple[datetime, str]] = []
-        self.status = "active"
-        self.by_hand: dict[str, tuple[int, str, str]] = {}
-        """(points, who asked, state) by adjustment."""
-        self.lapses: datetime | None = None
-        self.parked: dict[str, list[tuple[datetime, dict[int, int]]]] = {}
-        """When, and units by line, of returns by the purchase that they wait for."""
-        self.carry = Fraction(0)
-        self.earned: Counter[str] = Counter()
-        """Points by day, month and altogether, of purchases under the version that has caps."""
-
-    @property
-    def posted(self) -> int:
-        return sum(credit.left for credit in self.credits) - self.debt
-
-    @property
-    def pending(self) -> int:
-        return sum(credit.left for credit in self.credits if credit.matures is not None)
-
-    @property
-    def held(self) -> int:
-        return sum(credit.held for credit in self.credits)
-
-    def tier(self, at: datetime) -> str:
-        return next((name for since, name in reversed(self.tiers) if since < at), "")
 
 
 class NaiveLedger(NaiveStoredValue):
@@ -145,32 +38,52 @@ class NaiveLedger(NaiveStoredValue):
         self.members: dict[str, Account] = {}
         self.cards: dict[str, str] = {}
         self.count = 0
+        self.heirs: dict[str, str] = {}
+        self.parks = False
+        self.on_purchase: Callable[[str, datetime, list[tuple[str, int, int]]], None] | None = None
+        self.waiting: dict[str, list[Callable[[], None]]] = {}
+        """What is done again when somebody enrols, by who it named."""
+
+    def heir(self, member: str) -> str:
+        return last_heir(self.heirs, member)
 
     def enrol(self, member: str) -> None:
         if member in self.members:
-            self._account(member)
+            self.account(member)
             raise Refused("already_enrolled")
         self.members[member] = Account()
+
+    def take_waiting(self) -> None:
+        """Whoever is a member by now has all that waited for it."""
+        for member in [name for name in self.waiting if name in self.members]:
+            for take in self.waiting.pop(member):
+                with suppress(Refused):
+                    take()
 
     def purchase(
         self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
     ) -> None:
         self.refuse_future(at, wall)
         self.new_day(at)
-        self.members.setdefault(member, Account())
-        account = self._account(member)
-        bought = Bought(at, self.version, lines)
+        if self._park(member, lambda: self.purchase(id_, member, at, lines, wall)):
+            return
+        self.open_account(member)
+        account = self.account(member)
+        bought = Bought(at, self.version, lines, account.tiers)
         periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
         if self.version == "v3":
             left = min(cap - account.earned[periods[kind]] for kind, cap in naive_earning.CAPS.items())
-            bought.counts = Counts(len(account.bought), account.carry, left)
+            # After a merge more may be earned than a cap allows: then nothing is left.
+            bought.counts = Counts(len(account.bought), account.carry, max(0, left))
         account.bought[id_] = bought
         self._settle(account, id_)
         if bought.counts is not None:
-            worths = bought.worths(account.tier(at), bought.counts)
+            worths = bought.worths(tier_at(bought.tiers, at), bought.counts)
             _, account.carry = naive_earning.points(worths, bought.counts)
             account.earned.update(dict.fromkeys(periods.values(), bought.given))
         account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
+        if self.on_purchase is not None:
+            self.on_purchase(member, at, lines)
         for back_at, units in account.parked.pop(id_, []):
             with suppress(Refused):
                 self._back(account, id_, units, back_at)
@@ -178,10 +91,12 @@ class NaiveLedger(NaiveStoredValue):
     def give_back(self, of: str, member: str, at: datetime, units: dict[int, int], wall: datetime) -> None:
         self.refuse_future(at, wall)
         self.new_day(at)
+        if self._park(member, lambda: self.give_back(of, member, at, units, wall)):
+            return
         kept = self.version in KEEPS_RETURNS
         if kept:
             self.open_account(member)
-        account = self._account(member)
+        account = self.account(member)
         if of in account.bought:
             self._back(account, of, units, at)
         elif not kept:
@@ -243,7 +158,7 @@ class NaiveLedger(NaiveStoredValue):
             self._lapse(account)
 
     def refund(self, order: str, member: str, amount: int | None, coins: int | None = None) -> None:
-        account = self._account(member)
+        account = self.account(member)
         holds = [hold for hold in account.holds.values() if hold.order == order]
         spent, paid = sum(len(hold.spent) for hold in holds), sum(hold.coins.stays for hold in holds)
         if not any(hold.captured or hold.coins.captured for hold in holds):
@@ -268,14 +183,16 @@ class NaiveLedger(NaiveStoredValue):
             account.lapses = naive_lots.lapse(self.version, "points", self.clock, None)
 
     def release(self, id_: str, member: str) -> None:
-        self._account(member)
+        self.account(member)
         self._end(member, self._open(id_, member), "released")
 
     def assign(self, member: str, tier: str, since: datetime) -> None:
-        account = self._account(member)
-        account.tiers.append((since, tier))
+        account = self.account(member)
+        # Said of a member who was merged, it counts for what that one bought.
+        tiers = self.members[member].tiers
+        tiers.append((since, tier))
         for id_, bought in account.bought.items():
-            if bought.at > since:
+            if bought.tiers is tiers and bought.at > since:
                 self._settle(account, id_)
 
     def advance(self, to: datetime) -> None:
@@ -293,16 +210,22 @@ class NaiveLedger(NaiveStoredValue):
             self._lapse(account)
         self.expire_money()
 
+    def _park(self, member: str, take: Callable[[], None]) -> bool:
+        unknown = self.parks and self.heir(member) not in self.members
+        if unknown:
+            self.waiting.setdefault(member, []).append(take)
+        return unknown
+
     def open_account(self, member: str) -> None:
         """Whoever does something is a member."""
-        self.members.setdefault(member, Account())
+        self.members.setdefault(self.heir(member), Account())
 
     def give_points(self, member: str, points: int, source: str, at: datetime) -> None:
         """Points that were paid for are not pending."""
-        self._give(self.members[member], points, source, at, self.version, None)
+        self._give(self.account(member), points, source, at, self.version, None)
 
     def take_points(self, member: str, points: int, source: str) -> None:
-        self._take(self.members[member], points, source)
+        self._take(self.account(member), points, source)
 
     def new_day(self, at: datetime) -> None:
         self.advance(at.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -311,7 +234,8 @@ class NaiveLedger(NaiveStoredValue):
         if at > max(wall, self.clock) + timedelta(hours=24):
             raise Refused("occurred_in_future")
 
-    def _account(self, member: str) -> Account:
+    def account(self, member: str) -> Account:
+        member = self.heir(member)
         if member not in self.members:
             raise Refused("unknown_member")
         if self.members[member].status == "closed":
@@ -319,13 +243,14 @@ class NaiveLedger(NaiveStoredValue):
         return self.members[member]
 
     def _spender(self, member: str) -> Account:
-        account = self._account(member)
+        account = self.account(member)
         if account.status == "suspended":
             raise Refused("member_suspended")
         return account
 
     def _open(self, id_: str, member: str) -> Hold:
-        hold = self._account(member).holds.get(id_)
+        account = self.account(member)
+        hold = account.holds.get(id_) or account.ended.get(id_)
         if hold is None:
             raise Refused("hold_unknown")
         codes = {
@@ -340,7 +265,7 @@ class NaiveLedger(NaiveStoredValue):
         return hold
 
     def _end(self, member: str, hold: Hold, state: str, *, lapses: bool = False) -> None:
-        account, lapses = self.members[member], lapses or hold.left > 0
+        account, lapses = self.members[self.heir(member)], lapses or hold.left > 0
         hold.state = state
         self.drop_money(member, naive_money_holds.free(hold.coins))
         for credit, points in hold.parts:
@@ -367,7 +292,7 @@ class NaiveLedger(NaiveStoredValue):
     def _settle(self, account: Account, id_: str, *, forgives: bool = False) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
-        missing = bought.owed(account.tier(bought.at)) - bought.given
+        missing = bought.owed() - bought.given
         bought.given += missing
         if missing > 0:
             matures = naive_lots.maturity(bought.version, bought.at, self.clock)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from tests.simulation import naive_lots
-from tests.simulation.naive_ledger import Account, Credit, NaiveLedger, Refused
+from tests.simulation.naive_accounts import Account, Credit
+from tests.simulation.naive_ledger import NaiveLedger, Refused
 
 LIMIT = 50
 """Points by hand over this need a second person."""
 
 
 def link(ledger: NaiveLedger, member: str, card: str) -> None:
+    member = ledger.heir(member)
     if member in ledger.members:
-        ledger._account(member)
+        ledger.account(member)
     if ledger.cards.get(card, member) != member:
         raise Refused("identifier_taken")
     if member in ledger.members and card in ledger.cards:
         raise Refused("already_enrolled")
-    ledger.members.setdefault(member, Account())
     ledger.cards[card] = member
+    if member not in ledger.members:
+        ledger.enrol(member)
 
 
 def unlink(ledger: NaiveLedger, member: str, card: str) -> None:
+    member = ledger.heir(member)
     if member not in ledger.members:
         raise Refused("unknown_member")
     if ledger.cards.get(card) != member:
@@ -29,24 +33,24 @@ def unlink(ledger: NaiveLedger, member: str, card: str) -> None:
 
 
 def suspend(ledger: NaiveLedger, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     if account.status == "suspended":
         raise Refused("member_already_suspended")
     account.status = "suspended"
 
 
 def reactivate(ledger: NaiveLedger, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     if account.status == "active":
         raise Refused("member_not_suspended")
     account.status = "active"
 
 
 def close(ledger: NaiveLedger, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     if any(hold.state == "open" for hold in account.holds.values()):
         raise Refused("holds_open")
-    if ledger.money_of(member):
+    if ledger.money_of(ledger.heir(member)):
         raise Refused("stored_value_left")
     account.status = "closed"
     account.debt = 0
@@ -56,7 +60,7 @@ def close(ledger: NaiveLedger, member: str) -> None:
 
 
 def adjust(ledger: NaiveLedger, id_: str, member: str, points: int, by: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     _check(ledger, account, points)
     if abs(points) > LIMIT:
         account.by_hand[id_] = (points, by, "requested")
@@ -66,7 +70,7 @@ def adjust(ledger: NaiveLedger, id_: str, member: str, points: int, by: str) -> 
 
 
 def approve(ledger: NaiveLedger, id_: str, member: str, by: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     points, asked_by = _waiting(account, id_)
     if by == asked_by:
         raise Refused("second_person_needed")
@@ -76,7 +80,7 @@ def approve(ledger: NaiveLedger, id_: str, member: str, by: str) -> None:
 
 
 def decline(ledger: NaiveLedger, id_: str, member: str) -> None:
-    account = ledger._account(member)
+    account = ledger.account(member)
     points, asked_by = _waiting(account, id_)
     account.by_hand[id_] = (points, asked_by, "declined")
 

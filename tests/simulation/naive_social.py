@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from tests.simulation import naive_lots
-from tests.simulation.naive_ledger import EXCLUDED, Account, Credit, NaiveLedger, Refused
+from tests.simulation.naive_accounts import EXCLUDED, Account, Credit
+from tests.simulation.naive_ledger import NaiveLedger, Refused
 from tests.simulation.naive_lots import RULES
 
 BUDGET = {**dict.fromkeys(RULES, 90), "v1": 14, "v2": 150}
@@ -58,6 +59,7 @@ class NaiveSocial:
         self.ledger = ledger
         self.awards: list[Award] = []
         self.referred: dict[str, Referred] = {}
+        ledger.on_purchase = self.bought
 
     @property
     def given(self) -> int:
@@ -71,9 +73,9 @@ class NaiveSocial:
         rule = KINDS[kind]
         if rule.get("once_per") == "content" and not content:
             raise Refused("content_missing")
-        self._not_closed(member)
-        self.ledger.members.setdefault(member, Account())
-        before = [award for award in self.awards if (award.member, award.what) == (member, kind)]
+        member = self._newcomer(member)
+        self.ledger.open_account(member)
+        before = self._before(member, kind)
         once = rule.get("once_per")
         if once == "content" and any(award.content == content for award in before):
             return
@@ -86,9 +88,10 @@ class NaiveSocial:
     def register(self, referee: str, referrer: str, at: datetime, wall: datetime) -> None:
         self.ledger.refuse_future(at, wall)
         self.ledger.new_day(at)
+        referee, referrer = self.ledger.heir(referee), self.ledger.heir(referrer)
         if referee == referrer:
             raise Refused("self_referral")
-        self._not_closed(referee)
+        self._newcomer(referee)
         if referrer not in self.ledger.members or self.ledger.members[referrer].status == "closed":
             raise Refused("referrer_unknown")
         if referee in self.referred:
@@ -96,24 +99,31 @@ class NaiveSocial:
         account = self.ledger.members.get(referee, Account())
         if any(bought.at < at for bought in account.bought.values()):
             raise Refused("referee_not_new")
-        above = referrer
-        while above in self.referred:
-            above = self.referred[above].by
-            if above == referee:
-                raise Refused("referral_loop")
+        if self.leads_to(referrer, referee):
+            raise Refused("referral_loop")
         self.ledger.members.setdefault(referee, account)
         self.referred[referee] = Referred(referrer, at)
         for bought in sorted(account.bought.values(), key=lambda b: b.at):
-            self._bought(referee, bought.at, bought.lines)
+            self.bought(referee, bought.at, bought.lines)
+
+    def leads_to(self, referrer: str, member: str) -> bool:
+        """The member is among those by whom the referrer came."""
+        line: list[str] = []
+        above: str | None = self.ledger.heir(referrer)
+        while above is not None and above not in line:
+            line.append(above)
+            above = self.ledger.heir(self.referred[above].by) if above in self.referred else None
+        return member in line
 
     def do(self, referee: str, task: str, at: datetime, wall: datetime) -> None:
         self.ledger.refuse_future(at, wall)
         self.ledger.new_day(at)
+        referee = self.ledger.heir(referee)
         if task != REFERRAL[self.ledger.version]["task"]:
             raise Refused("task_unknown")
         if referee not in self.ledger.members:
             raise Refused("unknown_member")
-        self._not_closed(referee)
+        self.ledger.account(referee)
         if referee not in self.referred:
             raise Refused("referral_unknown")
         referral = self.referred[referee]
@@ -123,17 +133,14 @@ class NaiveSocial:
         if referral.qualified and REFERRAL[self.ledger.version]["referee"]:
             referral.owed.append(("referee", at))
 
-    def purchase(
-        self, id_: str, member: str, at: datetime, lines: list[tuple[str, int, int]], wall: datetime
-    ) -> None:
-        """A purchase as the ledger takes it, and what it does to a referral."""
-        self.ledger.purchase(id_, member, at, lines, wall)
-        self._bought(member, at, lines)
-
-    def _bought(self, member: str, at: datetime, lines: list[tuple[str, int, int]]) -> None:
+    def bought(self, member: str, at: datetime, lines: list[tuple[str, int, int]]) -> None:
+        """What a purchase does to a referral. Who referred himself by another id earns nothing by it."""
+        member = self.ledger.heir(member)
         referral, rules = self.referred.get(member), REFERRAL[self.ledger.version]
         amount = sum(yen for kind, _, yen in lines if kind != EXCLUDED)
         if referral is None or referral.qualified or at < referral.at or amount < rules["minimum"]:
+            return
+        if self.ledger.heir(referral.by) == member:
             return
         referral.qualified = True
         if rules["referrer"]:
@@ -146,16 +153,28 @@ class NaiveSocial:
         referral, rules = self.referred[referee], REFERRAL[self.ledger.version]
         owed, referral.owed = referral.owed, []
         for side, at in owed:
-            member = referee if side == "referee" else referral.by
+            member = referee if side == "referee" else self.ledger.heir(referral.by)
             if self.ledger.members[member].status == "closed":
                 continue
-            before = [award for award in self.awards if (award.member, award.what) == (member, side)]
+            before = self._before(member, side)
             if rules[side] and not (side == "referrer" and self._capped(before, rules["caps"], at)):
                 self._award(member, side, "", at, rules[side], True)
 
-    def _not_closed(self, member: str) -> None:
-        if member in self.ledger.members:
-            self.ledger._account(member)
+    def merge(self, survivor: str, absorbed: str) -> None:
+        """Awards are read by their heirs; a referral comes over where there is none, and none that closes a circle."""
+        came = self.referred.get(absorbed)
+        if came is not None and survivor not in self.referred and not self.leads_to(came.by, survivor):
+            self.referred[survivor] = replace(came, tasks=set(came.tasks), owed=[])
+
+    def _before(self, member: str, what: str) -> list[Award]:
+        return [a for a in self.awards if (self.ledger.heir(a.member), a.what) == (member, what)]
+
+    def _newcomer(self, member: str) -> str:
+        """Somebody who may not be a member yet, and becomes one by this, unless the program wants an enrolment."""
+        member = self.ledger.heir(member)
+        if member in self.ledger.members or self.ledger.parks:
+            self.ledger.account(member)
+        return member
 
     @staticmethod
     def _capped(before: list[Award], caps: dict[str, int], at: datetime) -> bool:

@@ -57,11 +57,12 @@ class NaiveStoredValue:
     def top_up(self: Any, id_: str, member: str, at: datetime, amount: int, wall: datetime) -> None:
         self.refuse_future(at, wall)
         self.new_day(at)
+        member = self.heir(member)
         rules = STORED_VALUE[self.version]
         if amount < rules.get("top_up", {}).get("min", 1):
             raise self.Refused("amount_out_of_range")
-        if member in self.members:
-            self._account(member)
+        if member in self.members or self.parks:
+            self.account(member)
         before = self.top_ups.get(member, {})
         wrong = "first" if any(not t.undone for t in before.values()) else "reload"
         steps = [s for s in rules["ladder"] if s["load"] <= amount and s.get("top_ups") != wrong]
@@ -80,7 +81,8 @@ class NaiveStoredValue:
         """What the member is handed."""
         self.refuse_future(at, wall)
         self.new_day(at)
-        self._account(member)
+        member = self.heir(member)
+        self.account(member)
         top_up = self.top_ups.get(member, {}).get(of)
         if top_up is None:
             raise self.Refused("top_up_unknown")
@@ -99,6 +101,7 @@ class NaiveStoredValue:
         return max(0, left["principal"] - spent)
 
     def gift(self: Any, id_: str, giver: str, receiver: str, amount: int) -> None:
+        giver, receiver = self.heir(giver), self.heir(receiver)
         rules = STORED_VALUE[self.version]
         if not 1 <= amount <= rules.get("gift", {}).get("max", amount):
             raise self.Refused("amount_out_of_range")
@@ -138,6 +141,7 @@ class NaiveStoredValue:
 
     def drop_money(self: Any, member: str, some: list[Coins]) -> None:
         """Coins past their day that no hold protects are gone."""
+        member = self.heir(member)
         for coins in some:
             if coins.expires is not None and coins.expires <= self.clock and coins.free:
                 top_up = self.top_ups.get(member, {}).get(coins.source)
@@ -145,10 +149,10 @@ class NaiveStoredValue:
                     top_up.lost += coins.free
                 coins.left = coins.held
 
-    def held_of(self, member: str) -> int:
+    def held_of(self: Any, member: str) -> int:
         return sum(coins.held for coins in self._purse(member))
 
-    def money_of(self, member: str) -> dict[tuple[str, datetime | None, str], int]:
+    def money_of(self: Any, member: str) -> dict[tuple[str, datetime | None, str], int]:
         """What is left, by bucket, day of expiry and source."""
         found: dict[tuple[str, datetime | None, str], int] = {}
         for coins in self._purse(member):
@@ -157,8 +161,9 @@ class NaiveStoredValue:
                 found[key] = found.get(key, 0) + coins.left
         return found
 
-    def _purse(self, member: str) -> list[Coins]:
-        return self.coins.setdefault(member, [])
+    def _purse(self: Any, member: str) -> list[Coins]:
+        purse: list[Coins] = self.coins.setdefault(self.heir(member), [])
+        return purse
 
     def _refuse_riches(self: Any, member: str, more: int) -> None:
         most = STORED_VALUE[self.version].get("balance", {}).get("max")

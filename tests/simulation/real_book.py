@@ -21,20 +21,27 @@ from services.ledger.domain.commands import (
     CaptureHold,
     Cause,
     Command,
+    EraseMember,
+    MergeMembers,
     Money,
     PlaceHold,
+    Profile,
     RefundSpend,
     ReleaseHold,
+    SetProfile,
 )
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.domain.program import parse_program
 from services.ledger.handle import Outcome, decide_batch
+from services.ledger.heirs import follow
+from services.ledger.parking import widen
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
+from tests.simulation.naive_accounts import EXCLUDED
 from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_holds import REINSTATE_DAYS
-from tests.simulation.naive_ledger import EXCLUDED, HOLD_SECONDS
+from tests.simulation.naive_ledger import HOLD_SECONDS
 from tests.simulation.naive_lots import RULES
 from tests.simulation.naive_members import LIMIT
 from tests.simulation.naive_stored_value import STORED_VALUE
@@ -57,14 +64,16 @@ def document(version: str) -> dict[str, Any]:
             "tier_multipliers": {"silver": "1.25", "gold": "1.5"},
         },
         "adjustments": {"reasons": ["goodwill"], "limit": LIMIT},
-        **RULES[version],
-        "stored_value": STORED_VALUE[version],
+        **RULES[version.removesuffix("-park")],
+        "stored_value": STORED_VALUE[version.removesuffix("-park")],
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
-        **SOCIAL[version],
+        **SOCIAL[version.removesuffix("-park")],
     }
-    if version == "v3":
+    if version.endswith("park"):
+        ledger["enrolment"] = "park"
+    if version.startswith("v3"):
         ledger["earning"] |= EARNING
-    if version == "v2":
+    if version.startswith("v2"):
         ledger["earning"]["points_per_unit"] = "0.033333333"
         ledger["returns"] = {
             "expired_lots": {"reinstate_days": REINSTATE_DAYS["v2"]},
@@ -99,12 +108,16 @@ class RealBook:
     def take(self, command: Command) -> Outcome:
         """Decide one command."""
         command.now = WALL
+        follow(command, {key: m.merged_into for key, m in self.book.members.items() if m.merged_into}, 1)
+        widen(command, self.programs.parking, 1)
         return decide_batch(self.loaded, [command], WALL)[0]
 
     def activate(self, version: str) -> None:
         """Make `document(version)` the one in force, under the name `version`."""
         content = canonical(document(version))
-        self.programs.versions[version] = parse_program(document(version), version)
+        program = self.programs.versions[version] = parse_program(document(version), version)
+        if program.parks:
+            self.programs.parking.add(PROGRAM)
         cause = Cause("program", version)
         self.take(ActivateProgram(PROGRAM, "", 0, cause, WALL, version, content))
 
@@ -242,6 +255,19 @@ def capture_of(
 ) -> Command:
     cause = _cause("capture", id_, hold, amount, final, coins)
     return CaptureHold(PROGRAM, member, 0, cause, WALL, hold, amount, final, _money(coins))
+
+
+def merge_of(id_: str, survivor: str, absorbed: str) -> Command:
+    return MergeMembers(PROGRAM, survivor, 0, _cause("merge", id_, absorbed), WALL, absorbed, 0)
+
+
+def profile_of(id_: str, member: str) -> Command:
+    cause = _cause("profile", id_)
+    return SetProfile(PROGRAM, member, 0, cause, WALL, Profile(id_.encode(), b"key"))
+
+
+def erasure_of(id_: str, member: str) -> Command:
+    return EraseMember(PROGRAM, member, 0, _cause("erasure", id_), WALL)
 
 
 def release_of(id_: str, hold: str, member: str) -> Command:

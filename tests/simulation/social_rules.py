@@ -12,6 +12,7 @@ from hypothesis.stateful import invariant, rule
 from services.ledger.domain.commands import Cause, Command, RewardReferral
 from services.ledger.handle import Outcome
 from tests.simulation import real_book as real
+from tests.simulation.naive_ledger import NaiveLedger
 from tests.simulation.naive_social import KINDS, NaiveSocial
 from tests.simulation.social_book import interaction_message, referral_message
 
@@ -26,6 +27,7 @@ class SocialRules:
     """A part of the ledger's machine; `both` and `unkeyed` are the machine's."""
 
     real: real.RealBook
+    naive: NaiveLedger
     social: NaiveSocial
     at: Callable[[int], datetime]
     next_id: Callable[[], str]
@@ -72,9 +74,13 @@ class SocialRules:
     @rule(data=st.data())
     def reward(self, data: st.DataObject) -> None:
         """What the ledger's ticker does, at any time, also when nothing is owed."""
-        if not self.social.referred:
+        there = sorted(self.social.referred.keys() - self.naive.heirs.keys())
+        if not there:
             return
-        referee = data.draw(st.sampled_from(sorted(self.social.referred)))
+        self.reward_all(data.draw(st.sampled_from(there)))
+
+    def reward_all(self, referee: str) -> None:
+        """All that a referral is owed."""
         referrer = self.social.referred[referee].by
         command = RewardReferral(
             real.PROGRAM, referee, 0, Cause("tallybook/referrals", "f"), real.WALL, referrer, 0

@@ -18,8 +18,11 @@ from services.ledger.domain.commands import (
     Cause,
     Command,
     Enrol,
+    EraseMember,
+    MergeMembers,
     Money,
     PlaceHold,
+    Profile,
     Purchase,
     PurchaseLine,
     RecordPurchase,
@@ -30,6 +33,7 @@ from services.ledger.domain.commands import (
     Return,
     ReverseTopUp,
     SendGift,
+    SetProfile,
     TopUp,
     TopUpReversal,
 )
@@ -279,6 +283,19 @@ def enrol(
 
 def tier(name: str, since: datetime, *, member: str = "ann", program: str = "grocer") -> AssignTier:
     return AssignTier(program, member, CHAIN, NO_CAUSE, NOON, name, since, 1)
+
+
+def merge(survivor: str = "ann", absorbed: str = "bob") -> MergeMembers:
+    """Both on the same chain."""
+    return MergeMembers("grocer", survivor, CHAIN, NO_CAUSE, NOON, absorbed, CHAIN)
+
+
+def profile(member: str = "ann", program: str = "grocer", sealed: bytes = b"sealed") -> SetProfile:
+    return SetProfile(program, member, CHAIN, NO_CAUSE, NOON, Profile(sealed, b"key"))
+
+
+def erase(member: str = "ann", program: str = "grocer") -> EraseMember:
+    return EraseMember(program, member, CHAIN, NO_CAUSE, NOON)
 
 
 def clock(to: datetime, *, program: str = "grocer", now: datetime = NOON) -> AdvanceClock:

@@ -13,13 +13,14 @@ from services.ledger.domain import decide
 from tests.unit.ledger_mistakes import TABLES as LEDGER_TABLES
 from tests.unit.ledger_mistakes import Changes, Table
 from tests.unit.members_mistakes import MEMBER_TABLES
+from tests.unit.people_mistakes import PEOPLE_TABLES
 from tests.unit.retry_mistakes import RETRIES
 from tests.unit.social_mistakes import TABLES as SOCIAL_TABLES
 from tests.unit.stored_value_mistakes import TABLES as STORED_VALUE_TABLES
 
 DOC = Path(__file__).parents[2] / "docs" / "refusals.md"
 LEDGER = Path(decide.__file__).parents[1]
-FIRST_TIME = (*LEDGER_TABLES, *STORED_VALUE_TABLES, *SOCIAL_TABLES, *MEMBER_TABLES)
+FIRST_TIME = (*LEDGER_TABLES, *STORED_VALUE_TABLES, *SOCIAL_TABLES, *MEMBER_TABLES, *PEOPLE_TABLES)
 TABLES = (*FIRST_TIME, *RETRIES)
 
 

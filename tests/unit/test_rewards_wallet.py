@@ -153,3 +153,17 @@ def test_an_event_is_the_same_after_the_journal(event: events.Event) -> None:
 def test_a_row_that_we_can_t_have_written_is_a_broken_invariant(type_: str) -> None:
     with pytest.raises(InvariantBroken):
         event_of(type_, b"\xff\xff")
+
+
+def test_a_merge_leaves_nothing_to_the_absorbed_and_all_to_the_survivor() -> None:
+    absorbed = after(ACCRUED, PLACED, ledger.MemberAbsorbed(into="bob", held=300))
+    assert (absorbed.posted, absorbed.held) == (0, 0)
+    moved = ledger.HoldMoved(
+        hold="h", order="o", amount=300, allocations=[ledger.Allocation(lot=9, amount=300)]
+    )
+    survivor = after(
+        ledger.MembersMerged(absorbed="ann", points=1_000, held=300, debt=50),
+        ledger.LotMoved(points=1_000),
+        moved,
+    )
+    assert (survivor.posted, survivor.held, survivor.available) == (950, 300, 650)

@@ -203,3 +203,10 @@ def test_a_purchase_counts_every_line_once_whatever_its_order() -> None:
         other.when("2026-01-05", PurchaseRecorded(lines[::-1]))
     )
     assert held(one.member()) == 100_00
+
+
+def test_a_return_of_what_a_merged_member_bought_breaks_nothing() -> None:
+    """The ledger books it for the survivor, who never bought it: less than nothing earns the lowest tier."""
+    chain = Chain()
+    chain.when("2026-01-05", MemberEnrolled())
+    assert chain.returns("2026-01-06", 100_00, "2026-01-01") == []

@@ -104,6 +104,8 @@ class PurchaseFact:
     payment_method: str = ""
     counters: list[Counter] = field(default_factory=list)
     """What the first accrual found counted."""
+    buyer: str = ""
+    """The absorbed member whose purchase it was; empty: the member's own."""
 
 
 @dataclass(slots=True)
@@ -188,6 +190,12 @@ class Member:
     holds: dict[str, Hold] = field(default_factory=dict)
     purchases: dict[str, PurchaseFact] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    merged_into: str = ""
+    """The member who has everything now; empty: nobody."""
+    absorbed: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
+    """Who was merged into this one, with the tiers that each had: what they bought goes on earning by those."""
+    profile: bytes = b""
+    """Sealed; not loaded for decisions, which never look at it."""
     parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
     """Returns by the purchase that they wait for."""
     awards: dict[str, int] = field(default_factory=dict)
@@ -230,17 +238,26 @@ class Member:
 
     def tier_at(self, time: datetime) -> str:
         """The tier that a purchase made at `time` earns by: a tier counts for what comes after its `since`."""
-        tier = ""
-        for since, name in self.tiers:
-            if since >= time:
-                break
-            tier = name
-        return tier
+        return _tier_at(self.tiers, time)
+
+    def tier_of(self, purchase: PurchaseFact) -> str:
+        """The tier that a purchase earns by: that of whoever bought it, when it was bought."""
+        tiers = self.absorbed[purchase.buyer] if purchase.buyer else self.tiers
+        return _tier_at(tiers, purchase.occurred_at)
 
     @property
     def tier(self) -> str:
         """The latest tier that tiering told of; empty when it told of none."""
         return self.tiers[-1][1] if self.tiers else ""
+
+
+def _tier_at(tiers: list[tuple[datetime, str]], time: datetime) -> str:
+    tier = ""
+    for since, name in tiers:
+        if since >= time:
+            break
+        tier = name
+    return tier
 
 
 @dataclass(slots=True)
@@ -262,13 +279,23 @@ class Book:
         self.members: dict[tuple[str, str], Member] = {}
         self.identifiers: dict[tuple[str, bytes], str] = {}
         """(program, hash) -> member id."""
+        self.kinds: dict[tuple[str, bytes], str] = {}
+        """What each of the identifiers is: card, phone, ..."""
         self.referrals: dict[tuple[str, str], Referral] = {}
         """By (program, referee)."""
+        self.heirs: dict[tuple[str, str], str] = {}
+        """(program, absorbed member) -> survivor, of those whom referrals name."""
         self.budgets: dict[tuple[str, str], int] = {}
         """Points given by (program, campaign)."""
         self.horizon: dict[tuple[int, str], datetime] | None = None
         """How far the commands at hand can move the clocks; None: any distance. What is due later is not looked for."""
         self._due: dict[tuple[int, str], list[tuple[datetime, int, str, str]]] = {}
+
+    def heir(self, program: str, member: str) -> str:
+        """Who has everything of `member` now."""
+        while (program, member) in self.heirs:
+            member = self.heirs[program, member]
+        return member
 
     def program(self, chain: int, program: str) -> Program | None:
         """The program in force on a chain."""

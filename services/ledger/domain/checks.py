@@ -37,6 +37,8 @@ def known_member(book: Book, command: Command) -> Member:
     member = book.members.get((command.program, command.member))
     if member is None:
         raise Refusal("unknown_member", _unknown(command))
+    if member.merged_into:
+        raise InvariantBroken(f"{type(command).__name__} for {member.id}, who was merged into another")
     return member
 
 

@@ -16,6 +16,13 @@ class Cause:
     digest: bytes | None = None
 
 
+class Profile(NamedTuple):
+    """A member's profile, encrypted, and the key that opens it, itself encrypted: the core reads neither."""
+
+    sealed: bytes
+    key: bytes
+
+
 class PurchaseLine(NamedTuple):
     """`quantity` units that cost `amount` minor units together. A tuple, for a year of baskets has millions of them."""
 
@@ -144,6 +151,13 @@ class Enrol(Command):
 
     occurred_at: datetime
     identifiers: list[tuple[str, bytes]]
+    profile: Profile | None = None
+    references: tuple[tuple[int, str], ...] = ()
+    """(chain, reference) of those in whose name something may be parked, in a program that parks."""
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """The member, and the references."""
+        return ((self.chain, self.member), *self.references)
 
 
 @dataclass(slots=True)
@@ -290,11 +304,36 @@ class RefundSpend(Command):
 
 @dataclass(slots=True)
 class AssignTier(Command):
-    """Tiering says which tier the member has since when."""
+    """Tiering says which tier the member has since when; `of`: it said so of a member who was merged into this one."""
 
     tier: str
     since: datetime
     tiering_position: int
+    of: str = ""
+
+
+@dataclass(slots=True)
+class MergeMembers(Command):
+    """`absorbed`, who lives on `absorbed_chain`, is the same person as `member`: what both have becomes `member`'s."""
+
+    absorbed: str
+    absorbed_chain: int
+
+    def places(self) -> tuple[tuple[int, str], ...]:
+        """Both of them."""
+        return ((self.chain, self.member), (self.absorbed_chain, self.absorbed))
+
+
+@dataclass(slots=True)
+class SetProfile(Command):
+    """The member tells of themselves."""
+
+    profile: Profile
+
+
+@dataclass(slots=True)
+class EraseMember(Command):
+    """Nothing personal of the member is to be left."""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ from services.ledger.domain.commands import (
     Command,
     DeclineAdjustment,
     Enrol,
+    EraseMember,
+    MergeMembers,
     PlaceHold,
     ReactivateMember,
     RecordInteraction,
@@ -35,6 +37,7 @@ from services.ledger.domain.commands import (
     ReverseTopUp,
     RewardReferral,
     SendGift,
+    SetProfile,
     SuspendMember,
     UnlinkIdentifiers,
 )
@@ -43,7 +46,9 @@ from services.ledger.domain.evolve import evolve
 from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.interactions import record_interaction
 from services.ledger.domain.members import assign_tier, close, enrol, reactivate, suspend, unlink
+from services.ledger.domain.merge import merge_members
 from services.ledger.domain.parked_returns import record_purchase_and_parked
+from services.ledger.domain.profile import erase_member, set_profile
 from services.ledger.domain.referrals import record_referral, reward_referral
 from services.ledger.domain.refunds import refund_spend
 from services.ledger.domain.returns import record_return
@@ -68,6 +73,9 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     CloseMember: close,
     Enrol: enrol,
     AssignTier: assign_tier,
+    MergeMembers: merge_members,
+    SetProfile: set_profile,
+    EraseMember: erase_member,
     AdvanceClock: advance_clock,
     ActivateProgram: activate_program,
     RecordTopUp: record_top_up,

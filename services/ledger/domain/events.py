@@ -12,6 +12,69 @@ from services.ledger.domain.hold_events import HoldCaptured as HoldCaptured
 from services.ledger.domain.hold_events import HoldPlaced as HoldPlaced
 from services.ledger.domain.hold_events import HoldReleased as HoldReleased
 from services.ledger.domain.hold_events import SpendRefunded as SpendRefunded
+from services.ledger.domain.people_events import (
+    ActivityParked as ActivityParked,
+)
+from services.ledger.domain.people_events import (
+    ActivityUnparked as ActivityUnparked,
+)
+from services.ledger.domain.people_events import (
+    AdjustmentDeclined as AdjustmentDeclined,
+)
+from services.ledger.domain.people_events import (
+    AdjustmentRequested as AdjustmentRequested,
+)
+from services.ledger.domain.people_events import (
+    AwardsMoved as AwardsMoved,
+)
+from services.ledger.domain.people_events import (
+    CountersMoved as CountersMoved,
+)
+from services.ledger.domain.people_events import (
+    HoldMoved as HoldMoved,
+)
+from services.ledger.domain.people_events import (
+    IdentifiersLinked as IdentifiersLinked,
+)
+from services.ledger.domain.people_events import (
+    IdentifiersUnlinked as IdentifiersUnlinked,
+)
+from services.ledger.domain.people_events import (
+    LotMoved as LotMoved,
+)
+from services.ledger.domain.people_events import (
+    MemberAbsorbed as MemberAbsorbed,
+)
+from services.ledger.domain.people_events import (
+    MemberClosed as MemberClosed,
+)
+from services.ledger.domain.people_events import (
+    MemberErased as MemberErased,
+)
+from services.ledger.domain.people_events import (
+    MemberReactivated as MemberReactivated,
+)
+from services.ledger.domain.people_events import (
+    MembersMerged as MembersMerged,
+)
+from services.ledger.domain.people_events import (
+    MemberSuspended as MemberSuspended,
+)
+from services.ledger.domain.people_events import (
+    PointsAdjusted as PointsAdjusted,
+)
+from services.ledger.domain.people_events import (
+    ProfileChanged as ProfileChanged,
+)
+from services.ledger.domain.people_events import (
+    ReferralMoved as ReferralMoved,
+)
+from services.ledger.domain.people_events import (
+    SettlementMoved as SettlementMoved,
+)
+from services.ledger.domain.people_events import (
+    TopUpMoved as TopUpMoved,
+)
 
 
 @dataclass(slots=True)
@@ -28,11 +91,6 @@ class ClockAdvanced:
 @dataclass(slots=True)
 class MemberEnrolled:
     by: str
-
-
-@dataclass(slots=True)
-class IdentifiersLinked:
-    identifiers: list[tuple[str, bytes]]
 
 
 @dataclass(slots=True)
@@ -76,6 +134,8 @@ class TierAssigned:
     tier: str
     since: datetime
     tiering_position: int
+    of: str = ""
+    """The absorbed member whom it was said of; empty: the member."""
 
 
 @dataclass(slots=True)
@@ -263,64 +323,6 @@ class ReferralRewarded:
 
 
 @dataclass(slots=True)
-class IdentifiersUnlinked:
-    identifiers: list[tuple[str, bytes]]
-
-
-@dataclass(slots=True)
-class AdjustmentRequested:
-    adjustment: str
-    points: int
-    reason: str
-    note: str
-    requested_by: str
-
-
-@dataclass(slots=True)
-class AdjustmentDeclined:
-    adjustment: str
-    note: str
-    declined_by: str
-
-
-@dataclass(slots=True)
-class PointsAdjusted:
-    adjustment: str
-    points: int
-    """Above zero they open a lot, less `debt_repaid`; below zero `allocations` say whence they were taken."""
-    reason: str
-    note: str
-    requested_by: str
-    approved_by: str
-    expires_at: datetime | None
-    debt_repaid: int
-    allocations: Allocations
-
-
-@dataclass(slots=True)
-class MemberSuspended:
-    reason: str
-    by: str
-
-
-@dataclass(slots=True)
-class MemberReactivated:
-    reason: str
-    by: str
-
-
-@dataclass(slots=True)
-class MemberClosed:
-    reason: str
-    by: str
-    points: int
-    allocations: Allocations
-    debt: int
-    pending: int = 0
-    """How many of the points were pending."""
-
-
-@dataclass(slots=True)
 class ActivityRejected:
     kind: str
     code: str
@@ -331,6 +333,9 @@ Event = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | IdentifiersLinked | PurchaseRecorded | ReturnRecorded
     | TierAssigned | PointsAccrued | PointsClawedBack | HoldPlaced | HoldCaptured | HoldReleased | PointsExpired
     | PointsMatured | MemberActive | MemberLapsed | SpendRefunded | LotsReinstated | ReturnParked | ParkedReturnRefused
+    | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
+    | TopUpMoved | AwardsMoved | ReferralMoved
+    | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
     | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
     | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed

@@ -12,15 +12,19 @@ from services.ledger.domain import (
     held_money,
     holds,
     members,
+    merge_effects,
     money,
     parked_returns,
+    profile,
     referrals,
     refunds,
 )
 from services.ledger.domain.book import Book, Hold, Lot, Member, ProgramState, PurchaseFact, Settlement
 from services.ledger.domain.counters import VISITS, Counted
 from services.ledger.domain.events import (
+    ActivityParked,
     ActivityRejected,
+    ActivityUnparked,
     AdjustmentDeclined,
     AdjustmentRequested,
     Allocations,
@@ -34,11 +38,14 @@ from services.ledger.domain.events import (
     IdentifiersUnlinked,
     InteractionRecorded,
     LotsReinstated,
+    MemberAbsorbed,
     MemberActive,
     MemberClosed,
     MemberEnrolled,
+    MemberErased,
     MemberLapsed,
     MemberReactivated,
+    MembersMerged,
     MemberSuspended,
     ParkedReturnRefused,
     PointsAccrued,
@@ -47,6 +54,7 @@ from services.ledger.domain.events import (
     PointsClawedBack,
     PointsExpired,
     PointsMatured,
+    ProfileChanged,
     ProgramActivated,
     PurchaseRecorded,
     ReferralQualified,
@@ -81,7 +89,7 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
         case ClockAdvanced():
             book.programs[chain, program].clock = event.to
             return
-        case ActivityRejected():
+        case ActivityRejected() | ActivityParked() | ActivityUnparked():
             return
         case MemberEnrolled():
             id_ = decided.member or ""
@@ -164,12 +172,24 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 # What holds still protect lapses when they end.
                 member.lapses_at = None
         case TierAssigned():
-            member.tiers.append((event.since, event.tier))
+            tiers = member.absorbed[event.of] if event.of else member.tiers
+            tiers.append((event.since, event.tier))
         case _ if isinstance(event, MoneyEvent):
             money.evolve(book, member, event, decided.occurred_at, position)
         case IdentifiersLinked():
-            for _, digest in event.identifiers:
+            for kind, digest in event.identifiers:
                 book.identifiers[program, digest] = member.id
+                book.kinds[program, digest] = kind
+        case ProfileChanged():
+            member.profile = event.sealed
+        case MemberErased():
+            profile.erase(book, member, event)
+        case MembersMerged():
+            merge_effects.begin(book, member, event)
+        case MemberAbsorbed():
+            merge_effects.leave(book, member, event)
+        case _ if isinstance(event, merge_effects.Arrival):
+            merge_effects.arrive(book, member, event, position)
         case InteractionRecorded() | AwardWithheld():
             pass
         case PointsAwarded():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from services.common.errors import InvariantBroken, Refusal
-from services.ledger.domain import held_money, inactivity, lots
+from services.ledger.domain import held_money, inactivity, lots, merge_effects
 from services.ledger.domain.book import Book, Hold, Member
 from services.ledger.domain.checks import (
     AMOUNT_MAX,
@@ -69,7 +69,7 @@ def capture_hold(book: Book, command: CaptureHold) -> Iterator[Decided]:
     program = active_program(book, command)
     member = spending_member(book, command)
     now = present(book, command, program)
-    hold = _open_hold(member, command.hold, now)
+    hold = _open_hold(book, member, command.hold, now)
     held = hold.money
     if command.money is not None:
         check_currency(command.money.currency, held.currency or program.currency)
@@ -100,7 +100,7 @@ def release_hold(book: Book, command: ReleaseHold) -> Iterator[Decided]:
     program = active_program(book, command)
     member = enrolled_member(book, command)
     now = present(book, command, program)
-    hold = _open_hold(member, command.hold, now)
+    hold = _open_hold(book, member, command.hold, now)
 
     event = released(member, hold, "released")
     yield Decided(event, member.id, now)
@@ -140,8 +140,8 @@ def _expire_freed(
             yield Decided(MoneyExpired(lot.id, lot.asset, lot.free), member.id, lot.expires_at)
 
 
-def _open_hold(member: Member, hold_id: str, now: datetime) -> Hold:
-    hold = member.holds.get(hold_id)
+def _open_hold(book: Book, member: Member, hold_id: str, now: datetime) -> Hold:
+    hold = member.holds.get(hold_id) or merge_effects.absorbed_hold(book, member, hold_id)
     if hold is None:
         raise Refusal("hold_unknown", f"the member has no hold {hold_id!r}")
     if hold.state == "captured":

@@ -31,6 +31,7 @@ from services.ledger.domain.events import (
     MemberEnrolled,
     MemberReactivated,
     MemberSuspended,
+    ProfileChanged,
     TierAssigned,
 )
 from services.ledger.domain.lots import pending_among
@@ -62,13 +63,15 @@ def enrol(book: Book, command: Enrol) -> Iterator[Decided]:
         if owner is None and (kind, digest) not in new:
             new.append((kind, digest))
     known = member is not None
-    if known and not new:
+    if known and not new and command.profile is None:
         raise Refusal("already_enrolled", f"member {command.member!r} is enrolled and has these identifiers")
 
     if not known:
         yield Decided(MemberEnrolled("enrolment"), command.member, command.occurred_at)
     if new:
         yield Decided(IdentifiersLinked(new), command.member, command.occurred_at)
+    if command.profile is not None:
+        yield Decided(ProfileChanged(command.profile.sealed), command.member, command.occurred_at)
 
 
 def assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:
@@ -77,11 +80,13 @@ def assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:
     member = enrolled_member(book, command)
 
     yield Decided(
-        TierAssigned(command.tier, command.since, command.tiering_position), member.id, command.since
+        TierAssigned(command.tier, command.since, command.tiering_position, command.of),
+        member.id,
+        command.since,
     )
     clock = book.programs[command.chain, command.program].clock
     for purchase in sorted(member.purchases.values(), key=lambda fact: fact.position):
-        if purchase.occurred_at > command.since:
+        if purchase.buyer == command.of and purchase.occurred_at > command.since:
             yield from settle(book, member, purchase, "tier_change", max(clock, purchase.occurred_at))
 
 

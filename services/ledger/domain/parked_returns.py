@@ -19,8 +19,15 @@ def record_purchase_and_parked(book: Book, command: RecordPurchase) -> Iterator[
     was told long ago that it is recorded, so the refusal is an event of its own.
     """
     yield from record_purchase(book, command)
-    member = book.members[command.program, command.member]
-    purchase_id = command.purchase.id
+    member = book.members.get((command.program, command.member))
+    if member is None:
+        # The purchase itself waits, for its member.
+        return
+    yield from take_parked(book, member, command.purchase.id)
+
+
+def take_parked(book: Book, member: Member, purchase_id: str) -> Iterator[Decided]:
+    """The returns that waited for a purchase which is there now."""
     for parked in list(member.parked.get(purchase_id, ())):
         activity, purchase = parked.activity, member.purchases[purchase_id]
         try:

@@ -10,8 +10,11 @@ from services.ledger.domain.events import (
     GiftReceived,
     GiftSent,
     HoldCaptured,
+    LotMoved,
+    MemberAbsorbed,
     MemberClosed,
     MemberLapsed,
+    MembersMerged,
     MoneyCredited,
     MoneyExpired,
     PointsAccrued,
@@ -26,8 +29,10 @@ from services.ledger.domain.money import BONUS, PRINCIPAL, asset
 
 ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "clawed_back"
 ADJUSTMENT = "adjustment"
-PAID_IN, GIVEN, PAID_OUT, IN_TRANSIT = "paid_in", "given", "paid_out", "in_transit"
-"""Stored value: paid by members, given on top, handed back to members; and gifts, from one chain to another."""
+PAID_IN, GIVEN, PAID_OUT = "paid_in", "given", "paid_out"
+"""Stored value: paid by members, given on top, handed back to members."""
+IN_TRANSIT = "in_transit"
+"""Gifts and merges, between two members' chains: each chain balances by itself, over all chains this is empty."""
 
 Posting = tuple[str, str, str, int, int | None]
 """(debit account, credit account, asset, amount > 0, lot or None for debt)"""
@@ -76,6 +81,18 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             ]
         case PointsExpired():
             return [(member_account(member), BREAKAGE, POINTS, event.points, event.lot)]
+        case MembersMerged():
+            return [(member_account(member), IN_TRANSIT, POINTS, event.debt, None)] if event.debt else []
+        case MemberAbsorbed():
+            account = member_account(member)
+            left: list[Posting] = [
+                (account, IN_TRANSIT, POINTS, amount, lot) for lot, amount in event.allocations
+            ]
+            left += [(account, IN_TRANSIT, asset_, amount, lot) for asset_, lot, amount in event.money]
+            return [*left, (IN_TRANSIT, account, POINTS, event.debt, None)] if event.debt else left
+        case LotMoved():
+            came: Posting = (IN_TRANSIT, member_account(member), event.asset, event.points, position)
+            return [came] if event.points else []
         case PointsAdjusted():
             account = member_account(member)
             if event.points < 0:
@@ -84,10 +101,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             return [(ADJUSTMENT, account, POINTS, amount, lot) for amount, lot in parts if amount]
         case MemberClosed():
             account = member_account(member)
-            left: list[Posting] = [
+            lost: list[Posting] = [
                 (account, BREAKAGE, POINTS, amount, lot) for lot, amount in event.allocations
             ]
-            return [*left, (BREAKAGE, account, POINTS, event.debt, None)] if event.debt else left
+            return [*lost, (BREAKAGE, account, POINTS, event.debt, None)] if event.debt else lost
         case MoneyCredited():
             given_by = PAID_IN if event.reason == "paid_in" else GIVEN
             return [(given_by, member_account(member), event.asset, event.amount, position)]

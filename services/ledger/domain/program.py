@@ -33,7 +33,7 @@ MINOR_DIGITS = {
 }
 """Currencies whose minor unit is not a hundredth (ISO 4217)."""
 ROUNDINGS = ("floor", "half_up", "carry")
-ENROLMENTS = ("required", "on_first_activity")
+ENROLMENTS = ("required", "on_first_activity", "park")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
 ADJUSTMENT_LIMIT_MAX = 1_000_000_000_000_000
@@ -63,6 +63,8 @@ class Program:
     """True: the program's clock is the watermark of its events; False: the wall's."""
     currency: str
     enrols_on_first_activity: bool
+    parks: bool
+    """True: an activity of somebody who is not enrolled is kept until they are."""
     base_rate: EarningRate
     tier_rates: Mapping[str, EarningRate]
     """By tier; tiers that are not in it earn at the base rate."""
@@ -123,6 +125,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         runs_on_events=head.runs_on_events,
         currency=currency,
         enrols_on_first_activity=enrolment == "on_first_activity",
+        parks=enrolment == "park",
         base_rate=_earning_rate(base, Fraction(1)),
         tier_rates={tier: _earning_rate(base, multiplier) for tier, multiplier in multipliers.items()},
         rounding=rounding,

@@ -29,6 +29,7 @@ from services.ledger.domain.events import (
     PointsAccrued,
     PurchaseRecorded,
 )
+from services.ledger.domain.parking import park
 from services.ledger.domain.program import Program
 
 
@@ -58,6 +59,9 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         raise Refusal("line_repeated", "two lines have the same id: give each line of the purchase its own")
     member = book.members.get((command.program, command.member))
     if member is None:
+        if (kept := park(book, program, command)) is not None:
+            yield kept
+            return
         check_can_enrol(program, command)
     else:
         check_not_closed(member)

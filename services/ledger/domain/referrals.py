@@ -73,7 +73,7 @@ def _register(
         )
     if member is not None and _has_bought_before(member, at):
         raise Refusal("referee_not_new", "the member has bought before: only who is new can be referred")
-    if _leads_to(book, command.program, command.referrer, command.member):
+    if leads_to(book, command.program, command.referrer, command.member):
         raise Refusal("referral_loop", "the referrer was referred, perhaps by others between, by this member")
 
     if member is None:
@@ -99,6 +99,7 @@ def _do_task(book: Book, command: RecordReferral, rules: ReferralRules) -> Itera
         raise Refusal("task_repeated", f"the member has done {task!r} before, and it counts once")
 
     qualifies = referral.qualified_at is None and rules.qualified_by == "task" and task == rules.task
+    qualifies = qualifies and referral.referrer not in member.absorbed
     waiting = referral.qualified_at is not None and task == rules.referee_task
     owed = [REFEREE] if waiting and rules.referee_points else []
     yield Decided(ReferralTaskDone(referral.id, task, owed), member.id, at)
@@ -130,6 +131,9 @@ def _qualify_by(
     referral = book.referrals.get((member.program, member.id))
     if referral is None or referral.qualified_at is not None or rules.qualified_by != "purchase":
         return
+    if referral.referrer in member.absorbed:
+        # Both are one by now, and nobody refers themselves.
+        return
     if at >= referral.registered_at and amount >= rules.minimum:
         yield _qualified(referral, rules, "purchase", purchase, at)
 
@@ -145,10 +149,12 @@ def reward_referral(book: Book, command: RewardReferral) -> Iterator[Decided]:
     """What is owed is given, or withheld for good; nothing when it was settled meanwhile."""
     program = active_program(book, command)
     referral = book.referrals.get((command.program, command.member))
-    if referral is None or not referral.owed or referral.referrer != command.referrer:
+    if referral is None or not referral.owed:
+        return
+    referrer = book.members.get((command.program, command.referrer))
+    if referral.referrer not in (command.referrer, *(referrer.absorbed if referrer else ())):
         return
     referee, owed = book.members[command.program, command.member], list(referral.owed)
-    referrer = book.members.get((command.program, command.referrer))
 
     sides = [side for side, _ in owed]
     yield Decided(ReferralRewarded(referral.id, referral.referrer, sides), referee.id, owed[-1][1])
@@ -180,15 +186,19 @@ def _has_bought_before(member: Member, at: datetime) -> bool:
     )
 
 
-def _leads_to(book: Book, program: str, referrer: str, member: str) -> bool:
-    """True when whoever referred the referrer, and so on up, is the member."""
-    for _ in range(ANCESTORS_MAX):
+def leads_to(book: Book, program: str, referrer: str, member: str) -> bool:
+    """True when the referrer, or whoever referred the referrer, and so on up, is the member, by any of its ids.
+
+    Who was merged has no referral any more: the survivor's leads on.
+    """
+    for _ in range(ANCESTORS_MAX + 1):
+        referrer = book.heir(program, referrer)
+        if referrer == member:
+            return True
         above = book.referrals.get((program, referrer))
         if above is None:
             return False
         referrer = above.referrer
-        if referrer == member:
-            return True
     return False
 
 

@@ -41,7 +41,8 @@ def difference(book: Book, first: Decided, command: Command) -> tuple[str, str] 
 
 def _parts(book: Book, first: Decided, command: Command) -> Iterator[tuple[str, Any, Any]]:
     """(part, as it was, as it is now)"""
-    if first.member != command.member:
+    member = book.members.get((command.program, command.member))
+    if first.member not in (command.member, *(member.absorbed if member else ())):
         # Whose it is, is nobody else's to know.
         yield "member", "another member", "this one"
     match first.event, command:

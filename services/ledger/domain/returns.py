@@ -26,6 +26,7 @@ from services.ledger.domain.events import (
     ReturnParked,
     ReturnRecorded,
 )
+from services.ledger.domain.parking import park
 from services.ledger.domain.purchases import accrual
 
 
@@ -36,6 +37,9 @@ def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
     check_time(book, command, activity.occurred_at)
     if not 1 <= len(activity.lines) <= LINES_MAX:
         raise Refusal("lines_out_of_range", f"{len(activity.lines)} lines; a return has 1 to {LINES_MAX}")
+    if (waiting := park(book, program, command)) is not None:
+        yield waiting
+        return
     # A return that is kept without its purchase may be the first that is heard of a member, as a purchase may.
     kept = rules.parks_unknown if activity.of else rules.records_without_purchase
     known = (command.program, command.member) in book.members
@@ -123,7 +127,7 @@ def settle(
     """Give or take back the difference between what a purchase should have given by now and what it has given."""
     program = book.versions[purchase.version]
     settlement = member.settlements.get(purchase.id)
-    tier = member.tier_at(purchase.occurred_at)
+    tier = member.tier_of(purchase)
     earned = earning.earn(program, purchase, tier, recorded(purchase.counters))
     owed = earning.owed_for(program, purchase, settlement, tier, earned)
     given = purchase.accrued + (settlement.adjusted if settlement else 0)

@@ -15,6 +15,7 @@ from services.ledger.routes.asking import (
     ProgramPath,
     answer_of,
     check_same_key,
+    of_member,
     set_time,
     submit,
     told,
@@ -40,7 +41,7 @@ async def record_purchase(
     accrued = next((event for event in events if isinstance(event, e.PointsAccrued)), None)
     answer = {
         "purchase": body.id,
-        "member": outcome.command.member,
+        **of_member(outcome, events, body.member),
         "points": accrued.points if accrued else 0,
         "tier": accrued.tier if accrued else "",
         "rules": views.rules_behind(ledger.programs, accrued),
@@ -68,7 +69,7 @@ async def record_return(
     answer = {
         "id": body.id,
         "purchase": body.of,
-        "member": outcome.command.member,
+        **of_member(outcome, events, body.member),
         "points": sum(event.points for event in taken),
         "debt": sum(event.debt for event in taken),
         "forgiven": sum(event.forgiven for event in taken),

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.auth import ApiKey, authenticated
 from services.common.chain import chain_of, micros
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal, Undecodable
-from services.ledger import consume, money_views, schemas, views, wire
+from services.ledger import consume, money_views, people_views, schemas, views, wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Command
@@ -54,6 +55,12 @@ class Ledger:
         """(chain, member id) of a member reference. Raises Refusal("unknown_member")."""
         member = await self._member_id(program, reference)
         return chain_of(member, self.chains), member
+
+    async def find(self, connection: AsyncConnection, program: str, reference: str) -> tuple[int, str, str]:
+        """(chain, id of the member who has everything now, id asked for). Raises Refusal("unknown_member")."""
+        asked = await self._member_id(program, reference)
+        member = await people_views.heir(connection, self.chains, program, asked)
+        return chain_of(member, self.chains), member, asked
 
     async def _member_id(self, program: str, reference: str) -> str:
         if ":" not in reference:
@@ -103,10 +110,10 @@ async def told(ledger: Ledger, outcome: Outcome) -> tuple[list[e.Event], dict[st
             command.cause.id,
         )
         _refuse_if_refused(outcome, events)
-        chain = chain_of(command.member, ledger.chains)
-        points: dict[str, int] = (await views.member(connection, chain, command.program, command.member))[
-            "points"
-        ]
+        if isinstance(events[0], e.ActivityParked):
+            return events, views.balance(0, 0, 0, 0)
+        chain, member, _ = await ledger.find(connection, command.program, command.member)
+        points: dict[str, int] = (await views.member(connection, chain, command.program, member))["points"]
     return events, points
 
 
@@ -119,11 +126,19 @@ def _refuse_if_refused(outcome: Outcome, events: list[e.Event]) -> None:
     raise Refusal(outcome.refusal[0], detail)
 
 
+def of_member(outcome: Outcome, events: list[e.Event], told: str) -> dict[str, str]:
+    """Whose an activity is: the member's, or parked for whom it named."""
+    if isinstance(events[0], e.ActivityParked):
+        return {"outcome": "parked", "member": told}
+    return {"member": outcome.command.member}
+
+
 async def balances(ledger: Ledger, outcome: Outcome, points: dict[str, int]) -> dict[str, Any]:
     """The member's points, as `told` has them, and money."""
     command = outcome.command
     async with ledger.reader.snapshot() as connection:
-        money = await money_views.money(connection, command.chain, command.program, command.member)
+        chain, member, _ = await ledger.find(connection, command.program, command.member)
+        money = await money_views.money(connection, chain, command.program, member)
     return {"balance": points, "money": money}
 
 

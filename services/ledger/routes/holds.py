@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.clock import utc_now
 from services.ledger import answers, schemas, views
@@ -76,10 +77,8 @@ async def get_hold(
 ) -> JSONResponse:
     """A hold as it is now."""
     key.allow(("checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
-        found = await views.hold(connection, chain, program, member_id, hold)
-        whose = await views.member(connection, chain, program, member_id)
+        found, whose = await _find(ledger, connection, program, member, hold)
     answer = {"balance": whose["points"], "money": whose["money"] if found["held_money"] else None}
     return JSONResponse({"outcome": "found", "duplicate": False, **found, **answer})
 
@@ -176,6 +175,16 @@ def _words(body: schemas.MoneyBody | None) -> tuple[str, ...]:
     return () if body is None else ("money", body.currency, str(body.amount))
 
 
+async def _find(
+    ledger: Ledger, connection: AsyncConnection, program: str, reference: str, hold_id: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the hold, the member who has it now, whoever was told it). Raises Refusal."""
+    chain, member_id, _ = await ledger.find(connection, program, reference)
+    whose = await views.member(connection, chain, program, member_id)
+    found = await views.hold(connection, ledger.chains, program, [member_id, *whose["absorbed"]], hold_id)
+    return found, whose
+
+
 async def _hold_answer(ledger: Ledger, outcome: Outcome, hold_id: str) -> JSONResponse:
     events, balance = await told(ledger, outcome)
     first = events[0]
@@ -202,9 +211,7 @@ async def _hold_answer(ledger: Ledger, outcome: Outcome, hold_id: str) -> JSONRe
             if is_open:
                 command = outcome.command
                 async with ledger.reader.snapshot() as connection:
-                    found = await views.hold(
-                        connection, outcome.chain, command.program, command.member, hold_id
-                    )
+                    found, _ = await _find(ledger, connection, command.program, command.member, hold_id)
                 answer["expires_at"] = found["expires_at"]
         case e.HoldReleased():
             answer |= {

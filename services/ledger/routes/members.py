@@ -35,6 +35,7 @@ from services.ledger.routes.asking import (
     submit,
     told,
 )
+from services.ledger.routes.profile import profile_message
 from tallybook.activities.v1 import activities_pb2 as activities
 
 STATEMENT_PAGE_MAX = 500
@@ -60,11 +61,12 @@ async def enrol(
 
 @router.get("/members/{member}", response_model=answers.MemberAnswer, tags=["members"])
 async def get_member(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
-    """A member's balance, tier and status."""
+    """A member's balance, tier and status; of one who was merged into another, that one's."""
     key.allow(("pos", "checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
-        return JSONResponse(await views.member(connection, chain, program, member_id))
+        chain, member_id, asked = await ledger.find(connection, program, member)
+        answer = await views.member(connection, chain, program, member_id)
+    return JSONResponse({**answer, "merged_from": asked if asked != member_id else None})
 
 
 @router.get("/members/{member}/statement", response_model=answers.StatementPage, tags=["members"])
@@ -78,8 +80,8 @@ async def get_statement(
 ) -> JSONResponse:
     """Everything that happened to a member's points, oldest first, with the reasons."""
     key.allow(("pos", "checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
+        chain, member_id, _ = await ledger.find(connection, program, member)
         await views.member(connection, chain, program, member_id)
         return JSONResponse(
             await views.statement(connection, ledger.programs, chain, program, member_id, after, limit)
@@ -188,5 +190,7 @@ def enrolment_message(program: str, body: schemas.EnrolmentBody, id_: str) -> ac
         member=body.member,
         identifiers=[activities.Identifier(kind=i.kind, value=i.value) for i in body.identifiers],
     )
+    if body.profile is not None:
+        message.profile.CopyFrom(profile_message(body.profile))
     set_time(message.occurred_at, body.occurred_at)
     return message

@@ -130,8 +130,8 @@ async def send_gift(
 async def get_money(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
     """A member's money by currency, and the lots that it is in: what will run out, and when."""
     key.allow(("pos", "checkout", "member", "audit"), program)
-    chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
+        chain, member_id, _ = await ledger.find(connection, program, member)
         found = (await views.member(connection, chain, program, member_id))["money"]
         lots = await money_views.lots(connection, chain, program, member_id)
     return JSONResponse({"program": program, "member": member_id, "money": found, "lots": lots})

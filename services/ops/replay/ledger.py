@@ -13,16 +13,22 @@ from services.ledger import (
     payloads,
     project,
     project_holds,
+    project_settlements,
     social_store,
 )
 from services.ledger.domain.book import Book, Hold, Lot, Member
 from services.ledger.domain.events import (
+    ActivityParked,
+    ActivityUnparked,
     Decided,
     IdentifiersLinked,
     IdentifiersUnlinked,
+    MemberAbsorbed,
+    MemberErased,
     ProgramActivated,
 )
 from services.ledger.domain.evolve import evolve
+from services.ledger.project_profile import profile_rows
 from services.ledger.store import Programs
 from services.ledger.tables import PROJECTIONS, metadata
 from services.ops.replay.digest import Shape
@@ -42,6 +48,17 @@ ADD_TO_BUDGET = """
 INSERT INTO budgets AS b VALUES ($1, $2, $3, $4)
 ON CONFLICT (chain, program, campaign) DO UPDATE SET given = b.given + EXCLUDED.given
 """
+
+
+NOTED = (
+    ProgramActivated
+    | IdentifiersLinked
+    | IdentifiersUnlinked
+    | MemberAbsorbed
+    | MemberErased
+    | ActivityParked
+    | ActivityUnparked
+)
 
 
 class ReplayedBook(Book):
@@ -72,7 +89,7 @@ async def rebuild(live: Connection, build: Connection, chain: int, chains: int) 
             if isinstance(decided.event, ProgramActivated):
                 programs.parsed(decided.event.version, decided.event.document)
             evolve(book, chain, program, decided, position)
-            if isinstance(decided.event, ProgramActivated | IdentifiersLinked | IdentifiersUnlinked):
+            if isinstance(decided.event, NOTED):
                 # What the book does not keep in the form of the tables, the live code's own list does.
                 changes.note(chain, program, decided.member, decided.event, position)
     await _write(build, book, changes, chains)
@@ -106,8 +123,8 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     )
     await build.copy_records_to_table(
         "settlements",
-        records=_rows(settled, lambda keys: project.settlement_rows(book, keys)),
-        columns=project.SETTLEMENT_COLUMNS,
+        records=_rows(settled, lambda keys: project_settlements.settlement_rows(book, keys)),
+        columns=project_settlements.SETTLEMENT_COLUMNS,
     )
     adjusted = ((*key, id_) for key, member in members.items() for id_ in member.adjustments)
     await build.copy_records_to_table(
@@ -131,6 +148,8 @@ async def _write(build: Connection, book: Book, changes: project.Changes, chains
     await build.copy_records_to_table(
         "award_counts", records=_rows(counted, lambda keys: social_store.award_count_rows(book, keys))
     )
+    await build.copy_records_to_table("profiles", records=profile_rows(book, members))
+    await build.copy_records_to_table("parked", records=list(changes.waiting.values()))
     await build.copy_records_to_table(
         "referrals",
         records=social_store.referral_rows(book, book.referrals),

@@ -42,7 +42,9 @@ def check_strays(chain: int, strays: dict[int, list[Any]], found: Findings) -> N
 
 
 def rejection_of(row: Any) -> str | None:
-    """The code of a recorded rejection; None for every other row, and where the payload can't be read."""
+    """The code of a recorded rejection, or `parked`; None for every other row, and where the payload can't be read."""
+    if row["type"] == "ActivityParked":
+        return "parked"
     if row["type"] != "ActivityRejected":
         return None
     try:

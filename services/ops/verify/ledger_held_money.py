@@ -125,6 +125,36 @@ def refunded(
     return _postings(key, message, to_member=True)
 
 
+def moved(
+    state: LedgerState, key: MemberKey, member: MemberRead, hold: HoldRead, message: Any, wrong: Wrong
+) -> None:
+    """The money of a HoldMoved: held of lots that came over before it."""
+    parts, spent = _parts(message.money_allocations), dict(_parts(message.money_spent))
+    hold.money = HeldMoneyRead(
+        message.money_currency,
+        message.money_amount,
+        message.money_captured,
+        parts,
+        spent,
+        message.money_refunded,
+    )
+    stays = message.money_captured - message.money_refunded
+    if (parts and message.state != "open") or sum(spent.values()) != stays:
+        wrong(f"hold {message.hold} is {message.state}, and has other money than it says")
+    for lot_id, amount in parts:
+        lot = state.lots.get(lot_id)
+        if lot is None or lot.owner != key or lot.asset.partition(".")[0] != message.money_currency:
+            wrong(f"{key[1]} has no lot {lot_id} of {message.money_currency}")
+            continue
+        if not 1 <= amount <= lot.remaining - lot.held:
+            wrong(f"takes {amount} of lot {lot_id}, free are {lot.remaining - lot.held}")
+        lot.held += amount
+        _account(member, lot).held += amount
+    if message.money_captured:
+        order = (*key, message.order, message.money_currency)
+        state.money_of_orders[order] = state.money_of_orders.get(order, 0) + stays
+
+
 def each_hold(state: LedgerState, row: Any, wrong: Wrong) -> None:
     """A row of `holds`: its money adds up, and the accounts hold what it holds."""
     held, left = sum(row["money_allocation_amounts"]), row["money_amount"] - row["money_captured"]

@@ -16,7 +16,7 @@ from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.ledger_counters import count
 from services.ops.verify.ledger_held_money import placed
-from services.ops.verify.ledger_members import MemberRows
+from services.ops.verify.ledger_merges import MergeRows
 from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
 from services.ops.verify.ledger_refunds import captured, let_go, refunded, reinstated, released
 from services.ops.verify.ledger_state import (
@@ -32,7 +32,7 @@ from services.ops.verify.ledger_state import (
 from tallybook.ledger.v1 import events_pb2 as pb
 
 
-class LedgerJournal(MemberRows):
+class LedgerJournal(MergeRows):
     """Reads one chain's rows in order into `state`; `row` returns the postings that the row must have."""
 
     def __init__(self, chain: int, found: Findings) -> None:
@@ -146,7 +146,7 @@ class LedgerJournal(MemberRows):
     def _tier(self, row: Any, message: Any) -> Sequence[Posting]:
         _, member = self._member(row)
         if member is not None:
-            member.tiers.append((_time(message.since), message.tier))
+            member.tiers.append((_time(message.since), message.tier, message.of))
         return ()
 
     # --- points

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 MemberKey = tuple[str, str]
 """(program, member)"""
@@ -94,7 +95,10 @@ class MemberRead:
     """A member as the journal tells it, and what the tables add up to beside it."""
 
     enrolled_at: datetime
-    tiers: list[tuple[datetime, str]] = field(default_factory=list)
+    tiers: list[tuple[datetime, str, str]] = field(default_factory=list)
+    """(since, tier, absorbed member whom it was said of or "")"""
+    merged_into: str = ""
+    absorbed: list[str] = field(default_factory=list)
     posted: int = 0
     held: int = 0
     debt: int = 0
@@ -188,6 +192,10 @@ class LedgerState:
     """(document, position of the first activation) by (program, version)."""
     identifiers: dict[tuple[str, bytes], tuple[str, str]] = field(default_factory=dict)
     """(kind, member) by (program, hash)."""
+    profiles: dict[MemberKey, bytes] = field(default_factory=dict)
+    """Sealed, by member."""
+    waiting: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    """(program, reference, member, applied chain, applied position, rejection) by position."""
     awards: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """Awards counted, by (program, member, slot)."""
     referrals: dict[MemberKey, ReferralRead] = field(default_factory=dict)

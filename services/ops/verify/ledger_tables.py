@@ -75,10 +75,13 @@ async def _compare(
 
 
 def _members(state: LedgerState) -> Told:
-    return {
-        key: (m.enrolled_at, [since for since, _ in m.tiers], [tier for _, tier in m.tiers], m.status)
-        for key, m in state.members.items()
-    }
+    told = {}
+    for key, m in state.members.items():
+        # The member's own first, then those of each absorbed member.
+        tiers = sorted(m.tiers, key=lambda tier: ["", *m.absorbed].index(tier[2]))
+        columns = ([tier[n] for tier in tiers] for n in range(3))
+        told[key] = (m.enrolled_at, *columns, m.merged_into, m.absorbed, m.status)
+    return told
 
 
 def _lots(state: LedgerState) -> Told:
@@ -124,6 +127,9 @@ def _holds(state: LedgerState) -> Told:
 
 
 def _each_hold(state: LedgerState, row: Any, where: str, found: Findings) -> None:
+    if row["state"] == "moved":
+        # What it has spent is said by the hold that goes on under the survivor.
+        return
     member = state.members.get((row["program"], row["member"]))
     held = sum(row["allocation_points"])
     if row["state"] == "open" and held != row["amount"] - row["captured"]:
@@ -209,7 +215,8 @@ def _programs(state: LedgerState) -> Told:
 
 PROJECTIONS = (
     Projection(
-        "members", ("program", "member"), ("enrolled_at", "tier_since", "tier_names", "status"), _members
+        "members", ("program", "member"),
+        ("enrolled_at", "tier_since", "tier_names", "tier_of", "merged_into", "absorbed", "status"), _members,
     ),
     Projection(
         "lots", ("program", "member", "lot"),
@@ -245,6 +252,15 @@ PROJECTIONS = (
         lambda state: {key: (position,) for key, position in state.parked.items()},
     ),
     Projection("counters", ("program", "member", "counter"), ("value", "position"), _counters),
+    Projection(
+        "profiles", ("program", "member"), ("sealed",),
+        lambda state: {key: (sealed,) for key, sealed in state.profiles.items()},
+    ),
+    Projection(
+        "parked", ("position",),
+        ("program", "reference", "member", "applied_chain", "applied_position", "rejection"),
+        lambda state: {(position,): told for position, told in state.waiting.items()},
+    ),
     Projection("programs", ("program",), ("version", "clock_at"), _programs),
     Projection(
         "program_versions", ("program", "version"), ("document", "position"), lambda state: state.versions

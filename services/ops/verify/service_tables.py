@@ -14,6 +14,7 @@ CHAINED = {
     "ledger": (
         *MECHANISM, ("postings", "chain"), ("members", "chain"), ("accounts", "chain"), ("lots", "chain"),
         ("holds", "chain"), ("settlements", "chain"), ("top_ups", "chain"), ("identifiers", "chain"),
+        ("parked", "chain"), ("profiles", "chain"), ("member_keys", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
     "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
@@ -41,6 +42,19 @@ LEFT JOIN members AS m ON m.program = i.program AND m.member = i.member WHERE m.
 """
 
 
+KEYS = """
+-- A profile has its key, and a key that is not to be any more is gone.
+SELECT chain, program, member, key FROM profiles FULL JOIN member_keys USING (chain, program, member)
+WHERE sealed IS NULL OR key IS NULL LIMIT $1
+"""
+IN_TRANSIT = """
+-- What goes from one member to another leaves one chain and arrives on the other, in one transaction.
+SELECT program, asset, sum(CASE credit WHEN 'in_transit' THEN amount ELSE -amount END) AS points
+FROM postings WHERE debit = 'in_transit' OR credit = 'in_transit'
+GROUP BY program, asset HAVING sum(CASE credit WHEN 'in_transit' THEN amount ELSE -amount END) <> 0
+"""
+
+
 async def check_service(connection: Connection, service: str, chains: int, found: Findings) -> None:
     """What concerns a service's whole database."""
     heads = {row["chain"]: row["position"] for row in await connection.fetch(HEADS)}
@@ -58,6 +72,13 @@ async def check_service(connection: Connection, service: str, chains: int, found
     if service == "rewards":
         await check_rewards_tables(connection, found)
     if service == "ledger":
+        for row in await connection.fetch(KEYS, NOBODYS_MAX):
+            where = f"member_keys {row['chain']} {row['program']} {row['member']}"
+            what = "a key of no profile" if row["key"] else "the key of the profile is missing"
+            found.add("tables", where, what)
+        for row in await connection.fetch(IN_TRANSIT):
+            what = f"{row['points']} {row['asset']} of {row['program']} left one chain and did not arrive on another"
+            found.add("L1", "postings in_transit", what)
         for row in await connection.fetch(NOBODYS, NOBODYS_MAX):
             where = f"identifiers {row['chain']} {row['program']} {row['hash'].hex()}"
             found.add("tables", where, f"belongs to {row['member']}, who is no member")

@@ -27,6 +27,20 @@ class PointsMatured:
 
 
 @dataclass(slots=True, frozen=True)
+class PointsHeld:
+    """A hold came over with its member: `points` more are held, for a redemption of the id that it came from."""
+
+    points: int
+
+
+@dataclass(slots=True, frozen=True)
+class MemberAbsorbed:
+    """Everything of the member is `into`'s now."""
+
+    into: str
+
+
+@dataclass(slots=True, frozen=True)
 class HoldPlaced:
     hold: str
     order: str
@@ -98,5 +112,7 @@ class ClockAdvanced:
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
 TiersFact = TierChanged | SegmentChanged
 """What tiering tells: its times are not the ledger's, so they move no clock."""
-MemberFact = MemberEnrolled | PointsMoved | PointsMatured | HoldFact | SpendRefunded
+MemberFact = (
+    MemberEnrolled | MemberAbsorbed | PointsMoved | PointsMatured | PointsHeld | HoldFact | SpendRefunded
+)
 Fact = MemberFact | TiersFact | ProgramActivated | ClockAdvanced

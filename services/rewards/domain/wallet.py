@@ -11,6 +11,8 @@ from services.rewards.domain.facts import (
     HoldCaptured,
     HoldPlaced,
     HoldReleased,
+    MemberAbsorbed,
+    PointsHeld,
     PointsMatured,
     PointsMoved,
     SpendRefunded,
@@ -50,7 +52,9 @@ def evolve(wallet: Wallet, fact: Fact) -> None:
             wallet.posted += points
         case PointsMatured(points):
             wallet.pending -= points
-        case HoldPlaced(amount=amount):
+        case MemberAbsorbed():
+            wallet.posted = wallet.held = wallet.pending = 0
+        case HoldPlaced(amount=amount) | PointsHeld(points=amount):
             wallet.held += amount
         case HoldCaptured(spent=spent, held=held):
             wallet.posted -= spent

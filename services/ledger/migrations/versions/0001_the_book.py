@@ -19,7 +19,8 @@ CREATE TABLE postings (
 );
 CREATE TABLE members (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, enrolled_at timestamptz NOT NULL,
-    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL, status text NOT NULL,
+    tier_since timestamptz[] NOT NULL, tier_names text[] NOT NULL, tier_of text[] NOT NULL,
+    merged_into text NOT NULL, absorbed text[] NOT NULL, status text NOT NULL,
     PRIMARY KEY (chain, program, member)
 );
 CREATE TABLE accounts (
@@ -95,6 +96,21 @@ CREATE TABLE identifiers (
     chain smallint NOT NULL, program text NOT NULL, hash bytea NOT NULL, kind text NOT NULL, member text NOT NULL,
     PRIMARY KEY (chain, program, hash)
 );
+CREATE INDEX identifiers_of_member ON identifiers (program, member);
+CREATE TABLE profiles (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, sealed bytea NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
+CREATE TABLE member_keys (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, key bytea NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
+CREATE TABLE parked (
+    chain smallint NOT NULL, position bigint NOT NULL, program text NOT NULL, reference text NOT NULL,
+    member text, applied_chain smallint, applied_position bigint, rejection text,
+    PRIMARY KEY (chain, position)
+);
+CREATE INDEX parked_waiting ON parked (chain, program, reference) WHERE member IS NULL;
 CREATE TABLE programs (
     chain smallint NOT NULL, program text NOT NULL, version text NOT NULL, clock_at timestamptz NOT NULL,
     PRIMARY KEY (chain, program)
@@ -125,7 +141,8 @@ CREATE INDEX referrals_owed ON referrals (chain, program, member) WHERE owed_sid
 APPEND_ONLY = (*schema_v1.MECHANISM_APPEND_ONLY, "postings")
 MUTABLE = (
     *schema_v1.MECHANISM_MUTABLE, "members", "accounts", "lots", "holds", "settlements", "parked_returns", "top_ups",
-    "counters", "identifiers", "programs", "program_versions", "award_counts", "budgets", "referrals", "adjustments",
+    "counters", "identifiers", "parked", "profiles", "member_keys", "programs", "program_versions", "award_counts",
+    "budgets", "referrals", "adjustments",
 )  # fmt: skip
 
 

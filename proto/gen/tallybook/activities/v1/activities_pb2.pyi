@@ -78,18 +78,34 @@ class ReturnLine(_message.Message):
     def __init__(self, line: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
 
 class Enrolment(_message.Message):
-    __slots__ = ("id", "program", "member", "occurred_at", "identifiers")
+    __slots__ = ("id", "program", "member", "occurred_at", "identifiers", "profile")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
     IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
     id: str
     program: str
     member: str
     occurred_at: _timestamp_pb2.Timestamp
     identifiers: _containers.RepeatedCompositeFieldContainer[Identifier]
-    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., identifiers: _Optional[_Iterable[_Union[Identifier, _Mapping]]] = ...) -> None: ...
+    profile: Profile
+    def __init__(self, id: _Optional[str] = ..., program: _Optional[str] = ..., member: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., identifiers: _Optional[_Iterable[_Union[Identifier, _Mapping]]] = ..., profile: _Optional[_Union[Profile, _Mapping]] = ...) -> None: ...
+
+class Profile(_message.Message):
+    __slots__ = ("birthday", "name", "email", "phone", "tags")
+    BIRTHDAY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PHONE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    birthday: str
+    name: str
+    email: str
+    phone: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, birthday: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., phone: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Interaction(_message.Message):
     __slots__ = ("id", "program", "member", "occurred_at", "kind", "content", "channel", "store")

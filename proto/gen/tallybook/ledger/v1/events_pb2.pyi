@@ -95,14 +95,16 @@ class ReturnedLine(_message.Message):
     def __init__(self, line: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class TierAssigned(_message.Message):
-    __slots__ = ("tier", "since", "tiering_position")
+    __slots__ = ("tier", "since", "tiering_position", "of")
     TIER_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     TIERING_POSITION_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
     tier: str
     since: _timestamp_pb2.Timestamp
     tiering_position: int
-    def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ...) -> None: ...
+    of: str
+    def __init__(self, tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tiering_position: _Optional[int] = ..., of: _Optional[str] = ...) -> None: ...
 
 class PointsAccrued(_message.Message):
     __slots__ = ("purchase", "reason", "points", "tier", "expires_at", "debt_repaid", "amount", "version", "contributions", "counters", "matures_at")
@@ -345,6 +347,224 @@ class MemberLapsed(_message.Message):
     allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
     pending: int
     def __init__(self, points: _Optional[int] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., pending: _Optional[int] = ...) -> None: ...
+
+class MembersMerged(_message.Message):
+    __slots__ = ("absorbed", "points", "held", "debt", "before")
+    ABSORBED_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    absorbed: str
+    points: int
+    held: int
+    debt: int
+    before: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, absorbed: _Optional[str] = ..., points: _Optional[int] = ..., held: _Optional[int] = ..., debt: _Optional[int] = ..., before: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MemberAbsorbed(_message.Message):
+    __slots__ = ("into", "allocations", "debt", "held", "holds", "identifiers", "pending", "money", "parked")
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    into: str
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    debt: int
+    held: int
+    holds: _containers.RepeatedScalarFieldContainer[str]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    pending: int
+    money: _containers.RepeatedCompositeFieldContainer[MovedMoney]
+    parked: _containers.RepeatedCompositeFieldContainer[ParkedKey]
+    def __init__(self, into: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., held: _Optional[int] = ..., holds: _Optional[_Iterable[str]] = ..., identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ..., pending: _Optional[int] = ..., money: _Optional[_Iterable[_Union[MovedMoney, _Mapping]]] = ..., parked: _Optional[_Iterable[_Union[ParkedKey, _Mapping]]] = ...) -> None: ...
+
+class MovedMoney(_message.Message):
+    __slots__ = ("asset", "lot", "amount")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    lot: int
+    amount: int
+    def __init__(self, asset: _Optional[str] = ..., lot: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class ParkedKey(_message.Message):
+    __slots__ = ("purchase", "id")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    id: str
+    def __init__(self, purchase: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class LotMoved(_message.Message):
+    __slots__ = ("lot", "amount", "points", "earned_at", "expires_at", "purchase", "matures_at", "asset")
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    EARNED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    MATURES_AT_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    lot: int
+    amount: int
+    points: int
+    earned_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    purchase: str
+    matures_at: _timestamp_pb2.Timestamp
+    asset: str
+    def __init__(self, lot: _Optional[int] = ..., amount: _Optional[int] = ..., points: _Optional[int] = ..., earned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purchase: _Optional[str] = ..., matures_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., asset: _Optional[str] = ...) -> None: ...
+
+class HoldMoved(_message.Message):
+    __slots__ = ("hold", "order", "amount", "captured", "expires_at", "allocations", "state", "spent", "refunded", "money_currency", "money_amount", "money_captured", "money_allocations", "money_spent", "money_refunded")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    REFUNDED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_CAPTURED_FIELD_NUMBER: _ClassVar[int]
+    MONEY_ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_SPENT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_REFUNDED_FIELD_NUMBER: _ClassVar[int]
+    hold: str
+    order: str
+    amount: int
+    captured: int
+    expires_at: _timestamp_pb2.Timestamp
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    state: str
+    spent: _containers.RepeatedCompositeFieldContainer[Allocation]
+    refunded: int
+    money_currency: str
+    money_amount: int
+    money_captured: int
+    money_allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_spent: _containers.RepeatedCompositeFieldContainer[Allocation]
+    money_refunded: int
+    def __init__(self, hold: _Optional[str] = ..., order: _Optional[str] = ..., amount: _Optional[int] = ..., captured: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., state: _Optional[str] = ..., spent: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., refunded: _Optional[int] = ..., money_currency: _Optional[str] = ..., money_amount: _Optional[int] = ..., money_captured: _Optional[int] = ..., money_allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_spent: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., money_refunded: _Optional[int] = ...) -> None: ...
+
+class TopUpMoved(_message.Message):
+    __slots__ = ("top_up", "currency", "amount", "points", "bonus", "principal_lot", "bonus_lot", "bonus_expired", "reversed")
+    TOP_UP_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    BONUS_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_LOT_FIELD_NUMBER: _ClassVar[int]
+    BONUS_LOT_FIELD_NUMBER: _ClassVar[int]
+    BONUS_EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    REVERSED_FIELD_NUMBER: _ClassVar[int]
+    top_up: str
+    currency: str
+    amount: int
+    points: int
+    bonus: int
+    principal_lot: int
+    bonus_lot: int
+    bonus_expired: int
+    reversed: bool
+    def __init__(self, top_up: _Optional[str] = ..., currency: _Optional[str] = ..., amount: _Optional[int] = ..., points: _Optional[int] = ..., bonus: _Optional[int] = ..., principal_lot: _Optional[int] = ..., bonus_lot: _Optional[int] = ..., bonus_expired: _Optional[int] = ..., reversed: _Optional[bool] = ...) -> None: ...
+
+class AwardsMoved(_message.Message):
+    __slots__ = ("counts",)
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    counts: _containers.RepeatedCompositeFieldContainer[AwardCount]
+    def __init__(self, counts: _Optional[_Iterable[_Union[AwardCount, _Mapping]]] = ...) -> None: ...
+
+class AwardCount(_message.Message):
+    __slots__ = ("slot", "awards")
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    AWARDS_FIELD_NUMBER: _ClassVar[int]
+    slot: str
+    awards: int
+    def __init__(self, slot: _Optional[str] = ..., awards: _Optional[int] = ...) -> None: ...
+
+class ReferralMoved(_message.Message):
+    __slots__ = ("referral", "referrer", "registered_at", "qualified_at", "tasks")
+    REFERRAL_FIELD_NUMBER: _ClassVar[int]
+    REFERRER_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_AT_FIELD_NUMBER: _ClassVar[int]
+    QUALIFIED_AT_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    referral: str
+    referrer: str
+    registered_at: _timestamp_pb2.Timestamp
+    qualified_at: _timestamp_pb2.Timestamp
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., qualified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SettlementMoved(_message.Message):
+    __slots__ = ("purchase", "returned", "adjusted")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTED_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    returned: _containers.RepeatedCompositeFieldContainer[ReturnedUnits]
+    adjusted: int
+    def __init__(self, purchase: _Optional[str] = ..., returned: _Optional[_Iterable[_Union[ReturnedUnits, _Mapping]]] = ..., adjusted: _Optional[int] = ...) -> None: ...
+
+class CountersMoved(_message.Message):
+    __slots__ = ("counters",)
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
+
+class ReturnedUnits(_message.Message):
+    __slots__ = ("line", "quantity")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    quantity: int
+    def __init__(self, line: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class ActivityParked(_message.Message):
+    __slots__ = ("kind", "reference", "activity")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    reference: str
+    activity: bytes
+    def __init__(self, kind: _Optional[str] = ..., reference: _Optional[str] = ..., activity: _Optional[bytes] = ...) -> None: ...
+
+class ActivityUnparked(_message.Message):
+    __slots__ = ("parked", "member", "chain", "position", "rejection")
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    parked: int
+    member: str
+    chain: int
+    position: int
+    rejection: str
+    def __init__(self, parked: _Optional[int] = ..., member: _Optional[str] = ..., chain: _Optional[int] = ..., position: _Optional[int] = ..., rejection: _Optional[str] = ...) -> None: ...
+
+class ProfileChanged(_message.Message):
+    __slots__ = ("sealed",)
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    sealed: bytes
+    def __init__(self, sealed: _Optional[bytes] = ...) -> None: ...
+
+class MemberErased(_message.Message):
+    __slots__ = ("identifiers",)
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    identifiers: _containers.RepeatedCompositeFieldContainer[HashedIdentifier]
+    def __init__(self, identifiers: _Optional[_Iterable[_Union[HashedIdentifier, _Mapping]]] = ...) -> None: ...
 
 class TopUpRecorded(_message.Message):
     __slots__ = ("activity",)

@@ -1,0 +1,37 @@
+"""The inline projection of what became of purchases; replay uses the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.common.db import Transaction
+from services.ledger.domain.book import Book
+
+DELETE_SETTLEMENTS = """
+DELETE FROM settlements AS s
+USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
+WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.purchase = k.purchase
+"""
+SETTLEMENT_COLUMNS = (
+    "chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted",
+)  # fmt: skip
+
+
+async def write_settlements(tx: Transaction, book: Book, keys: Iterable[tuple[str, str, str]]) -> None:
+    """Replace the rows of (program, member, purchase)."""
+    rows = settlement_rows(book, keys)
+    await tx.execute(DELETE_SETTLEMENTS, *([row[i] for row in rows] for i in range(4)))
+    await tx.copy_records_to_table("settlements", records=rows, columns=SETTLEMENT_COLUMNS)
+
+
+def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    """Rows of `settlements` as they are now."""
+    rows = []
+    for program, member_id, purchase in keys:
+        member = book.members[program, member_id]
+        settlement = member.settlements[purchase]
+        lines = sorted(settlement.returned)
+        units = [settlement.returned[line] for line in lines]
+        rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+    return rows
