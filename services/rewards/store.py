@@ -103,12 +103,14 @@ class Book:
             after = project(self.redemptions, key, version, event, occurred_at, position)
             self._changed[key] = after
             count_stock(self._stock, before, after)
+            # The request is answered by this row: what comes behind it has no digest.
+            behind = (*cause[:2], None)
             for step in follow(after, event, self._mine(after), occurred_at):
                 self.vouchers.record(
-                    self.chain, program, member, version, step, occurred_at, recorded_at, cause
+                    self.chain, program, member, version, step, occurred_at, recorded_at, behind
                 )
             for tickets in ticket_sales.follow(after, event):
-                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, cause)
+                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, behind)
         return position
 
     def deliver(
@@ -122,10 +124,11 @@ class Book:
         recorded_at: datetime,
         cause: Cause,
     ) -> None:
-        """Give a member gifts; `source` is (what kind of thing, which).
+        """Give a member gifts, behind the row that says so; `source` is (what kind of thing, which).
 
         The players of the draws that it gives tickets for must be loaded.
         """
+        cause = (*cause[:2], None)
         for event in deliver(gifts, program, member, *source, occurred_at):
             if isinstance(event, VoucherStep):
                 self.vouchers.record(

@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.chain import chain_of
 from services.common.errors import Refusal
 from services.ops.local.postgres import LocalPostgres
+from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings
 from services.ops.verify.rewards_tables import check_rewards_tables
 from services.rewards.domain.decide import Reserve
@@ -113,6 +114,18 @@ async def test_after_a_crash_between_any_two_steps_everything_adds_up(
     assert (wallet.points.posted, wallet.points.held) == AFTER[action]["points"]
     assert (money.principal + money.bonus, money.held) == AFTER[action]["money"]
     assert await content(stack, "public") == await content(stack, await rebuilt(stack, batch=7))
+    assert await verified(stack) == []
+
+
+async def verified(stack: RewardsStack) -> list[str]:
+    """What `tally verify` finds in the journal and the requests of rewards."""
+    owner = await asyncpg.connect(stack.owner_url)
+    try:
+        async with owner.transaction(isolation="repeatable_read", readonly=True):
+            reports = [await verify_chain(owner, "rewards", chain, CHAINS) for chain in range(CHAINS)]
+    finally:
+        await owner.close()
+    return [str(finding) for report in reports for finding in report.findings]
 
 
 async def test_what_times_out_is_all_free_again(stack: RewardsStack) -> None:
