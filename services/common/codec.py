@@ -21,14 +21,19 @@ MAX_VALUE_BYTES = 1_000_000
 
 Headers = Sequence[tuple[str, bytes]]
 NANOS_PER_MICRO = 1_000
+YEARS = range(2, 9_999)
+"""Years whose every time is a time in every zone."""
 
 
 def time_of(timestamp: Any) -> datetime:
     """A protobuf Timestamp as aware UTC, microseconds (finer digits are cut). Raises Undecodable when out of range."""
     try:
-        return from_micros(timestamp.seconds * 1_000_000 + timestamp.nanos // NANOS_PER_MICRO)
+        time = from_micros(timestamp.seconds * 1_000_000 + timestamp.nanos // NANOS_PER_MICRO)
     except (ValueError, OverflowError, OSError) as error:
         raise Undecodable(f"time out of range: {timestamp.seconds} s") from error
+    if time.year not in YEARS:
+        raise Undecodable(f"time out of range: the year {time.year} is not from {YEARS[0]} to {YEARS[-1]}")
+    return time
 
 
 def activity_headers(

@@ -92,7 +92,7 @@ def install_problems(
         return problem(statuses.get(error.code, 422), error.code, error.detail)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         # Pydantic's own texts, without the input: it may hold personal data.
         errors = [
             {"field": ".".join(str(part) for part in e["loc"]), "detail": e["msg"]}
@@ -100,13 +100,24 @@ def install_problems(
         ]
         first = errors[0] if errors else {"field": "body", "detail": "invalid"}
         detail = f"{first['field']}: {first['detail']}"
+        if first["field"] == "body" and "json" not in request.headers.get("content-type", ""):
+            # What is not said to be JSON is not read as JSON.
+            detail = "body: send a JSON object, with the header Content-Type: application/json"
         return problem(422, "invalid_request", detail, errors=errors)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
-        code = codes.get(error.status_code, "invalid_request")
-        return problem(error.status_code, code, str(error.detail))
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        match error.status_code:
+            case 404:
+                return problem(404, "not_found", "there is nothing at this path: /docs lists what there is")
+            case 405:
+                detail = f"{request.method} can't be done with this path: /docs says what can"
+                return problem(405, "method_not_allowed", detail)
+            case 413:
+                return problem(413, "body_too_large", str(error.detail))
+        return problem(
+            422, "invalid_request", "body: it can't be read as JSON in UTF-8: send it uncompressed"
+        )
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
         log.warning("passing fault", path=request.url.path, error=repr(error))

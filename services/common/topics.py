@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+SERVICES = ("ledger", "tiering", "rewards")
+ROW_BYTES_MAX = 16 * 1024 * 1024
+"""Of our own streams, whose rows name all lots that they touch: an order may be paid from very many. A row that its
+topic refuses would stop the relay for good."""
 TOPICS_FILE = Path(__file__).parents[2] / "proto" / "topics.yaml"
 
 
 def topic_names() -> list[str]:
     """Every topic's name, without the installation's prefix."""
-    return list(yaml.safe_load(TOPICS_FILE.read_text())["topics"])
+    return list(_topics())
+
+
+def _topics() -> dict[str, dict[str, Any]]:
+    topics: dict[str, dict[str, Any]] = yaml.safe_load(TOPICS_FILE.read_text())["topics"]
+    return topics
+
+
+def _config(topic: dict[str, Any]) -> dict[str, str]:
+    """Kept for ever; what is not ours is bounded by the broker and by who reads it."""
+    kept = {"retention.ms": "-1", "cleanup.policy": "delete"}
+    return kept | ({"max.message.bytes": str(ROW_BYTES_MAX)} if topic["producer"] in SERVICES else {})
 
 
 async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replication: int = 1) -> None:
@@ -25,7 +41,7 @@ async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replic
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        wanted = [prefix + name for name in topic_names()]
+        wanted = {prefix + name: _config(topic) for name, topic in _topics().items()}
         there = {t["topic"]: t for t in await admin.describe_topics() if t["error_code"] == 0}
         for name in wanted:
             if name in there and len(there[name]["partitions"]) != chains:
@@ -34,10 +50,8 @@ async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replic
                     f"{chains} chains: make the topic anew, or set TALLY_CHAINS or TALLY_TOPIC_PREFIX"
                 )
         new = [
-            NewTopic(
-                name, chains, replication, topic_configs={"retention.ms": "-1", "cleanup.policy": "delete"}
-            )
-            for name in wanted
+            NewTopic(name, chains, replication, topic_configs=config)
+            for name, config in wanted.items()
             if name not in there
         ]
         if new:

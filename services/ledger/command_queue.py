@@ -19,7 +19,7 @@ from services.common.db import PASSING_FAULTS, Writer
 from services.common.errors import BeginAgain, InvariantBroken, Refusal
 from services.common.journal import Journal
 from services.ledger import parking
-from services.ledger.domain.commands import Command
+from services.ledger.domain.commands import Command, MergeMembers
 from services.ledger.handle import Outcome, handle
 from services.ledger.heirs import follow
 from services.ledger.store import Programs
@@ -132,10 +132,10 @@ class CommandQueue:
         """Commit the commands whose chains are free, at least those of the first one's chain, and say which.
 
         What is of several chains goes by itself: what is locked beyond those that are free would have to be
-        waited for out of order.
+        waited for out of order. So does a merge: what comes behind it may name a member who is another by then.
         """
-        alone = len(_chains(batch[0])) > 1
-        candidates = batch[:1] if alone else [one for one in batch if len(_chains(one)) == 1]
+        alone = _goes_alone(batch[0])
+        candidates = batch[:1] if alone else [one for one in batch if not _goes_alone(one)]
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 async with self._writer.transaction() as tx:
@@ -160,6 +160,10 @@ class CommandQueue:
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
+
+
+def _goes_alone(one: Waiting) -> bool:
+    return len(_chains(one)) > 1 or any(isinstance(command, MergeMembers) for command in one[0])
 
 
 def _chains(one: Waiting) -> set[int]:

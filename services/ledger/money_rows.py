@@ -18,7 +18,8 @@ from services.ledger.domain.money import BONUS, PRINCIPAL, MoneyEvent, asset
 if TYPE_CHECKING:
     from services.ledger.project import Changes
 
-# A member's first top-up is one that follows none but reversed ones: one row says so, of however many.
+# A member's first top-up is one that follows none but reversed ones: one row says so, of however many; one more for
+# each that the same batch reverses.
 FIND_TOP_UPS = """
 SELECT t.* FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, top_up)
 CROSS JOIN LATERAL (
@@ -29,7 +30,7 @@ UNION
 SELECT t.* FROM unnest($5::smallint[], $6::text[], $7::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM top_ups
-    WHERE chain = k.chain AND program = k.program AND member = k.member AND NOT reversed LIMIT 1
+    WHERE chain = k.chain AND program = k.program AND member = k.member AND NOT reversed LIMIT 1 + $8
 ) AS t
 """
 FIND_TOP_UPS_OF = """
@@ -80,7 +81,9 @@ async def load_top_ups(
     rows: list[Any] = []
     if named or asking:
         columns = [[key[i] for key in named] for i in range(4)]
-        rows += await tx.fetch(FIND_TOP_UPS, *columns, *([key[i] for key in asking] for i in range(3)))
+        columns += [[key[i] for key in asking] for i in range(3)]
+        reversals = sum(isinstance(command, ReverseTopUp) for command in commands)
+        rows += await tx.fetch(FIND_TOP_UPS, *columns, reversals)
     if merged:
         rows += await tx.fetch(FIND_TOP_UPS_OF, *([key[i] for key in merged] for i in range(3)))
     for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
@@ -9,11 +10,16 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
+
+from services.common.codec import YEARS
+
+_NUMBER = re.compile(r"\s*[+-]?[0-9.]+\s*")
 
 Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[
@@ -23,10 +29,16 @@ IdentifierRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}:[^
 MemberId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 ProgramId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
-OrderId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+OrderId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""No line break or the like: a path that names the order can't have one."""
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
-YEARS = range(2, 9999)
-"""Years whose every time is a time in UTC too, whatever its zone."""
+
+
+def _told_as_text(time: object) -> object:
+    # Pydantic reads numbers, also in text, as seconds or milliseconds since 1970, by their size.
+    if not isinstance(time, str) or _NUMBER.fullmatch(time):
+        raise ValueError("a time is text with a zone, such as 2026-01-05T10:00:00Z")
+    return time
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -35,7 +47,7 @@ def _in_utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(_told_as_text), AfterValidator(_in_utc)]
 """RFC 3339 with a zone; UTC from here on."""
 LineId = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 

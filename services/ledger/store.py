@@ -10,6 +10,7 @@ import asyncpg
 
 from services.common.chain import chain_of
 from services.common.db import Transaction
+from services.common.errors import InvariantBroken
 from services.common.journal import Journal
 from services.common.program_document import load_json
 from services.ledger import (
@@ -190,6 +191,10 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         commands += parking.prospects(asked, waiting)
     parked = await store_parked.find_parked(tx, commands, with_returns)
     merges = [command for command in commands if isinstance(command, MergeMembers)]
+    if merges and len(commands) > 1:
+        raise InvariantBroken(
+            "a merge shares its transaction with what may name a member who is another by then"
+        )
     due = book.horizon = _due_until(book, commands)
     keys: dict[Key, None] = {
         (chain, c.program, member): None for c in commands for chain, member in c.places() if member

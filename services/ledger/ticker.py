@@ -34,7 +34,9 @@ WHERE p.clock_at < date_trunc('hour', $1::timestamptz)
    OR EXISTS (SELECT FROM lots AS l WHERE l.chain = p.chain AND l.program = p.program
               AND l.matures_at <= $1 AND l.remaining > 0 AND p.clock_at < $1)
    OR EXISTS (SELECT FROM accounts AS a WHERE a.chain = p.chain AND a.program = p.program
-              AND a.lapses_at <= $1 AND p.clock_at < $1)
+              AND a.lapses_at <= $1 AND p.clock_at < $1
+              -- While holds protect all that is left, there is nothing to do.
+              AND (a.held = 0 OR a.posted + a.debt > a.held))
 ORDER BY p.chain, p.program
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, case, func, or_, select, tuple_
@@ -243,6 +244,13 @@ async def program(connection: AsyncConnection, program_id: str) -> dict[str, Any
     if row is None:
         raise Refusal("unknown_program", f"no program {program_id!r} is active here")
     return {"program": program_id, "version": row.version, "document": load_json(row.document)}
+
+
+async def clock(connection: AsyncConnection, program_id: str) -> datetime:
+    """The program's clock: that of the chain that is furthest behind."""
+    query = select(func.min(programs.c.clock_at)).where(programs.c.program == program_id)
+    found: datetime = (await connection.execute(query)).scalar_one()
+    return found
 
 
 async def totals(connection: AsyncConnection, program_id: str) -> dict[str, Any]:

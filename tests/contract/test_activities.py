@@ -100,6 +100,8 @@ def typed(type_: bytes | None, content_type: bytes | None = PROTOBUF.encode()) -
 _LATE = message(PURCHASE, DOCUMENTS[PURCHASE])
 _LATE.occurred_at.seconds = 2**62
 BIG_TIME = _LATE.SerializeToString()
+_LATE.occurred_at.FromJsonString("9999-12-31T23:00:00Z")
+LAST_DAY = _LATE.SerializeToString()
 WHOLE = as_protobuf(PURCHASE, DOCUMENTS[PURCHASE])[1]
 JSON_HEADERS = activity_headers(PURCHASE, "till", "1", JSON)
 
@@ -133,6 +135,8 @@ UNDECODABLE: dict[str, tuple[Any, bytes | None, str]] = {
     "a time without a zone": (*spoilt(PURCHASE, occurred_at="2026-01-05T10:00:00"), "occurred_at"),
     "a time of words": (*spoilt(PURCHASE, occurred_at="noon"), "occurred_at"),
     "a time after all years": (activity_headers(PURCHASE, "till", "1"), BIG_TIME, "time out of range"),
+    "a time that is none in Tokyo": (activity_headers(PURCHASE, "till", "1"), LAST_DAY, "time out of range"),
+    "a time that is none in New York": (*spoilt(INTERACTION, occurred_at="0001-01-01T00:00:00Z"), "time out of range"),
     "no time": (*spoilt(PURCHASE, occurred_at=None), "occurred_at is missing"),
     "a return without a time": (*spoilt(RETURN, occurred_at=None), "occurred_at is missing"),
     "no program": (*spoilt(PURCHASE, program=""), "program must be"),

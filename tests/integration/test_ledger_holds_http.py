@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -83,3 +84,16 @@ async def test_the_rest_of_a_hold_is_released(checkout: httpx.AsyncClient) -> No
     answer = await send(checkout, f"{holds}/b1/release", "b3")
     assert part(answer, "state", "amount", "captured") == ("released", 60, 20)
     assert answer["balance"]["available"] == 80
+
+
+async def test_a_hold_is_found_by_every_id_that_it_can_be_placed_with(checkout: httpx.AsyncClient) -> None:
+    await checkout.post(f"{GROCER}/purchases", json=purchase("p2", member="bob"))
+    holds, id_ = f"{GROCER}/members/bob/holds", "shop/7/capture?#%"
+    path = f"{holds}/{quote(id_, safe='')}"
+    assert (await send(checkout, holds, id_, order="o/ü?#%", amount=60))["status"] == 201
+    assert (await checkout.get(path)).json()["hold"] == id_
+    assert (await send(checkout, f"{path}/capture", "c/1", amount=20, final=False))["captured"] == 20
+    assert (await send(checkout, f"{path}/release", "r/1"))["state"] == "released"
+    refunds = f"{GROCER}/members/bob/orders/{quote('o/ü?#%', safe='')}/refunds"
+    assert (await send(checkout, refunds, "f/1"))["points"] == 20
+    assert (await send(checkout, holds, "h2", order="o\n1", amount=1))["code"] == "invalid_request"

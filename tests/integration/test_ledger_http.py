@@ -190,6 +190,8 @@ async def test_a_statement_is_paged_by_cursor_and_says_why(ops: httpx.AsyncClien
         ({"occurred_at": "9999-12-31T23:00:00-14:00"}, 422, "invalid_request"),
         ({"occurred_at": "2026-01-05T12:00:00"}, 422, "invalid_request"),
         ({"occurred_at": "noon"}, 422, "invalid_request"),
+        ({"occurred_at": 1_767_614_400}, 422, "invalid_request"),
+        ({"occurred_at": "1767614400000"}, 422, "invalid_request"),
         ({"occurred_at": None}, 422, "invalid_request"),
         ({"lines": []}, 422, "lines_out_of_range"),
         ({"lines": [{"id": 1, "amount": -1}]}, 422, "amount_out_of_range"),
@@ -283,6 +285,8 @@ async def test_writes_to_a_program_that_is_not_there(ops: httpx.AsyncClient, mem
     )
     told(hold, 404, "unknown_program")
     told(await ops.post(f"{nobodys}/clock", json={"to": "2026-01-05T12:00:00Z"}), 404, "unknown_program")
+    for path in ("/totals", "/adjustments"):
+        told(await ops.get(nobodys + path), 404, "unknown_program")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +320,11 @@ async def test_a_program_holds_no_number_that_json_has_not(ops: httpx.AsyncClien
 @pytest.mark.parametrize("to", ["9001-01-01T00:00:00Z", "9998-12-31T23:59:59-12:00"])
 async def test_a_clock_stops_before_dates_end(ops: httpx.AsyncClient, to: str) -> None:
     told(await ops.post(f"{GROCER}/clock", json={"to": to}), 422, "clock_out_of_range")
+
+
+async def test_a_clock_that_is_sent_back_stays_and_the_answer_says_so(ops: httpx.AsyncClient) -> None:
+    back = (await ops.post(f"{GROCER}/clock", json={"to": "2020-01-01T00:00:00Z"})).json()
+    assert back["clock"] >= "2026-01-05T12:00:00+00:00"
 
 
 async def test_the_clock_of_a_program_on_the_walls_time_is_not_ours_to_move(ops: httpx.AsyncClient) -> None:
@@ -443,8 +452,13 @@ async def test_a_key_is_bound_to_its_program_and_store(ledger: Served, member: s
 
 
 async def test_what_is_not_there_and_what_is_not_done_are_problems_too(ops: httpx.AsyncClient) -> None:
-    told(await ops.get("/v1/nothing"), 404, "not_found")
-    told(await ops.delete(GROCER), 405, "method_not_allowed")
+    assert "/docs" in told(await ops.get("/v1/nothing"), 404, "not_found")["detail"]
+    assert "DELETE" in told(await ops.delete(GROCER), 405, "method_not_allowed")["detail"]
+    deep = {"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}
+    assert "JSON" in told(await ops.post(f"{GROCER}/purchases", **deep), 422, "invalid_request")["detail"]
+    plain = {"content": b"{}", "headers": {"content-type": "text/plain"}}
+    answer = told(await ops.post(f"{GROCER}/purchases", **plain), 422, "invalid_request")
+    assert "Content-Type: application/json" in answer["detail"]
     told(await ops.get("/v1/programs/No%20Program"), 422, "invalid_request")
     told(await ops.get(f"{GROCER}/members/a%00b"), 422, "invalid_request")
     told(await ops.get(f"{GROCER}/members/ann/statement?limit=0"), 422, "invalid_request")

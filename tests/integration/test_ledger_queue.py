@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from services.common.chain import chain_of
 from services.common.errors import InvariantBroken, Refusal
 from services.ledger.command_queue import WAITING_MAX, CommandQueue
 from services.ledger.domain.commands import AdvanceClock, Cause, Command
 from services.ledger.handle import Outcome
-from tests.integration.ledger_rows import NOON, Ledger, service_role
+from tests.integration.ledger_rows import NOON, Ledger, member_on, service_role
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +41,25 @@ async def test_commands_that_come_together_share_a_transaction(ledger: Ledger, q
     assert all(isinstance(outcome, Outcome) and outcome.refusal is None for outcome in outcomes)
     assert await ledger.balance() == (100, 50, 0)
     assert await transactions(ledger) - before <= 2
+
+
+async def test_commands_behind_a_merge_find_the_survivor_though_both_live_on_one_chain(
+    ledger: Ledger, queue: CommandQueue
+) -> None:
+    """They come at the same time, and would share its transaction."""
+    bob = member_on(chain_of("ann", ledger.chains), 3)
+    await ledger.take(ledger.purchase("p2", member=bob))
+    outcomes = await submit(
+        queue,
+        ledger.hold(10, "h1", bob),
+        ledger.merge("ann", bob),
+        ledger.capture("h1", member=bob),
+        ledger.hold(80, "h2", bob),
+        ledger.release("h2", bob),
+    )
+    assert [o.refusal if isinstance(o, Outcome) else o for o in outcomes] == [None] * 5
+    assert await ledger.balance() == (190, 0, 0)
+    assert not queue.broken.done()
 
 
 async def transactions(ledger: Ledger) -> int:

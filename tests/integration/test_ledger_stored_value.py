@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import GROCER, Served, served
-from tests.integration.ledger_rows import NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on, service_role
 from tests.integration.verify_book import look
 
 pytestmark = pytest.mark.integration
@@ -66,6 +66,16 @@ async def test_of_gifts_that_race_for_the_same_money_no_more_are_taken_than_ther
     held = await money(ledger)
     assert sum(held.values()) == 8_000
     assert min(held.values()) >= 0
+
+
+async def test_a_top_up_behind_a_reversal_in_one_batch_is_no_first_one_where_others_stand(
+    ledger: Ledger,
+) -> None:
+    ladder = [{"load": 1_000, "bonus": 500, "top_ups": "first"}]
+    await ledger.activate({**DOCUMENT, "ledger": {**DOCUMENT["ledger"], "stored_value": {"ladder": ladder}}})
+    await ledger.take(ledger.top_up("t1", member=ANN), ledger.top_up("t2", member=ANN))
+    await ledger.take(ledger.reverse_top_up("t1", member=ANN), ledger.top_up("t3", member=ANN))
+    assert (await money(ledger))[ANN, "USD.bonus"] == 0
 
 
 async def test_the_clock_ends_a_bonus_and_the_top_up_remembers_it(ledger: Ledger) -> None:

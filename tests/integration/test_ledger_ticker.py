@@ -17,6 +17,7 @@ from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, serv
 from tests.poll import eventually
 
 pytestmark = pytest.mark.integration
+DAY = timedelta(days=1)
 WALL: dict[str, Any] = {**DOCUMENT, "clock": "wall"}
 
 
@@ -60,6 +61,24 @@ async def test_within_the_hour_only_what_falls_due_moves_a_clock(ledger: Ledger)
     await fresh_ticker(ledger).tick()
     expected = {now} if utc_now().hour == now.hour else await clocks(ledger)
     assert await clocks(ledger) == expected
+
+
+async def test_points_that_only_a_hold_keeps_from_lapsing_move_no_clock(ledger: Ledger) -> None:
+    await ledger.activate({**WINDOWED, "clock": "wall"})
+    held_at = utc_now() - 3 * DAY
+    await ledger.advance(held_at)
+    hold = ledger.hold(100, ttl=10 * 86_400)
+    hold.now = held_at
+    await ledger.take(ledger.purchase(at=held_at - 30 * DAY))
+    assert (await ledger.take(hold))[0].refusal is None
+    now = utc_now()
+    await ledger.advance(now)
+    assert await ledger.value(
+        "SELECT lapses_at < clock_at FROM accounts JOIN programs USING (chain, program)"
+    )
+    await fresh_ticker(ledger).tick()
+    assert await clocks(ledger) == {now} or utc_now().hour != now.hour
+    assert await ledger.balance() == (100, 100, 0)
 
 
 async def test_points_that_fell_due_expire(ledger: Ledger) -> None:

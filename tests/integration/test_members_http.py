@@ -94,13 +94,13 @@ async def test_what_was_asked_for_can_be_declined(
 ) -> None:
     path = f"{GROCER}/members/{ann}/adjustments"
     told(await carol.post(path, json=by_hand(-101), headers=key(f"x-{ann}")), 409, "insufficient_points")
-    await carol.post(path, json=by_hand(101), headers=key(f"a-{ann}"))
-    decline = f"{path}/a-{ann}/decline"
+    await carol.post(path, json=by_hand(101), headers=key(f"a/{ann}"))
+    decline = f"{path}/a%2F{ann}/decline"
     for status in (201, 200):
         answer = await dave.post(decline, json={"note": "no receipt"}, headers=key(f"d-{ann}"))
         assert (answer.status_code, answer.json()["state"]) == (status, "declined")
         assert answer.json()["points"] == 101
-    approve = await dave.post(f"{path}/a-{ann}/approve", json={}, headers=key(f"y-{ann}"))
+    approve = await dave.post(f"{path}/a%2F{ann}/approve", json={}, headers=key(f"y-{ann}"))
     told(approve, 409, "adjustment_already_declined")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -19,6 +19,7 @@ from services.common.consumer import Consumer
 from services.common.dead_letter import DeadLetters
 from services.common.errors import InvariantBroken
 from services.common.relay import Relay
+from services.common.topics import create_topics
 from services.ledger.consume import Activities, Tiers
 from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.ledger.v1 import events_pb2 as pb
@@ -37,6 +38,8 @@ from tests.poll import eventually
 
 TYPES = {name: getattr(pb, name) for name in ("PurchaseRecorded", "PointsAccrued", "ProgramActivated")}
 STOP_SECONDS = 20
+BROKER_BYTES_MAX = 1_048_588
+"""Of a batch of records, where a topic says nothing else."""
 pytestmark = pytest.mark.integration
 
 
@@ -174,6 +177,22 @@ async def test_the_longest_purchase_that_is_taken_can_be_published(here: Wire) -
     assert outcome.refusal is None
     async with relaying(here.relay()):
         await here.level()
+
+
+async def test_the_refund_of_an_order_paid_from_thousands_of_lots_can_be_published(here: Wire) -> None:
+    here = replace(here, prefix=f"{here.prefix}long.")
+    await create_topics(here.bootstrap, here.prefix, CHAINS)
+    await here.ledger.activate()
+    member, hold, lots = member_on(1), "h" * 128, 7_200
+    await here.ledger.take(*(here.ledger.purchase(f"p{n}", 100, member=member) for n in range(lots)))
+    await here.ledger.take(here.ledger.hold(lots, hold, member))
+    await here.ledger.take(here.ledger.capture(hold, member=member))
+    (outcome,) = await here.ledger.take(here.ledger.refund(order=f"order-{hold}", member=member))
+    assert outcome.refusal is None
+    async with relaying(here.relay()):
+        await here.level()
+    published = (await here.published("ledger.v1"))[1]
+    assert max(len(record.value) for record in published) > BROKER_BYTES_MAX
 
 
 async def test_a_tier_comes_by_its_own_stream_and_a_gap_in_it_stops_the_ledger(here: Wire) -> None:

@@ -17,9 +17,11 @@ from services.ledger.domain.events import (
     PointsAccrued,
     PointsExpired,
 )
+from services.ledger.domain.inactivity import lapsing_within
 from services.ledger.domain.postings import postings_of
 from services.ledger.domain.program import Program, parse_program
 from tests.unit.ledger_given import (
+    CHAIN,
     DAY,
     LEDGER,
     NOON,
@@ -127,6 +129,14 @@ def test_what_lapses_goes_to_breakage_lot_by_lot() -> None:
     ]
 
 
+def test_lots_lapse_in_their_order_whichever_was_read_first() -> None:
+    given = Given(purchase("a", 10_000), purchase("b"), rules=inactive())
+    member = given.member()
+    (first, _), (second, _) = member.lots.items()
+    member.lots = {lot: member.lots[lot] for lot in (second, first)}
+    assert given.when(clock(LAPSE))[-1] == MemberLapsed(150, [(first, 100), (second, 50)], 0)
+
+
 def test_a_purchase_puts_the_lapse_off_for_all_lots() -> None:
     given = Given(purchase("a"), clock(LAPSE - DAY), rules=inactive())
     given.when(purchase("b", at=LAPSE - DAY))
@@ -175,6 +185,17 @@ def test_only_listed_activities_count() -> None:
     assert given.member().lapses_at == LAPSE
     given.when(return_("b", at=NOON + 2 * DAY, now=NOON + 2 * DAY))
     assert given.member().lapses_at == LAPSE + 2 * DAY
+
+
+def test_only_what_is_told_late_can_lapse_by_a_batch_that_moves_the_clock() -> None:
+    given = Given(rules=inactive(expiry={"inactivity_months": 24}))
+    late, timely, never = (
+        purchase("a"),
+        purchase("b", at=NOON + 700 * DAY),
+        purchase("c", at=utc("9998-06-01")),
+    )
+    until = {(CHAIN, "grocer"): NOON + 800 * DAY}
+    assert list(lapsing_within(given.book, [late, timely, never], until)) == [(CHAIN, "grocer", "ann")]
 
 
 def test_a_hold_protects_its_points_from_the_lapse_and_they_lapse_with_its_end() -> None:

@@ -66,6 +66,8 @@ def lapsing_within(
         if (
             key in programs
             and (at := _occurred_at(command)) is not None
+            # What is told of a far future will be refused, and so many months on there may be no such time.
+            and at < until[key]
             and lapse_after(programs[key], at) <= until[key]
         ):
             yield (*key, command.member)
@@ -82,7 +84,8 @@ def lapse(member: Member) -> Decided:
     """What no hold protects goes to breakage. The caller knows that the day has come."""
     if member.lapses_at is None:
         raise InvariantBroken(f"{member.id} lapses on no day")
-    allocations = [(lot.id, lot.free) for lot in member.lots.values() if lot.free > 0]
+    # Lots are at hand in the order in which they were read, and the row must not hang on that.
+    allocations = sorted((lot.id, lot.free) for lot in member.lots.values() if lot.free > 0)
     points = sum([part for _, part in allocations])
     event = MemberLapsed(points, allocations, pending_among(member, allocations))
     return Decided(event, member.id, member.lapses_at)

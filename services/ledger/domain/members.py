@@ -139,7 +139,7 @@ def close(book: Book, command: CloseMember) -> Iterator[Decided]:
             f"the member has {money} minor units: reverse the top-ups, or give it to another member first",
         )
 
-    forfeited = [(lot.id, lot.remaining) for lot in member.lots.values() if lot.remaining]
+    forfeited = sorted((lot.id, lot.remaining) for lot in member.lots.values() if lot.remaining)
     points = sum(part for _, part in forfeited)
     pending = pending_among(member, forfeited)
     closed = MemberClosed(command.reason, command.by, points, forfeited, member.debt, pending)

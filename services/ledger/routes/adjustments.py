@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
 from services.common.clock import utc_now
-from services.ledger import adjustments, answers, schemas
+from services.ledger import adjustments, answers, schemas, views
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Adjust, ApproveAdjustment, Cause, DeclineAdjustment
 from services.ledger.routes.asking import (
@@ -29,7 +29,7 @@ WAITING_MAX = 500
 
 router = APIRouter(prefix=PREFIX, tags=["adjustments"])
 AdjustmentPath = Annotated[schemas.Id, Path(description="The Idempotency-Key that asked for it.")]
-ONE = "/members/{member}/adjustments/{adjustment}"
+ONE = "/members/{member}/adjustments/{adjustment:path}"
 
 
 @router.post("/members/{member}/adjustments", response_model=answers.AdjustmentAnswer, status_code=201)
@@ -112,6 +112,7 @@ async def get_waiting(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSON
     """The adjustments that wait for a second person, the oldest first."""
     key.allow(("ops", "audit"), program)
     async with ledger.reader.snapshot() as connection:
+        await views.program(connection, program)
         found = await adjustments.waiting(connection, program, ledger.chains, WAITING_MAX)
     return JSONResponse({"adjustments": found})
 

@@ -71,7 +71,7 @@ async def place_hold(
     return await _hold_answer(ledger, await ledger.queue.submit(command), idempotency_key)
 
 
-@router.get("/members/{member}/holds/{hold}", response_model=answers.HoldAnswer, tags=["holds"])
+@router.get("/members/{member}/holds/{hold:path}", response_model=answers.HoldAnswer, tags=["holds"])
 async def get_hold(
     program: ProgramPath, member: MemberPath, hold: HoldPath, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
@@ -83,7 +83,7 @@ async def get_hold(
     return JSONResponse({"outcome": "found", "duplicate": False, **found, **answer})
 
 
-@router.post("/members/{member}/holds/{hold}/capture", response_model=answers.HoldAnswer, tags=["holds"])
+@router.post("/members/{member}/holds/{hold:path}/capture", response_model=answers.HoldAnswer, tags=["holds"])
 async def capture_hold(
     program: ProgramPath,
     member: MemberPath,
@@ -104,7 +104,7 @@ async def capture_hold(
     return await _hold_answer(ledger, await ledger.queue.submit(command), hold)
 
 
-@router.post("/members/{member}/holds/{hold}/release", response_model=answers.HoldAnswer, tags=["holds"])
+@router.post("/members/{member}/holds/{hold:path}/release", response_model=answers.HoldAnswer, tags=["holds"])
 async def release_hold(
     program: ProgramPath,
     member: MemberPath,

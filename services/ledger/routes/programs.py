@@ -74,7 +74,8 @@ async def get_program(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSON
 async def advance_clock(
     program: ProgramPath, body: schemas.ClockBody, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
-    """Move the clock of a program that runs on its events; what falls due by then happens."""
+    """Move the clock of a program that runs on its events; what falls due by then happens. It never goes back: the
+    answer says where it stands."""
     key.allow(("ops",), program)
     async with ledger.reader.snapshot() as connection:
         found = await views.program(connection, program)
@@ -89,7 +90,9 @@ async def advance_clock(
     await _on_every_chain(
         ledger, [AdvanceClock(program, "", chain, cause, now, to) for chain in range(ledger.chains)]
     )
-    return JSONResponse({"program": program, "clock": to.isoformat()})
+    async with ledger.reader.snapshot() as connection:
+        clock = await views.clock(connection, program)
+    return JSONResponse({"program": program, "clock": clock.isoformat()})
 
 
 @router.get("/totals", response_model=answers.TotalsAnswer, tags=["programs"])
@@ -97,6 +100,7 @@ async def get_totals(program: ProgramPath, key: Key, ledger: LedgerDep) -> JSONR
     """Points issued, spent, expired, clawed back and outstanding."""
     key.allow(("audit",), program)
     async with ledger.reader.snapshot() as connection:
+        await views.program(connection, program)
         return JSONResponse(await views.totals(connection, program))
 
 
