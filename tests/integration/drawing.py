@@ -1,4 +1,4 @@
-"""A wheel and what it gives, and what a test of draws asks of the stack."""
+"""A program with a wheel over real databases and a real ledger, and what its tests look at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report
 from services.rewards.domain.draws import SEED_BYTES, number_of
 from services.rewards.handle_draws import DrawDesk
-from tests.integration.rewards_stack import CHAINS, DOCUMENT, AnswerLost, RewardsStack
+from tests.integration.rewards_stack import (
+    CHAINS,
+    DOCUMENT,
+    RewardsStack,
+)
 from tests.integration.test_rewards_projections import content, rebuilt
 
 WHEEL: dict[str, Any] = {
@@ -79,18 +83,6 @@ async def adjusted(stack: RewardsStack, member: str) -> list[int]:
     """The points of each adjustment in the ledger."""
     answer = await stack.ledger.get(f"/v1/programs/{stack.program}/members/{member}/statement")
     return [entry["points"] for entry in answer.json()["entries"] if entry["type"] == "PointsAdjusted"]
-
-
-class LosesCapture(AnswerLost):
-    """A network that loses the answer to a capture only."""
-
-    def __init__(self, stack: RewardsStack) -> None:
-        super().__init__(stack.ledger_transport)
-
-    async def handle_async_request(self, request: Any) -> Any:
-        if request.url.path.endswith("/capture"):
-            return await super().handle_async_request(request)
-        return await self._inner.handle_async_request(request)
 
 
 async def verified(stack: RewardsStack) -> list[str]:
