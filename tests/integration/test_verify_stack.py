@@ -39,6 +39,7 @@ DOCUMENT: dict[str, Any] = {
         "adjustments": {"reasons": ["reward"], "limit": 100},
     },
     "tiering": {
+        "segments": {"tags": ["vip"]},
         "metric": "spend",
         "window": {"months": 12},
         "review": {"months": 12},

@@ -179,6 +179,20 @@ class SegmentRun(_Words):
     id: str
 
 
+class Ranking(_Words):
+    """All members are ranked for the tiers that go to the best, as of the last review."""
+
+    id: str
+
+
+class Merge(_Words):
+    """One member's account is joined to another's: `absorbed` goes, `member` stays."""
+
+    id: str
+    member: str
+    absorbed: str
+
+
 class VoucherStep(_Words):
     """Something done with the member's oldest voucher of the program's entry `reward` that can still be used.
 
@@ -317,6 +331,8 @@ class Step(_Words):
     gift: Gift | None = None
     tag: Tag | None = None
     segment_run: SegmentRun | None = None
+    ranking: Ranking | None = None
+    merge: Merge | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -344,7 +360,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "tag", "segment_run", "voucher", "draw", "advance_to",
+    "tag", "segment_run", "ranking", "merge", "voucher", "draw", "advance_to",
 )  # fmt: skip
 
 

@@ -175,6 +175,14 @@ class ScenarioRun:
         elif step.segment_run is not None:
             runs = f"/v1/programs/{self._program}/segment_runs"
             await self._api.post("tiering", runs, {}, idempotency_key=step.segment_run.id)
+        elif step.merge is not None:
+            merge = step.merge
+            self._now.member = merge.member
+            path = f"/v1/programs/{self._program}/members/{merge.member}/merge"
+            await self._api.post("ledger", path, {"member": merge.absorbed}, idempotency_key=merge.id)
+        elif step.ranking is not None:
+            rankings = f"/v1/programs/{self._program}/rankings"
+            await self._api.post("tiering", rankings, {}, idempotency_key=step.ranking.id)
         else:
             activity = self._activity(index, step)
             if activity is not None:

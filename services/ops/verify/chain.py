@@ -8,11 +8,14 @@ from services.ops.verify.findings import Findings, Report
 from services.ops.verify.journal_chain import JOURNAL, JournalChain
 from services.ops.verify.ledger_journal import LedgerJournal
 from services.ops.verify.ledger_tables import check_tables
+from services.ops.verify.segments_journal import SegmentsTold
+from services.ops.verify.segments_tables import check_segments
 from services.ops.verify.snapshot import Beside, Connection, batches
 
 HEAD = "SELECT position, hash FROM chain_heads WHERE chain = $1"
 LEDGER = "ledger"
 REWARDS = "rewards"
+TIERING = "tiering"
 
 
 async def verify_chain(connection: Connection, service: str, chain: int, chains: int) -> Report:
@@ -24,6 +27,7 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
     journal = JournalChain(chain, chains, found)
     ledger = LedgerJournal(chain, found) if service == LEDGER else None
     draws = DrawsJournal(chain, found) if service == REWARDS else None
+    segments = SegmentsTold() if service == TIERING else None
     requests = Beside(batches(connection, inbox.INBOX, chain))
     moves = Beside(batches(connection, postings.POSTINGS, chain)) if ledger else None
     async for rows in batches(connection, JOURNAL, chain):
@@ -36,6 +40,8 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         for row in rows:
             position = row["position"]
             journal.row(row)
+            if segments is not None:
+                segments.row(row)
             if position in asked or row["cause_digest"] is not None:
                 inbox.check_request(chain, chains, row, asked.pop(position, []), found)
             if draws is not None:
@@ -57,4 +63,6 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         await check_tables(connection, chain, chains, ledger.state, found)
     if draws is not None:
         await draws.check_tables(connection)
+    if segments is not None:
+        await check_segments(connection, chain, segments, found)
     return found.report

@@ -17,7 +17,10 @@ CHAINED = {
         ("parked", "chain"), ("profiles", "chain"), ("member_keys", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
-    "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
+    "tiering": (
+        *MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain"), ("tier_rankings", "chain"),
+        ("absorbed_members", "chain"), ("merges", "chain"),
+    ),
     "rewards": (
         *MECHANISM, ("member_segments", "chain"), ("redemptions", "chain"), ("vouchers", "chain"),
         ("reward_stock", "chain"), ("member_money", "chain"), ("voucher_codes", "chain"), ("member_grants", "chain"),
