@@ -77,6 +77,13 @@ def money_of(row: StreamRow) -> list[MoneyMoved]:
     match row.type:
         case "MoneyCredited" | "GiftReceived":
             return [_in_bucket(message.asset, message.amount)]
+        case "LotMoved" if "." in message.asset:
+            return [_in_bucket(message.asset, message.points)]
+        case "HoldMoved" if message.money_currency:
+            return [MoneyMoved(message.money_currency, held=_total(message.money_allocations))]
+        case "MemberAbsorbed":
+            currencies = {moved.asset.partition(".")[0] for moved in message.money}
+            return [MoneyMoved(currency, gone=True) for currency in sorted(currencies)]
         case "MoneyExpired":
             return [_in_bucket(message.asset, -message.amount)]
         case "TopUpReversed":

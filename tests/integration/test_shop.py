@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -136,6 +137,55 @@ async def test_what_times_out_is_all_free_again(stack: RewardsStack) -> None:
     await stack.carry()
     assert await stack.state("ann", "r1") is State.TIMED_OUT
     assert await sums(stack, "ann", voucher) == NOTHING
+
+
+async def merge(stack: RewardsStack, survivor: str, absorbed: str) -> None:
+    """The ledger merges the two, and rewards hears of it."""
+    path = f"/v1/programs/{stack.program}/members/{survivor}/merge"
+    body, headers = {"member": absorbed}, {"Idempotency-Key": secrets.token_hex(6)}
+    (await stack.ledger.post(path, json=body, headers=headers)).raise_for_status()
+    await stack.carry()
+
+
+async def test_a_redemption_goes_on_when_its_member_is_merged_into_another(servers: RewardsStack) -> None:
+    stack = await open_shop(servers, "ann", "bob")
+    voucher = await voucher_of(stack, "ann")
+    await take(stack, stack.redeemer, "reserve", voucher)
+    await merge(stack, "bob", "ann")
+
+    async def wallet(member: str) -> tuple[int, int, int, int]:
+        found = await stack.views.wallet(stack.program, member)
+        money = found.money["USD"]
+        return found.points.posted, found.points.held, money.available, money.held
+
+    assert await wallet("ann") == (0, 0, 0, 0)
+    assert await wallet("bob") == (2_000, 300, 17_500, 4_500)
+    await take(stack, stack.redeemer, "capture", voucher)
+    await stack.carry()
+    assert await wallet("bob") == (1_700, 0, 17_500, 0)
+    by_its_old_id = {"points": (1_700, 0), "money": (17_500, 0), "stock": 1, "voucher": "used"}
+    assert await sums(stack, "ann", voucher) == by_its_old_id
+    await take(stack, stack.redeemer, "refund", voucher)
+    await stack.carry()
+    assert await wallet("bob") == (2_000, 0, 22_000, 0)
+    assert await taken(stack, "kit") == 0
+    assert await content(stack, "public") == await content(stack, await rebuilt(stack, batch=7))
+
+
+async def test_a_redemption_of_a_merged_member_times_out(servers: RewardsStack) -> None:
+    """The stream tells it of the survivor, on another chain: the redemption is asked for."""
+    stack = await open_shop(servers, "ann", "bob")
+    voucher = await voucher_of(stack, "ann")
+    answer = await take(stack, stack.redeemer, "reserve", voucher)
+    await merge(stack, "bob", "ann")
+    assert answer.redemption.expires_at is not None
+    await stack.advance(answer.redemption.expires_at + GRACE)
+    await stack.carry()
+    assert await stack.state("ann", "r1") is State.RESERVED
+    await Overdue(stack.writer, stack.redeemer).round(datetime.now(UTC))
+    assert await stack.state("ann", "r1") is State.TIMED_OUT
+    free = {"points": (2_000, 0), "money": (22_000, 0), "stock": 0, "voucher": "issued"}
+    assert await sums(stack, "ann", voucher) == free
 
 
 async def test_what_is_overdue_is_asked_for_though_the_stream_says_nothing(stack: RewardsStack) -> None:

@@ -32,6 +32,12 @@ def parts(*amounts: int) -> list[ledger.Allocation]:
         (ledger.MoneyCredited(asset="USD.bonus", amount=50), MoneyMoved("USD", 0, 50)),
         (ledger.GiftReceived(asset="USD.bonus", amount=50), MoneyMoved("USD", 0, 50)),
         (ledger.MoneyExpired(asset="USD.bonus", amount=50), MoneyMoved("USD", 0, -50)),
+        (ledger.LotMoved(asset="USD.bonus", points=50, amount=80), MoneyMoved("USD", 0, 50)),
+        (ledger.HoldMoved(money_currency="USD", money_allocations=parts(5, 6)), MoneyMoved("USD", held=11)),
+        (
+            ledger.MemberAbsorbed(money=[ledger.MovedMoney(asset="USD.bonus"), ledger.MovedMoney(asset="USD.x")]),
+            MoneyMoved("USD", gone=True),
+        ),
         (
             ledger.TopUpReversed(currency="USD", paid_out=parts(300, 100), kept=parts(20), bonus=parts(30)),
             MoneyMoved("USD", -420, -30),
@@ -58,7 +64,13 @@ def test_a_row_moves_money(message: Message, moved: MoneyMoved) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [None, ledger.HoldPlaced(amount=5), ledger.SpendRefunded(amount=5), ledger.PointsAccrued(points=1)],
+    [
+        None,
+        ledger.LotMoved(asset="points", points=5),
+        ledger.HoldPlaced(amount=5),
+        ledger.SpendRefunded(amount=5),
+        ledger.PointsAccrued(points=1),
+    ],
 )
 def test_a_row_of_points_moves_no_money(message: Message | None) -> None:
     assert money_of(row(message)) == []

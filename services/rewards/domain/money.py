@@ -15,6 +15,8 @@ class MoneyMoved:
     principal: int = 0
     bonus: int = 0
     held: int = 0
+    gone: bool = False
+    """All of it went to another member, into whom this one was merged."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Money:
 
     def move(self, moved: MoneyMoved) -> None:
         """Bring it to the moment after `moved`. Raises InvariantBroken for what the ledger can't have said."""
+        if moved.gone:
+            self.principal = self.bonus = self.held = 0
         self.principal += moved.principal
         self.bonus += moved.bonus
         self.held += moved.held
