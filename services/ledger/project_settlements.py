@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.common.db import Transaction
-from services.ledger.domain.book import Book
+from services.ledger.domain.book import Book, Settlement
+from services.ledger.domain.counters import Counter
 
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
@@ -15,6 +16,7 @@ WHERE s.chain = k.chain AND s.program = k.program AND s.member = k.member AND s.
 """
 SETTLEMENT_COLUMNS = (
     "chain", "program", "member", "purchase", "returned_lines", "returned_units", "adjusted",
+    "counter_names", "counters_before", "counters_after",
 )  # fmt: skip
 
 
@@ -33,5 +35,14 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
         settlement = member.settlements[purchase]
         lines = sorted(settlement.returned)
         units = [settlement.returned[line] for line in lines]
-        rows.append((member.chain, program, member_id, purchase, lines, units, settlement.adjusted))
+        counted = ([counter[i] for counter in settlement.counters] for i in range(3))
+        key = (member.chain, program, member_id, purchase)
+        rows.append((*key, lines, units, settlement.adjusted, *counted))
     return rows
+
+
+def settlement_of(row: Any) -> Settlement:
+    """What a row says."""
+    counted = zip(row["counter_names"], row["counters_before"], row["counters_after"], strict=True)
+    returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
+    return Settlement(returned, row["adjusted"], [Counter(*counter) for counter in counted])
