@@ -116,7 +116,8 @@ async def find_behind(
     places = [(*tier, first[tier[:3]]) for tier in retiered if tier[:3] in first]
     if not places:
         return []
-    return await tx.fetch(FIND_BEHIND, *([place[i] for place in places] for i in range(5)))
+    found: list[asyncpg.Record] = await tx.fetch(FIND_BEHIND, *([place[i] for place in places] for i in range(5)))
+    return found
 
 
 async def load_counters_met(tx: Transaction, book: Book) -> None:

@@ -346,7 +346,8 @@ Event = (
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
     | TopUpMoved | AwardsMoved | ReferralMoved
     | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
-    | ActivityRejected | PurchaseRecounted | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
+    | PurchaseRecounted
+    | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
     | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
     | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
     | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from services.common.errors import Refusal
 from services.ledger.domain import inactivity

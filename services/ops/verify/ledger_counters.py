@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 from services.ops.verify.ledger_state import LedgerState, SettlementRead
@@ -64,7 +65,10 @@ def recount(
     settlement.counters = told(message.counters)
     if before_it:
         # What the purchase adds by now and did not add before is what moves the member's counters.
-        steps = {name: step - before_it.get(name, Decimal(0)) for name, step in _steps(settlement.counters).items()}
+        steps = {
+            name: step - before_it.get(name, Fraction(0))
+            for name, step in _steps(settlement.counters).items()
+        }
         moved = {name: step for name, step in _steps(told(message.moved)).items() if step}
         if moved != {name: step for name, step in steps.items() if step}:
             wrong("tables", row, f"purchase {message.purchase} counts {steps} more, the member {moved}")
@@ -76,9 +80,11 @@ def told(counters: Iterable[Any]) -> tuple[list[str], list[str], list[str]]:
     return [c.name for c in some], [c.before for c in some], [c.after for c in some]
 
 
-def _steps(counters: tuple[list[str], list[str], list[str]]) -> dict[str, Decimal]:
-    """By how much each goes up; nothing where one is no number, which was found before."""
+def _steps(counters: tuple[list[str], list[str], list[str]]) -> dict[str, Fraction]:
+    """By how much each goes up, exactly; nothing where one is no number, which was found before."""
     try:
-        return {name: Decimal(after) - Decimal(before) for name, before, after in zip(*counters, strict=True)}
-    except InvalidOperation:
+        return {
+            name: Fraction(after) - Fraction(before) for name, before, after in zip(*counters, strict=True)
+        }
+    except ValueError:
         return {}

@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from services.ops.verify import ledger_held_money
-from services.ops.verify.ledger_counters import told
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_counters import told
 from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_people import PeopleRows
 from services.ops.verify.ledger_state import (
