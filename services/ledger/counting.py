@@ -116,7 +116,9 @@ async def find_behind(
     places = [(*tier, first[tier[:3]]) for tier in retiered if tier[:3] in first]
     if not places:
         return []
-    found: list[asyncpg.Record] = await tx.fetch(FIND_BEHIND, *([place[i] for place in places] for i in range(5)))
+    found: list[asyncpg.Record] = await tx.fetch(
+        FIND_BEHIND, *([place[i] for place in places] for i in range(5))
+    )
     return found
 
 

@@ -48,12 +48,12 @@ class Bought:
     given: int = 0
     counts: Counts | None = None
     """What was counted before it, where the version counts."""
+    earned: int = 0
+    """What it earned by then, as the caps count it, whatever came back."""
 
     def owed(self) -> int:
         """Points of every single unit that was not brought back."""
         tier = tier_at(self.tiers, self.at)
-        if self.counts is not None:
-            return self._owed_by_rules(tier, self.counts)
         earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
         whole = sum(yen for _, _, yen in earning)
         total = int(whole * RATES.get(self.version, RATES["v1"]) * TIERS[tier])
@@ -72,19 +72,23 @@ class Bought:
         lines = {n: line for n, line in enumerate(self.lines, 1) if line[0] != EXCLUDED}
         return naive_earning.worth(lines, self.at, tier, TIERS[tier], counts.purchases + 1)
 
-    def _owed_by_rules(self, tier: str, counts: Counts) -> int:
-        worths = self.worths(tier, counts)
-        total, _ = naive_earning.points(worths, counts)
+    def stands_for(self) -> Fraction:
+        """Where the version counts: points, and the fraction left to others, of all units that stayed."""
+        if self.counts is None:
+            return Fraction(self.given)
+        worths = self.worths(tier_at(self.tiers, self.at), self.counts)
+        points, carry = naive_earning.points(worths, self.counts)
+        total = int((points + carry - self.counts.carry) * naive_earning.PARTS)
         kept, so_far, whole = 0, Fraction(0), sum(worths.values())
         for number, worth in worths.items():
             if whole == 0:
-                return 0
+                return Fraction(0)
             share = total * (so_far + worth) // whole - total * so_far // whole
             units = self.lines[number - 1][1]
             of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
             kept += sum(of_unit[self.back.get(number, 0) :])
             so_far += worth
-        return kept
+        return Fraction(kept, naive_earning.PARTS)
 
 
 def tier_at(tiers: list[tuple[datetime, str]], at: datetime) -> str:
