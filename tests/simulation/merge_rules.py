@@ -102,9 +102,9 @@ class MergeRules:
             lambda: self.naive.hold(hold, order, absorbed, points, 86_400, coins),
         )
         if captured:
-            part, id_ = min(captured, coins), self.next_id()
+            part, spends = min(captured, coins), self.next_id()
             self.both(
-                lambda: real.capture_of(id_, hold, absorbed, None, False, part),
+                lambda: real.capture_of(spends, hold, absorbed, None, False, part),
                 lambda: self.naive.capture(hold, absorbed, None, False, part),
             )
         self.enrol(survivor)
@@ -114,9 +114,9 @@ class MergeRules:
         elif then == "release":
             self.release(hold, absorbed)
         elif then == "refund":
-            id_ = self.next_id()
+            gives_back = self.next_id()
             self.both(
-                lambda: real.refund_of(id_, order, survivor, None),
+                lambda: real.refund_of(gives_back, order, survivor, None),
                 lambda: self.naive.refund(order, survivor, None),
             )
         elif then == "wait":
