@@ -1,4 +1,4 @@
-"""The inline projection of what became of purchases; replay uses the same rows."""
+"""The inline projection of what became of purchases, and how it is read; replay uses the same rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from services.common.db import Transaction
 from services.ledger.domain.book import Book, Settlement
 from services.ledger.domain.counters import Counter
 
+FIND_SETTLEMENTS = """
+SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+JOIN settlements AS s USING (chain, program, member)
+"""
 DELETE_SETTLEMENTS = """
 DELETE FROM settlements AS s
 USING unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (chain, program, member, purchase)
@@ -41,8 +45,13 @@ def settlement_rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tu
     return rows
 
 
-def settlement_of(row: Any) -> Settlement:
-    """What a row says."""
-    counted = zip(row["counter_names"], row["counters_before"], row["counters_after"], strict=True)
-    returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
-    return Settlement(returned, row["adjusted"], [Counter(*counter) for counter in counted])
+async def load_settlements(
+    tx: Transaction, book: Book, columns: tuple[list[int], list[str], list[str]]
+) -> None:
+    """Put what became of the purchases of members, given as (chains, programs, members), into `book`."""
+    for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
+        counted = zip(row["counter_names"], row["counters_before"], row["counters_after"], strict=True)
+        returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
+        book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
+            returned, row["adjusted"], [Counter(*counter) for counter in counted]
+        )

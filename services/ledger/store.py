@@ -52,7 +52,7 @@ from services.ledger.domain.program import Program, parse_program
 from services.ledger.identifiers import find_identifiers, load_identifiers
 from services.ledger.inbox import Seen, inbox_chain, load_inbox
 from services.ledger.member_rows import member_of
-from services.ledger.project_settlements import settlement_of
+from services.ledger.project_settlements import load_settlements
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
@@ -118,10 +118,6 @@ CROSS JOIN LATERAL (
 FIND_LOTS = """
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN lots AS l USING (chain, program, member) WHERE l.remaining > 0
-"""
-FIND_SETTLEMENTS = """
-SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-JOIN settlements AS s USING (chain, program, member)
 """
 FIND_PURCHASES = """
 -- A purchase's rows stand together: perhaps the enrolment it caused, the fact, the accrual.
@@ -314,9 +310,7 @@ async def _load_spenders(
     await adjustments.load(tx, book, commands)
     await money_rows.load_top_ups(tx, book, commands, spenders)
     if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers, Enrol)) for command in commands):
-        for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
-            settlements = book.members[row["program"], row["member"]].settlements
-            settlements[row["purchase"]] = settlement_of(row)
+        await load_settlements(tx, book, columns)
 
 
 async def _load_purchases(
