@@ -193,10 +193,12 @@ async def test_a_till_sends_all_that_it_can_do_alone(ledger: Served, member: str
             {"type": "top_up", "id": f"t1-{member}", "member": member, "currency": "USD", "amount": 5_000, **told_to},
             {"type": "top_up", "id": f"t2-{member}", "member": member, "currency": "USD", "amount": 700, **told_to},
             {"type": "top_up_reversal", "id": f"u-{member}", "member": member, "of": f"t2-{member}", **told_to},
-            {"type": "interaction", "id": f"i-{member}", "member": member, "kind": "review", "content": "c1", **told_to},
+            {"type": "interaction", "id": f"i-{member}", "member": member, "kind": "review", "content": "c1",
+             **told_to},
             {"type": "referral", "id": f"r-{member}", "member": friend, "step": "registered",
              "referrer": f"card:c-{member}", **told_to},
-            {"type": "referral", "id": f"s-{member}", "member": friend, "step": "task", "task": "bind_phone", **told_to},
+            {"type": "referral", "id": f"s-{member}", "member": friend, "step": "task", "task": "bind_phone",
+             **told_to},
             {"type": "top_up", "id": f"t3-{member}", "member": member, "currency": "EUR", "amount": 1, **told_to},
         ]  # fmt: skip
         first = await send(ops, *lines)

@@ -36,6 +36,8 @@ ROUNDINGS = ("floor", "half_up", "carry")
 ENROLMENTS = ("required", "on_first_activity", "park")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
+MULTIPLIER_MAX = 1_000
+"""Of a tier: what is learnt late can't be refused, so it must not make points that 64 bits don't hold."""
 ADJUSTMENT_LIMIT_MAX = 1_000_000_000_000_000
 REASON = re.compile(r"[a-z0-9_]{1,64}")
 PENDING_DAYS_MAX = 366
@@ -114,7 +116,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ttl_default = min(HOLD_TTL_DEFAULT_SECONDS, ttl_max)
     minor = 10 ** MINOR_DIGITS.get(currency, 2)
     base = earning.rate("points_per_unit") / minor
-    multipliers = earning.rates("tier_multipliers")
+    multipliers = _multipliers(earning)
     rounding = earning.choice("rounding", ROUNDINGS, "floor")
     stores = ledger.section("stores", optional=True)
     rules = read_earning_rules(earning, stores, head.time_zone, base, minor)
@@ -144,6 +146,15 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         social=parse_social(ledger),
         **_adjustments(ledger),
     )
+
+
+def _multipliers(earning: Section) -> dict[str, Fraction]:
+    multipliers = earning.rates("tier_multipliers")
+    for tier, multiplier in multipliers.items():
+        if multiplier > MULTIPLIER_MAX:
+            tiers = earning.section("tier_multipliers")
+            raise tiers.wrong(tier, f"is {tiers.values[tier]}; at most {MULTIPLIER_MAX}")
+    return multipliers
 
 
 def _adjustments(ledger: Section) -> dict[str, Any]:
