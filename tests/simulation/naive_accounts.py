@@ -50,6 +50,8 @@ class Bought:
     """What was counted before it, where the version counts."""
     earned: int = 0
     """What it earned by then, as the caps count it, whatever came back."""
+    stands: Fraction = Fraction(0)
+    """What it stood for when it was settled last, where the version counts."""
 
     def owed(self) -> int:
         """Points of every single unit that was not brought back."""
@@ -72,13 +74,11 @@ class Bought:
         lines = {n: line for n, line in enumerate(self.lines, 1) if line[0] != EXCLUDED}
         return naive_earning.worth(lines, self.at, tier, TIERS[tier], counts.purchases + 1)
 
-    def stands_for(self) -> Fraction:
+    def stands_for(self, counts: Counts) -> Fraction:
         """Where the version counts: points, and the fraction left to others, of all units that stayed."""
-        if self.counts is None:
-            return Fraction(self.given)
-        worths = self.worths(tier_at(self.tiers, self.at), self.counts)
-        points, carry = naive_earning.points(worths, self.counts)
-        total = int((points + carry - self.counts.carry) * naive_earning.PARTS)
+        worths = self.worths(tier_at(self.tiers, self.at), counts)
+        points, carry = naive_earning.points(worths, counts)
+        total = int((points + carry - counts.carry) * naive_earning.PARTS)
         kept, so_far, whole = 0, Fraction(0), sum(worths.values())
         for number, worth in worths.items():
             if whole == 0:

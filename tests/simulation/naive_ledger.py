@@ -314,8 +314,9 @@ class NaiveLedger(NaiveStoredValue):
         for period in counts.earned:
             more[period] += step
             account.earned[period] += step
-        all_ = account.bought.values()
-        rest = sum(one.stands_for() for one in all_) - sum(one.given for one in all_)
+        bought.stands = bought.stands_for(counts)
+        counted = [one for one in account.bought.values() if one.counts is not None]
+        rest = sum(one.stands for one in counted) - sum(one.given for one in counted)
         missing = math.floor(rest)
         missing = min(missing, max(step, 0)) if rest > account.carry else min(missing, 0)
         account.carry = rest - missing

@@ -77,7 +77,14 @@ def test_the_schema_refuses_a_misspelt_field() -> None:
 
 @pytest.mark.parametrize(
     ("multiplier", "fits"),
-    [(1_000, True), ("1000.0", True), ("999.999999999", True), ("0.5", True), ("1000.1", False), (1_001, False)],
+    [
+        (1_000, True),
+        ("1000.0", True),
+        ("999.999999999", True),
+        ("0.5", True),
+        ("1000.1", False),
+        (1_001, False),
+    ],
 )
 def test_the_schema_bounds_a_tiers_multiplier(multiplier: object, fits: bool) -> None:
     document = yaml.safe_load(DOCUMENTS[0].read_text())
