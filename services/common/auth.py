@@ -19,7 +19,8 @@ from services.common.clock import utc_now
 from services.common.db import Writer
 from services.common.errors import Refusal
 
-SCOPES = ("pos", "checkout", "member", "ops", "audit")
+SCOPES = ("pos", "checkout", "member", "ops", "audit", "rewards")
+"""`rewards` is for the rewards service: it gives points at the ledger, and takes none."""
 CACHE_SECONDS = 5.0
 KEY_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 CACHE_KEYS_MAX = 10_000

@@ -237,6 +237,12 @@ class ProfileAnswer(BaseModel):
     tags: list[str]
 
 
+class BirthdayAnswer(BaseModel):
+    member: str
+    month: int | None
+    day: int | None
+
+
 class AdjustmentAnswer(BaseModel):
     outcome: str
     duplicate: bool

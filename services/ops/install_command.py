@@ -70,7 +70,10 @@ def install(
         key = settings.ledger_key.get_secret_value()
         asyncio.run(
             adopt_key(
-                settings.database("ledger").owner_url, key, name="rewards to ledger", scopes=["checkout"]
+                settings.database("ledger").owner_url,
+                key,
+                name="rewards to ledger",
+                scopes=["checkout", "rewards"],
             )
         )
     if only != "databases":

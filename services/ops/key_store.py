@@ -93,7 +93,8 @@ async def adopt_key(owner_url: str, token: str, *, name: str, scopes: Sequence[s
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.execute(
-            f"{INSERT} ON CONFLICT (key_id) DO UPDATE SET secret_sha256 = excluded.secret_sha256",
+            f"{INSERT} ON CONFLICT (key_id) DO UPDATE"
+            " SET secret_sha256 = excluded.secret_sha256, scopes = excluded.scopes",
             *(key_id, digest, name, list(scopes), [], [], utc_now(), None),
         )
     finally:

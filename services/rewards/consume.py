@@ -1,4 +1,4 @@
-"""Takes ledger.v1 and tiers.v1: wallets, tiers, programs, and the holds that finish or end redemptions."""
+"""Takes ledger.v1 and tiers.v1: wallets, tiers, segments, programs, and the holds that finish or end redemptions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from services.common.codec import StreamRow, decode_row, unseen
 from services.common.consumer import Applied
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
+from services.rewards.birthdays import note_profiles
 from services.rewards.domain.decide import hear
 from services.rewards.domain.events import ProgramRefused
-from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased
+from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased, SpendRefunded
+from services.rewards.domain.refunds import from_ledger_key
 from services.rewards.granting import Granting
+from services.rewards.money import MONEY_TYPES
 from services.rewards.project import Told, apply_told
-from services.rewards.store import Book, Key
+from services.rewards.store import Book
+from services.rewards.store_redemptions import Key
 from services.rewards.wire import LEDGER_TYPES, OCCASION_TYPES, TIERS_TYPES, fact_of
 
 LEDGER_TOPIC = "ledger.v1"
 TIERS_TOPIC = "tiers.v1"
 TYPES: Mapping[str, Mapping[str, type[Message]]] = {
-    LEDGER_TOPIC: LEDGER_TYPES | OCCASION_TYPES,
+    LEDGER_TOPIC: LEDGER_TYPES | OCCASION_TYPES | MONEY_TYPES,
     TIERS_TOPIC: TIERS_TYPES,
 }
 """What is read, by topic (without the installation's prefix)."""
@@ -72,8 +76,9 @@ class StreamHandler:
             )  # fmt: skip
         await self._hear(tx, book, told)
         await granting.give(tx, book, self._chains, told, self._source, now)
+        await note_profiles(tx, partition, fresh, now)
         await book.vouchers.lapse(tx, partition, {row.program for row in fresh}, now)
-        await book.write(tx, now)
+        await book.write(tx, now, self._chains)
         await tx.execute(MOVE, partition, self._topic, fresh[-1].position)
         return Applied(recorded=len(fresh), duplicates=len(items) - len(fresh))
 
@@ -85,15 +90,19 @@ class StreamHandler:
         return unseen(items, applied)
 
     async def _hear(self, tx: Transaction, book: Book, told: Sequence[Told]) -> None:
-        """Holds that were placed, captured or released finish or end the redemptions that they were placed for."""
-        holds: list[tuple[StreamRow, HoldFact, Key]] = [
-            (row, fact, (row.program, row.member or "", fact.hold))
-            for row, fact in told
-            if isinstance(fact, HoldPlaced | HoldCaptured | HoldReleased)
-        ]
-        await book.load_more(tx, [key for _, _, key in holds])
+        """Holds that were placed, captured or released, and refunds, finish or end the redemptions that they are of."""
+        heard: list[tuple[StreamRow, HoldFact | SpendRefunded, Key]] = []
+        for row, fact in told:
+            match fact:
+                case HoldPlaced() | HoldCaptured() | HoldReleased():
+                    heard.append((row, fact, (row.program, row.member or "", fact.hold)))
+                case SpendRefunded():
+                    ours = from_ledger_key(fact.refund)
+                    if ours is not None:
+                        heard.append((row, fact, (row.program, row.member or "", ours[0])))
+        await book.load_more(tx, [key for _, _, key in heard])
         now = utc_now()
-        for row, fact, key in holds:
+        for row, fact, key in heard:
             redemption = book.redemptions.get(key)
             if redemption is None:
                 continue

@@ -14,12 +14,13 @@ from services.common.chain import spread
 from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.program_section import ProgramError
-from services.rewards.domain.facts import ClockAdvanced, ProgramActivated, TierChanged
+from services.rewards.domain.facts import ProgramActivated
+from services.rewards.domain.gifts import TicketsGift
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed
-from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, slot_of
+from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, is_for, slot_of
 from services.rewards.domain.program import Program
-from services.rewards.domain.vouchers import issued
-from services.rewards.project import Told
+from services.rewards.project import Told, time_told
+from services.rewards.standings import find_standings
 from services.rewards.store import Book
 from services.rewards.wire import occasion_of, program_of
 
@@ -59,6 +60,10 @@ INSERT INTO grant_budgets (chain, program, grant_id, given)
 SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[])
 ON CONFLICT (chain, program, grant_id) DO UPDATE SET given = grant_budgets.given + EXCLUDED.given
 """
+DROP_BUDGETS = """
+DELETE FROM grant_budgets AS b USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, grant_id)
+WHERE b.chain = k.chain AND b.program = k.program AND b.grant_id = k.grant_id AND b.given = 0
+"""
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,15 +75,21 @@ class Slot:
 
 
 @dataclass(slots=True, frozen=True)
-class _Candidate:
-    """An occasion that fits a grant."""
+class Candidate:
+    """An occasion that fits a grant; `cause` is what its events name."""
 
-    row: StreamRow
+    cause: tuple[str, str, None]
     program: Program
     grant: Grant
     occasion: Occasion
     key: SlotKey
     present: datetime
+
+    @property
+    def players(self) -> set[tuple[str, str, str]]:
+        """Whom it may give tickets: (program, member, draw)."""
+        program, member, _, _ = self.key
+        return {(program, member, gift.draw) for gift in self.grant.give if isinstance(gift, TicketsGift)}
 
 
 class Granting:
@@ -96,29 +107,10 @@ class Granting:
     async def give(
         self, tx: Transaction, book: Book, chains: int, told: Sequence[Told], source: str, now: datetime
     ) -> None:
-        """Decide what the batch's rows come to, record it in `book`, and write the slots and budgets."""
-        candidates = list(self._candidates(told, now))
-        if not candidates:
-            return
-        slots = await find_slots(tx, book.chain, {c.key for c in candidates})
-        drawn = {(c.row.program, c.grant.id) for c in candidates if c.grant.budget is not None}
-        given = await _lock_budgets(tx, drawn, chains)
-        changed: dict[SlotKey, Slot] = {}
-        spent: dict[tuple[str, str], int] = {}
-        for c in candidates:
-            slot = slots.get(c.key, Slot())
-            budget = (c.row.program, c.grant.id)
-            total = given.get(budget, 0) + spent.get(budget, 0)
-            events = decide_grant(c.grant, c.occasion, c.key[3], slot.settled, slot.progress, total)
-            for event in events:
-                self._record(book, c, event, source, now)
-                slots[c.key] = changed[c.key] = after(slots.get(c.key, Slot()), event)
-                if isinstance(event, GrantGiven) and event.budgeted:
-                    spent[budget] = spent.get(budget, 0) + event.vouchers
-        await save_slots(tx, book.chain, changed)
-        await spend_budgets(tx, spent, chains)
+        """Give what the batch's rows come to."""
+        await give(tx, book, chains, list(self._candidates(told, source, now)), now)
 
-    def _candidates(self, told: Sequence[Told], now: datetime) -> Iterable[_Candidate]:
+    def _candidates(self, told: Sequence[Told], source: str, now: datetime) -> Iterable[Candidate]:
         for row, fact in told:
             program, clock = self._programs.get(row.program, (None, None))
             if isinstance(fact, ProgramActivated):
@@ -126,10 +118,8 @@ class Granting:
                     program = program_of(fact.document.decode(), fact.version)
                 except ProgramError:
                     continue  # It is refused, and the version before stays.
-            elif isinstance(fact, ClockAdvanced):
-                clock = max(clock or fact.to, fact.to)
-            elif row.member is not None and not isinstance(fact, TierChanged):
-                clock = max(clock or row.occurred_at, row.occurred_at)
+            elif (time := time_told(row, fact)) is not None:
+                clock = max(clock or time, time)
             if program is None:
                 continue
             self._programs[row.program] = (program, clock)
@@ -141,20 +131,56 @@ class Granting:
                 if fits(grant, occasion, program.zone):
                     slot = slot_of(grant, occasion, program.zone)
                     key = (row.program, row.member or "", grant.id, slot)
-                    yield _Candidate(row, program, grant, occasion, key, present)
+                    cause = (source, f"{row.chain}-{row.position}", None)
+                    yield Candidate(cause, program, grant, occasion, key, present)
 
-    def _record(self, book: Book, c: _Candidate, event: GrantEvent, source: str, now: datetime) -> None:
-        """A grant's event, and the vouchers that it gives behind it."""
-        program, member, grant, slot = c.key
-        cause = (source, f"{c.row.chain}-{c.row.position}", None)
-        steps = [
-            step
-            for pack in (c.grant.give if isinstance(event, GrantGiven) else ())
-            for step in issued(pack, program, member, "grant", f"{grant}/{slot}", c.present)
-        ]
-        book.vouchers.note(book.chain, program, member, c.program.version, event, c.present, now, cause)
-        for step in steps:
-            book.vouchers.record(book.chain, program, member, c.program.version, step, c.present, now, cause)
+
+async def give(tx: Transaction, book: Book, chains: int, fitting: list[Candidate], now: datetime) -> None:
+    """Decide what candidates come to, in their order, record it in `book`, and write the slots and budgets."""
+    candidates = await _aimed_at(tx, book.chain, fitting)
+    if not candidates:
+        return
+    await book.draws.state.load(tx, book.chain, players={k for c in candidates for k in c.players})
+    slots = await find_slots(tx, book.chain, {c.key for c in candidates})
+    drawn = {(c.key[0], c.grant.id) for c in candidates if c.grant.budget is not None}
+    given = await _lock_budgets(tx, drawn, chains)
+    changed: dict[SlotKey, Slot] = {}
+    spent: dict[tuple[str, str], int] = {}
+    for c in candidates:
+        slot = slots.get(c.key, Slot())
+        budget = (c.key[0], c.grant.id)
+        total = given.get(budget, 0) + spent.get(budget, 0)
+        events = decide_grant(c.grant, c.occasion, c.key[3], slot.settled, slot.progress, total)
+        for event in events:
+            _record(book, c, event, now)
+            slots[c.key] = changed[c.key] = after(slots.get(c.key, Slot()), event)
+            if isinstance(event, GrantGiven) and event.budgeted:
+                spent[budget] = spent.get(budget, 0) + event.size
+    await save_slots(tx, book.chain, changed)
+    await spend_budgets(tx, spent, chains)
+    untouched = {budget for budget, count in given.items() if count == 0} - spent.keys()
+    await _drop_budgets(tx, untouched, chains)
+
+
+def _record(book: Book, c: Candidate, event: GrantEvent, now: datetime) -> None:
+    """A grant's event, and what it gives behind it."""
+    program, member, grant, slot = c.key
+    version = c.program.version
+    book.vouchers.note(book.chain, program, member, version, event, c.present, now, c.cause)
+    if isinstance(event, GrantGiven):
+        why = ("grant", f"{grant}/{slot}")
+        book.deliver(c.grant.give, program, member, version, why, c.present, now, c.cause)
+
+
+async def _aimed_at(tx: Transaction, chain: int, candidates: list[Candidate]) -> list[Candidate]:
+    """Those whose member the grant is for, as far as tiering has told."""
+    asked = {c.key[:2] for c in candidates if c.grant.is_aimed}
+    standings = await find_standings(tx, chain, asked)
+    return [
+        c
+        for c in candidates
+        if not c.grant.is_aimed or is_for(c.grant, standings[c.key[:2]], c.program.lowest_tier)
+    ]
 
 
 def after(slot: Slot, event: GrantEvent) -> Slot:
@@ -198,6 +224,13 @@ async def spend_budgets(tx: Transaction, spent: Mapping[tuple[str, str], int], c
         await tx.execute(
             SPEND_BUDGETS, *columns, [spent[key] for key in zip(columns[1], columns[2], strict=True)]
         )
+
+
+async def _drop_budgets(tx: Transaction, budgets: Iterable[tuple[str, str]], chains: int) -> None:
+    """Rows that were made to be locked and count nothing: a rebuild would not have them."""
+    columns = _budget_columns(budgets, chains)
+    if columns[0]:
+        await tx.execute(DROP_BUDGETS, *columns)
 
 
 async def _lock_budgets(

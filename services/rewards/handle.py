@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -21,6 +22,8 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.errors import InvariantBroken, Refusal
+from services.rewards.domain import ticket_sales
+from services.rewards.domain.consequences import pack_of
 from services.rewards.domain.decide import (
     Asked,
     LedgerAnswer,
@@ -33,10 +36,14 @@ from services.rewards.domain.decide import (
     settle,
     take_step,
 )
+from services.rewards.domain.events import RedemptionEvent
 from services.rewards.domain.program import Program
-from services.rewards.domain.redemption import Redemption, State
+from services.rewards.domain.redemption import WAITING, Redemption, State
+from services.rewards.domain.refunds import AskRefund, outcome_of_refund, request_refund
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
-from services.rewards.store import LEASE_SECONDS, Book, Cause, Key, find_program, remember, seen
+from services.rewards.shelf import look
+from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember, seen
+from services.rewards.store_redemptions import Key
 
 log = structlog.get_logger("redeem")
 
@@ -46,6 +53,8 @@ TRY_AGAIN_SECONDS = 0.05
 T = TypeVar("T")
 
 WAITS_FOR = {"reserve": State.RESERVING, "capture": State.CAPTURING, "cancel": State.CANCELLING}
+Decide = Callable[[Transaction, Book], Awaitable[Sequence[RedemptionEvent]]]
+"""What a step comes to, on the loaded book. Raises Refusal."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,6 +63,25 @@ class Answer:
 
     redemption: Redemption
     duplicate: bool
+
+
+@dataclass(slots=True, frozen=True)
+class _Asked:
+    """Whether the redemption waits for what was asked, and what to tell whoever asked."""
+
+    waits: Callable[[Redemption], bool]
+    outcome: Callable[[Redemption], Redemption]
+
+    @classmethod
+    def step(cls, asked: Asked) -> _Asked:
+        return cls(lambda r: r.state is WAITS_FOR[asked], lambda r: outcome(asked, r))
+
+    @classmethod
+    def refund(cls, refund: str) -> _Asked:
+        return cls(
+            lambda r: r.state is State.REFUNDING and r.refunding.id == refund,
+            lambda r: outcome_of_refund(r, refund),
+        )
 
 
 class Redeemer:
@@ -85,11 +113,13 @@ class Redeemer:
             raise self._broken
 
     async def reserve(self, program: str, command: Reserve) -> Answer:
-        """Begin a redemption and have the ledger hold its points. Raises Refusal."""
+        """Begin a redemption and have the ledger hold what it costs. Raises Refusal."""
         key = (program, command.member, command.redemption)
-        digest = digest_of("reserve", *key, command.reward, command.order, command.ttl_seconds)
+        lines = [list(astuple(line)) for line in command.lines]
+        paying = (command.store, command.money, command.voucher, command.outside, lines)
+        digest = digest_of("reserve", *key, command.reward, command.order, command.ttl_seconds, *paying)
         cause = (f"{program}/redemption", command.redemption, digest)
-        return await self._take("reserve", lambda: self._begin_redemption(key, command, cause))
+        return await self._take(partial(self._begin_redemption, key, command, cause), _Asked.step("reserve"))
 
     async def step(
         self, program: str, member: str, redemption_id: str, step: Step, request_key: str
@@ -97,7 +127,29 @@ class Redeemer:
         """Capture or cancel a reserved redemption. Raises Refusal."""
         key = (program, member, redemption_id)
         cause = (f"{program}/redemption_step", request_key, digest_of(step, *key))
-        return await self._take(step, lambda: self._begin_step(key, step, cause))
+
+        async def decide(tx: Transaction, book: Book) -> Sequence[RedemptionEvent]:
+            return take_step(book.redemptions.get(key), redemption_id, step)
+
+        return await self._take(partial(self._begin_step, key, cause, decide), _Asked.step(step))
+
+    async def refund(self, program: str, member: str, asked: AskRefund) -> Answer:
+        """Give back some or all of what a captured redemption was paid with. Raises Refusal."""
+        key = (program, member, asked.redemption)
+        content = (asked.points, asked.money, [list(line) for line in asked.lines], asked.restock)
+        cause = (f"{program}/redemption_refund", asked.refund, digest_of("refund", *key, *content))
+
+        async def decide(tx: Transaction, book: Book) -> Sequence[RedemptionEvent]:
+            redemption = book.redemptions.get(key)
+            pack = [] if redemption is None else [(program, member, id_) for id_ in pack_of(redemption)]
+            await book.vouchers.load(tx, book.chain, pack)
+            events = request_refund(redemption, asked, [book.vouchers.found[voucher] for voucher in pack])
+            if redemption is not None and redemption.tickets:
+                player = book.draws.state.players[program, member, redemption.draw]
+                ticket_sales.must_be_there(redemption, events, player.tickets)
+            return events
+
+        return await self._take(partial(self._begin_step, key, cause, decide), _Asked.refund(asked.refund))
 
     async def drive(self, redemption: Redemption) -> Redemption:
         """Ask the ledger for what the redemption waits for, and record what follows.
@@ -108,14 +160,27 @@ class Redeemer:
         answer = await self._ledger.ask(redemption)
         return await self._settle(redemption, answer)
 
+    async def ask_again(self, key: Key) -> bool:
+        """Ask how the hold of a reserved redemption stands, and record what follows. True: it has ended.
+
+        Raises:
+            LedgerUnavailable: there was no answer.
+        """
+        async with self._writer.transaction() as tx:
+            redemption = (await Book.load(tx, self._chain(key), [key])).redemptions.get(key)
+        if redemption is None or redemption.state is not State.RESERVED:
+            return False
+        answer = await self._ledger.look(redemption)
+        return (await self._settle(redemption, answer)).state is not State.RESERVED
+
     async def waiting(self, key: Key) -> Redemption | None:
         """The redemption of `key`, when it waits for the ledger."""
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, self._chain(key), [key])
         redemption = book.redemptions.get(key)
-        return redemption if redemption is not None and redemption.state in WAITS_FOR.values() else None
+        return redemption if redemption is not None and redemption.state in WAITING else None
 
-    async def _take(self, asked: Asked, begin: Callable[[], Awaitable[tuple[Redemption, bool]]]) -> Answer:
+    async def _take(self, begin: Callable[[], Awaitable[tuple[Redemption, bool]]], asked: _Asked) -> Answer:
         """All three parts of a request, counted by what it came to."""
         try:
             redemption, duplicate = await self.patiently(begin)
@@ -127,7 +192,7 @@ class Redeemer:
         return answer
 
     async def _begin_redemption(self, key: Key, command: Reserve, cause: Cause) -> tuple[Redemption, bool]:
-        """First part: the request is on record before anything is asked of the ledger."""
+        """First part: the request is on record, stock and voucher are taken, before the ledger is asked."""
         program_id, member, _ = key
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
@@ -135,34 +200,49 @@ class Redeemer:
             if await was_taken(tx, cause, self._chains):
                 return book.redemptions[key], True
             found = await find_program(tx, chain, program_id)
-            for event in reserve(found[0] if found else None, book.redemptions.get(key), command):
-                version, at = (found[0].version, present_of(*found, now)) if found else ("", now)
+            program = found[0] if found else None
+            at = present_of(*found, now) if found else now
+            voucher = (program_id, member, command.voucher)
+            await book.vouchers.load(tx, chain, [voucher] if command.voucher else [])
+            # What is already there or can't be is refused before the stock is looked at.
+            reward = (
+                program.catalogue.get(command.reward) if program and key not in book.redemptions else None
+            )
+            looked = await look(tx, chain, self._chains, program, member, reward, command.store, at)
+            events = reserve(
+                program, book.redemptions.get(key), command, looked, book.vouchers.found.get(voucher)
+            )
+            for event in events:
+                version = program.version if program else ""
                 position = book.record(program_id, member, version, event, at, now, cause)
                 await remember(tx, cause, self._chains, member, chain, position)
-            await book.write(tx, now, self._lease_seconds)
+            await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return book.redemptions[key], False
 
-    async def _begin_step(self, key: Key, step: Step, cause: Cause) -> tuple[Redemption, bool]:
-        program_id, member, redemption_id = key
+    async def _begin_step(self, key: Key, cause: Cause, decide: Decide) -> tuple[Redemption, bool]:
+        program_id, member, _ = key
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
             if await was_taken(tx, cause, self._chains):
                 return book.redemptions[key], True
-            before = book.redemptions.get(key)
-            for event in take_step(before, redemption_id, step):
-                redemption = book.redemptions[key]
-                at = await self._at(tx, redemption, now)
-                position = book.record(program_id, member, redemption.version, event, at, now, cause)
-                await remember(tx, cause, self._chains, member, chain, position)
-            await book.write(tx, now, self._lease_seconds)
+            events = await decide(tx, book)
+            at = await self._at(tx, book.redemptions[key], now)
+            for number, event in enumerate(events):
+                # The request is answered by its first row: that one has the digest.
+                why = cause if number == 0 else (*cause[:2], None)
+                version = book.redemptions[key].version
+                position = book.record(program_id, member, version, event, at, now, why)
+                if number == 0:
+                    await remember(tx, cause, self._chains, member, chain, position)
+            await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return book.redemptions[key], False
 
-    async def _finish(self, asked: Asked, redemption: Redemption, duplicate: bool) -> Answer:
+    async def _finish(self, asked: _Asked, redemption: Redemption, duplicate: bool) -> Answer:
         """Second and third part, unless they were done before."""
-        if redemption.state is WAITS_FOR[asked]:
+        if asked.waits(redemption):
             try:
                 said = await self._ledger.ask(redemption)
             except LedgerUnavailable as error:
@@ -170,7 +250,7 @@ class Redeemer:
             else:
                 waiting = redemption
                 redemption = await self.patiently(lambda: self._settle(waiting, said))
-        return Answer(outcome(asked, redemption), duplicate)
+        return Answer(asked.outcome(redemption), duplicate)
 
     async def _settle(self, asked: Redemption, answer: LedgerAnswer) -> Redemption:
         """Third part: what the ledger said is on record. The stream may have told it before."""
@@ -179,14 +259,15 @@ class Redeemer:
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, self._chain(key), [key])
             redemption = book.redemptions[key]
-            if isinstance(answer, LedgerRefused) and redemption.state is not asked.state:
+            same = (redemption.state, len(redemption.refunds)) == (asked.state, len(asked.refunds))
+            if isinstance(answer, LedgerRefused) and not same:
                 return redemption  # The refusal was of a step that is over.
             events = settle(redemption, answer)
             cause = ("tallybook/ledger", f"{asked.state}/{asked.id}", None)
             for event in events:
                 at = await self._at(tx, redemption, now)
                 book.record(asked.program, asked.member, redemption.version, event, at, now, cause)
-            await book.write(tx, now, self._lease_seconds)
+            await book.write(tx, now, self._chains, self._lease_seconds)
         if events:
             self._wake_relay()
         return book.redemptions[key]

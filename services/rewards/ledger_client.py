@@ -1,17 +1,21 @@
-"""Asks the ledger over HTTP to place, capture and release holds. Every request may be sent again: it counts once."""
+"""Asks the ledger over HTTP: holds, captures, releases, refunds. Every request may be sent again: it counts once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import structlog
 from pydantic import SecretStr
 
-from services.rewards.domain.decide import HoldStands, HoldState, LedgerAnswer, LedgerRefused
+from services.rewards.domain.awards import REASON, Award, LedgerDenied, LedgerGave
+from services.rewards.domain.decide import HoldStands, HoldState, LedgerAnswer, LedgerRefused, RefundStands
+from services.rewards.domain.draws import Turn
 from services.rewards.domain.redemption import Redemption, State
+from services.rewards.domain.refunds import ledger_key
 
 log = structlog.get_logger("ledger_client")
 
@@ -21,6 +25,7 @@ ANSWER_SECONDS = 5.0
 POOL_SECONDS = 2.0
 CONNECTIONS_MAX = 50
 DETAIL_MAX = 500
+NOTE_MAX = 200
 
 HOLD_STATES: Mapping[str, HoldState] = {
     "open": "open",
@@ -54,29 +59,123 @@ class LedgerClient:
         await self._http.aclose()
 
     async def ask(self, redemption: Redemption) -> LedgerAnswer:
-        """Ask for what the redemption waits for: the hold, its capture or its release.
+        """Ask for what the redemption waits for: the hold, its capture or release, or a refund.
 
         Raises:
             LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
         """
-        path = f"/v1/programs/{redemption.program}/members/{redemption.member}/holds"
+        here = f"/v1/programs/{redemption.program}/members/{redemption.member}"
+        path, key = f"{here}/holds", redemption.id
         match redemption.state:
             case State.RESERVING:
-                body = {
+                body: dict[str, object] = {
                     "order": redemption.order,
                     "amount": redemption.points,
                     "ttl_seconds": redemption.ttl_seconds,
                 }
-                return await self._post(path, redemption.id, body)
+                if redemption.money:
+                    body["money"] = {"currency": redemption.currency, "amount": redemption.money}
+                return await self._post(path, key, body, _stands)
             case State.CAPTURING:
-                return await self._post(f"{path}/{redemption.id}/capture", f"{redemption.id}:capture", {})
+                return await self._post(f"{path}/{key}/capture", f"{key}:capture", {}, _stands)
             case State.CANCELLING:
-                return await self._post(f"{path}/{redemption.id}/release", f"{redemption.id}:release", {})
+                return await self._post(f"{path}/{key}/release", f"{key}:release", {}, _stands)
+            case State.REFUNDING:
+                return await self._refund(here, redemption)
         raise ValueError(f"a redemption that is {redemption.state} waits for nothing")
 
-    async def _post(self, path: str, key: str, body: Mapping[str, object]) -> LedgerAnswer:
+    async def look(self, redemption: Redemption) -> LedgerAnswer:
+        """How the hold of a redemption stands. One that the ledger does not know holds nothing any more.
+
+        Raises:
+            LedgerUnavailable: no answer.
+        """
+        here = f"/v1/programs/{redemption.program}/members/{redemption.member}/holds/{redemption.id}"
+        status, answer = await self._send("GET", here)
+        if status >= 300:
+            refused = _refused(answer)
+            return HoldStands("expired") if refused.code == "hold_unknown" else refused
+        return _stands(answer)
+
+    async def give(self, award: Award) -> LedgerGave | LedgerDenied:
+        """Have the ledger give points: an adjustment, whose id is the award's, so that it is made once.
+
+        Raises:
+            LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
+        """
+        path = f"/v1/programs/{award.program}/members/{award.member}/adjustments"
+        body = {
+            "points": award.points,
+            "reason": REASON,
+            "note": f"{award.source} {award.source_id}"[:NOTE_MAX],
+        }
+        status, answer = await self._send("POST", path, award.request, body)
+        if status >= 300 and answer.get("code") == "id_reused":
+            # Our own key was another one when we asked first: the id is ours, so it is the same adjustment.
+            status, answer = await self._send("GET", f"{path}/{award.request}")
+        if status >= 300:
+            refused = _refused(answer)
+            return LedgerDenied(refused.code, refused.detail)
+        if answer.get("state") != "applied":
+            return LedgerDenied(
+                "second_person_needed", "the ledger waits for a second person: ops decides there"
+            )
+        return LedgerGave()
+
+    async def birthday(self, program: str, member: str) -> tuple[int, int] | None:
+        """(month, day) of a member's birthday; None: the ledger knows none.
+
+        Raises:
+            LedgerUnavailable: no answer.
+        """
+        status, answer = await self._send("GET", f"/v1/programs/{program}/members/{member}/birthday")
+        if status >= 300 or answer.get("month") is None or answer["member"] != member:
+            return None  # No profile, none with a birthday, or it is that of whom the member was merged into.
+        return int(answer["month"]), int(answer["day"])
+
+    async def pay(self, turn: Turn, hold: str) -> LedgerGave | LedgerDenied:
+        """Have the ledger spend the points of a turn: a hold, captured at once.
+
+        Raises:
+            LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
+        """
+        path = f"/v1/programs/{turn.program}/members/{turn.member}/holds"
+        placed = await self._post(path, hold, {"order": hold, "amount": turn.points}, _stands)
+        if isinstance(placed, LedgerRefused):
+            return LedgerDenied(placed.code, placed.detail)
+        captured = await self._post(f"{path}/{hold}/capture", f"{hold}:capture", {}, _stands)
+        if isinstance(captured, LedgerRefused) and captured.code != "hold_already_captured":
+            return LedgerDenied(captured.code, captured.detail)
+        return LedgerGave()
+
+    async def _refund(self, here: str, redemption: Redemption) -> LedgerAnswer:
+        refund = redemption.refunding
+        body: dict[str, object] = {"amount": refund.points}
+        if refund.money:
+            body["money"] = {"currency": redemption.currency, "amount": refund.money}
+        # Dots too, or an order named `..` would be taken for a step up the path.
+        order = quote(redemption.order, safe="").replace(".", "%2E")
+        key = ledger_key(redemption.id, refund.number)
+        return await self._post(
+            f"{here}/orders/{order}/refunds", key, body, lambda _: RefundStands(refund.number)
+        )
+
+    async def _post(
+        self, path: str, key: str, body: Mapping[str, object], read: Callable[[Any], LedgerAnswer]
+    ) -> LedgerAnswer:
+        status, answer = await self._send("POST", path, key, body)
         try:
-            response = await self._http.post(path, json=body, headers={"Idempotency-Key": key})
+            return read(answer) if status < 300 else _refused(answer)
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerUnavailable(f"the answer {status} can't be read: {error!r}") from error
+
+    async def _send(
+        self, method: str, path: str, key: str = "", body: Mapping[str, object] | None = None
+    ) -> tuple[int, Any]:
+        """(status, content) of an answer about the step, good or bad. Raises LedgerUnavailable for every other."""
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            response = await self._http.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise LedgerUnavailable(f"{type(error).__name__}: {error}") from error
         if response.status_code >= 500 or response.status_code in NOT_ABOUT_THE_STEP:
@@ -85,10 +184,12 @@ class LedgerClient:
             raise LedgerUnavailable(f"the ledger answered {response.status_code}")
         try:
             answer = response.json()
-            return _stands(answer) if response.is_success else _refused(answer)
+            if not response.is_success:
+                _refused(answer)
         except (ValueError, KeyError, TypeError) as error:
             # Something that is not our ledger answers there (a proxy, a wrong URL).
             raise LedgerUnavailable(f"the answer {response.status_code} can't be read: {error!r}") from error
+        return response.status_code, answer
 
 
 def _stands(answer: Any) -> HoldStands:

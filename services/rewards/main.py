@@ -9,6 +9,7 @@ import uvloop
 
 from services.common.auth import Keys
 from services.common.child_process import ChildProcess
+from services.common.clock import utc_now
 from services.common.consumer import Consumer
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.dead_letter import TOPIC as DEAD_LETTERS
@@ -18,11 +19,15 @@ from services.common.relay import relay_process
 from services.common.service import SideTask, kafka_producer, run_service
 from services.common.telemetry import configure_log
 from services.rewards.api import create_app
+from services.rewards.birthdays import Birthdays
 from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
 from services.rewards.handle import Redeemer
+from services.rewards.handle_draws import DrawDesk
 from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.lapse import Lapsing
 from services.rewards.ledger_client import LedgerClient
+from services.rewards.ledger_work import LedgerWork
+from services.rewards.overdue import Overdue
 from services.rewards.recover import Recovery
 from services.rewards.settings import RewardsSettings
 from services.rewards.views import Views
@@ -30,6 +35,7 @@ from services.rewards.views import Views
 NAME = "rewards"
 TOPIC = "rewards.v1"
 STEPS_WAITING = "SELECT count(*) FROM redemption_steps"
+REWARDS_OWED = "SELECT count(*) FROM ledger_steps"
 
 
 async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
@@ -43,6 +49,10 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
         await producer.start()
         redeemer = Redeemer(writer, ledger, relay.wake, settings.chains, settings.lease_seconds)
         desk = VoucherDesk(writer, relay.wake, settings.chains, redeemer.patiently)
+        draws = DrawDesk(
+            writer, ledger, relay.wake, settings.chains, redeemer.patiently, settings.lease_seconds
+        )
+        birthdays = Birthdays(writer, ledger, relay.wake, settings.chains, settings.lease_seconds)
         consumer = Consumer(
             NAME,
             settings.kafka_bootstrap_servers,
@@ -60,13 +70,22 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
         async def ready() -> dict[str, Any]:
             async with writer.session() as session:
                 steps_waiting = await session.fetchval(STEPS_WAITING)
-                return {**await progress(session, NAME), "steps_waiting": steps_waiting}
+                owed = await session.fetchval(REWARDS_OWED) + await birthdays.owed(session, utc_now())
+                return {
+                    **await progress(session, NAME),
+                    "steps_waiting": steps_waiting,
+                    "rewards_owed": owed,
+                }
 
-        app = create_app(Keys(writer), redeemer, desk, Views(reader, settings.chains), ready)
+        app = create_app(Keys(writer), redeemer, desk, draws, Views(reader, settings.chains), ready)
         tasks: dict[str, SideTask] = {"invariants": redeemer.watch}
         if settings.consume:
             recovery = Recovery(writer, redeemer, settings.lease_seconds)
             tasks |= {"consumer": consumer.run, "relay": relay.run, "recovery": recovery.run}
+            work = LedgerWork(writer, ledger, draws, relay.wake, settings.chains, settings.lease_seconds)
+            tasks["ledger_work"] = work.run
+            tasks["birthdays"] = birthdays.run
+            tasks["overdue"] = Overdue(writer, redeemer).run
             tasks["lapsing"] = Lapsing(writer, relay.wake).run
         return await run_service(NAME, app, settings, tasks)
     finally:

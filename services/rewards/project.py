@@ -1,8 +1,8 @@
 """Brings the projections up to facts and events: in the live transaction, and again by `replay`.
 
 Nothing here knows a schema's name: tables are found by the connection's search_path, so that a replay fills tables
-beside the live ones with the same code. The three inputs touch different columns (points by ledger.v1, tier by
-tiers.v1, redemptions by our own journal), so the order between them does not matter; within one it does.
+beside the live ones with the same code. The three inputs touch different columns (points by ledger.v1, tier and
+segments by tiers.v1, redemptions by our own journal), so the order between them does not matter; within one it does.
 """
 
 from __future__ import annotations
@@ -15,15 +15,25 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.program_section import ProgramError
 from services.rewards.domain.events import RedemptionEvent, RedemptionRequested
-from services.rewards.domain.facts import ClockAdvanced, Fact, ProgramActivated, TierChanged
+from services.rewards.domain.facts import (
+    ClockAdvanced,
+    Fact,
+    ProgramActivated,
+    SegmentChanged,
+    TiersFact,
+)
 from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import Redemption, begin
 from services.rewards.domain.redemption import evolve as evolve_redemption
 from services.rewards.domain.wallet import Wallet, evolve
+from services.rewards.money import apply_money
+from services.rewards.standings import apply_segments
 from services.rewards.wire import program_of
 
 Told = tuple[StreamRow, Fact | None]
 """A row of another service's stream, and what it tells us."""
+
+REFUSAL = "ActivityRejected"
 
 FIND_WALLETS = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
@@ -60,6 +70,8 @@ async def apply_told(
 ) -> list[tuple[StreamRow, ProgramError]]:
     """Bring wallets, programs and clocks up to a batch of rows. Returns the program versions that can't be used."""
     await _apply_wallets(tx, chain, told)
+    await apply_segments(tx, chain, told)
+    await apply_money(tx, chain, [row for row, _ in told])
     await _apply_clocks(tx, chain, told)
     refused: list[tuple[StreamRow, ProgramError]] = []
     for row, fact in told:
@@ -99,7 +111,11 @@ def project(
 
 
 async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> None:
-    mine = [(row, fact) for row, fact in told if fact is not None and row.member is not None]
+    mine = [
+        (row, fact)
+        for row, fact in told
+        if fact is not None and row.member is not None and not isinstance(fact, SegmentChanged)
+    ]
     if not mine:
         return
     keys = sorted({(row.program, row.member or "") for row, _ in mine})
@@ -124,15 +140,21 @@ async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> N
     )
 
 
+def time_told(row: StreamRow, fact: Fact | None) -> datetime | None:
+    """How far a row moves its program's clock; None: not at all. A refusal has the time at which it was asked."""
+    if isinstance(fact, ClockAdvanced):
+        return fact.to
+    if row.member is None or isinstance(fact, TiersFact) or row.type == REFUSAL:
+        return None
+    return row.occurred_at
+
+
 async def _apply_clocks(tx: Transaction, chain: int, told: Sequence[Told]) -> None:
     """A program's clock is the latest time of its members' rows in the ledger, or where ops moved it."""
     clocks: dict[str, datetime] = {}
     for row, fact in told:
-        if isinstance(fact, ClockAdvanced):
-            time = fact.to
-        elif row.member is not None and not isinstance(fact, TierChanged):
-            time = row.occurred_at
-        else:
+        time = time_told(row, fact)
+        if time is None:
             continue
         if row.program not in clocks or clocks[row.program] < time:
             clocks[row.program] = time

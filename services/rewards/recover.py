@@ -12,7 +12,8 @@ from services.common.db import Writer
 from services.common.service import look_until_stopped
 from services.rewards.handle import Redeemer
 from services.rewards.ledger_client import LedgerUnavailable
-from services.rewards.store import LEASE_SECONDS, Key
+from services.rewards.store import LEASE_SECONDS
+from services.rewards.store_redemptions import Key
 
 log = structlog.get_logger("recover")
 

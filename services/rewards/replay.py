@@ -1,8 +1,9 @@
 """Rebuilds the projections of rewards in whatever schema the search_path names (L7).
 
-There are three inputs: ledger.v1 (points, programs, clocks), tiers.v1 (tiers), and our own journal (redemptions,
-vouchers). The journal is an input and not decided again: half of it is what the ledger answered. `redemption_steps` and
-`code_guesses` are work and no projections, so they are not rebuilt.
+There are three inputs: ledger.v1 (points, money, programs, clocks), tiers.v1 (tiers, segments), and our own journal
+(redemptions, stock, vouchers, draws). The journal is an input and not decided again: half of it is what the ledger
+answered. But what a seed says is said again. `redemption_steps`, `ledger_steps` and `code_guesses` are work and no
+projections, so they are not rebuilt.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from services.common.codec import StreamRow, unseen
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.rewards.consume import TYPES
+from services.rewards.domain.award_events import AwardEvent
+from services.rewards.domain.draw_events import DrawEvent, DrawMade, TurnEvent
+from services.rewards.domain.draws import draw_of, drawn_again
 from services.rewards.domain.events import Event, RedemptionEvent
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven
 from services.rewards.domain.voucher_events import VoucherGifted, VoucherStep
 from services.rewards.granting import Slot, after, find_slots, save_slots, spend_budgets
 from services.rewards.project import apply_told, project
-from services.rewards.store import find_redemptions, save_redemptions
+from services.rewards.shelf import StockKey, count_stock, move_taken
+from services.rewards.store_draws import CounterKey, DrawState, spend_counters
+from services.rewards.store_redemptions import find_redemptions, save_redemptions
 from services.rewards.store_vouchers import find_vouchers, project_voucher, save_codes, save_vouchers
 from services.rewards.wire import event_of, fact_of
 
@@ -30,14 +36,21 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "programs": ("chain", "program"),
     "program_clocks": ("chain", "program"),
     "wallets": ("chain", "program", "member"),
+    "member_segments": ("chain", "program", "member"),
     "redemptions": ("chain", "program", "member", "redemption"),
     "vouchers": ("chain", "program", "member", "voucher"),
     "voucher_codes": ("chain", "program", "code_sha256"),
     "member_grants": ("chain", "program", "member", "grant_id", "slot"),
     "grant_budgets": ("chain", "program", "grant_id"),
+    "reward_stock": ("chain", "program", "reward"),
+    "member_money": ("chain", "program", "member", "currency"),
+    "point_awards": ("chain", "program", "member", "award"),
+    "draw_players": ("chain", "program", "member", "draw_id"),
+    "draw_turns": ("chain", "program", "member", "turn"),
+    "draw_counters": ("chain", "program", "draw_id", "counter"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
-SPREAD = ("voucher_codes", "grant_budgets")
+SPREAD = ("voucher_codes", "grant_budgets", "reward_stock", "draw_counters")
 """Tables whose rows stand on other chains than the journal rows that made them."""
 
 _Row = tuple[Mapping[str, Any], Event]
@@ -80,18 +93,25 @@ async def rebuild_own(
     """Apply our own journal's chain from its first row on; `batches` have the journal's columns. Returns the rows."""
     count = 0
     spent: dict[tuple[str, str], int] = defaultdict(int)
+    counted: dict[CounterKey, int] = defaultdict(int)
+    taken: dict[StockKey, int] = {}
     async for batch in batches:
         events = [(row, event_of(row["type"], row["payload"])) for row in batch]
-        await _rebuild_redemptions(tx, chain, events)
+        await _rebuild_redemptions(tx, chain, events, taken)
         await _rebuild_vouchers(tx, chain, chains, events)
         await _rebuild_grants(tx, chain, events, spent)
+        await _rebuild_draws(tx, chain, events, counted)
         count += len(batch)
-    # Every chain has given some of it. Last and in one order, so that chains rebuilt at once don't wait in a ring.
+    # Every chain has a part in these. Last and in one order, so that chains rebuilt at once don't wait in a ring.
     await spend_budgets(tx, spent, chains)
+    await spend_counters(tx, counted, chains)
+    await move_taken(tx, taken, chains)
     return count
 
 
-async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Row]) -> None:
+async def _rebuild_redemptions(
+    tx: Transaction, chain: int, events: Sequence[_Row], taken: dict[StockKey, int]
+) -> None:
     steps = [
         (row, event, (row["program"], row["member"], event.redemption))
         for row, event in events
@@ -99,7 +119,9 @@ async def _rebuild_redemptions(tx: Transaction, chain: int, events: Sequence[_Ro
     ]
     redemptions = await find_redemptions(tx, chain, [key for _, _, key in steps])
     for row, event, key in steps:
-        project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        before = redemptions.get(key)
+        step = project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
+        count_stock(taken, before, step)
     await save_redemptions(tx, chain, redemptions.values())
 
 
@@ -115,7 +137,7 @@ async def _rebuild_grants(
     for event, key in steps:
         slots[key] = after(slots.get(key, Slot()), event)
         if isinstance(event, GrantGiven) and event.budgeted:
-            spent[key[0], event.grant] += event.vouchers
+            spent[key[0], event.grant] += event.size
     await save_slots(tx, chain, slots)
 
 
@@ -131,3 +153,27 @@ async def _rebuild_vouchers(tx: Transaction, chain: int, chains: int, events: Se
     await save_vouchers(tx, chain, vouchers.values())
     codes = [(key, event.code_sha256) for _, event, key in steps if isinstance(event, VoucherGifted)]
     await save_codes(tx, codes, chains)
+
+
+async def _rebuild_draws(
+    tx: Transaction, chain: int, events: Sequence[_Row], counted: dict[CounterKey, int]
+) -> None:
+    """Points, tickets and turns. Every draw is drawn again by its own seed, and must say the same."""
+    state = DrawState()
+    told = [(row, event) for row, event in events if isinstance(event, AwardEvent | DrawEvent)]
+    mine = [((row["program"], row["member"]), event) for row, event in told]
+    await state.load(
+        tx,
+        chain,
+        awards=[(*who, event.award) for who, event in mine if isinstance(event, AwardEvent)],
+        players=[(*who, draw_of(event)) for who, event in mine if isinstance(event, DrawEvent)],
+        turns=[(*who, event.turn) for who, event in mine if isinstance(event, TurnEvent)],
+    )
+    for row, event in told:
+        if isinstance(event, DrawMade):
+            if not drawn_again(event):
+                raise InvariantBroken(f"turn {event.turn} says another prize when it is drawn again")
+            for count in event.counts:
+                counted[row["program"], event.draw, count.counter] += count.added
+        state.apply(row["program"], row["member"], event, row["occurred_at"], row["position"])
+    await state.save(tx, chain)

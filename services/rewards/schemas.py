@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
-
-from services.rewards.domain.program import REWARD_ID, TTL_MAX_SECONDS
+from services.rewards.schemas_redemptions import RedemptionView
 from services.rewards.schemas_vouchers import VoucherView
-
-KEY = r"^[A-Za-z0-9_.:-]{1,100}$"
-PROGRAM = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-MEMBER = r"^[A-Za-z0-9_.-]{1,64}$"
-ORDER = r"^[ -~]{1,128}$"
-
-
-class RedemptionRequest(BaseModel):
-    """Set the points of a reward aside for an order."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reward: Annotated[str, StringConstraints(strict=True, pattern=f"^{REWARD_ID.pattern}$")]
-    order: Annotated[str, StringConstraints(strict=True, pattern=ORDER)]
-    ttl_seconds: Annotated[StrictInt, Field(ge=1, le=TTL_MAX_SECONDS)] | None = None
-    """How long the points stay aside; the program's own time when it is left out."""
 
 
 class Nothing(BaseModel):
@@ -33,14 +14,33 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class LimitView(BaseModel):
+    """So many for a member in each period (day | week | month | year | ever)."""
+
+    count: int
+    per: str
+
+
 class RewardView(BaseModel):
-    """A reward of the catalogue."""
+    """A reward of the catalogue. `money` (of stored value) and `value` are minor units of the program's currency."""
 
     id: str
     name: str
     kind: str
     points: int
+    money: int
     value: int
+    stock: int | None
+    """So many over all members; null: no end of them."""
+    left: int | None
+    """Of the stock."""
+    limit: LimitView | None
+    tiers: list[str]
+    """Whom it is for; empty: everybody."""
+    available: bool | None
+    """Whether the member may have it now; null where no member was named."""
+    why_not: list[str] | None
+    """Why not: the codes that a redemption would be refused with, the first one first."""
 
 
 class CatalogueView(BaseModel):
@@ -48,35 +48,8 @@ class CatalogueView(BaseModel):
 
     program: str
     version: str
+    currency: str
     rewards: list[RewardView]
-
-
-class RedemptionView(BaseModel):
-    """A redemption as it now stands."""
-
-    redemption: str
-    program: str
-    member: str
-    state: str
-    reward: str
-    name: str
-    kind: str
-    value: int
-    points: int
-    order: str
-    requested_at: datetime
-    changed_at: datetime
-    expires_at: datetime | None
-    """When the ledger frees the points unless they are captured; none while the ledger has not answered."""
-    code: str | None
-    detail: str | None
-    """Why it was refused."""
-
-
-class RedemptionAnswer(RedemptionView):
-    """A redemption, and whether the same request had been taken before."""
-
-    duplicate: bool
 
 
 class PointsView(BaseModel):
@@ -90,12 +63,23 @@ class PointsView(BaseModel):
     """Points that can't be spent yet."""
 
 
+class MoneyView(BaseModel):
+    """Stored value as far as the ledger's stream has told, minor units; the ledger itself has the last word."""
+
+    principal: int
+    bonus: int
+    held: int
+    available: int
+
+
 class WalletView(BaseModel):
     """What a member has and does."""
 
     program: str
     member: str
     points: PointsView
+    money: dict[str, MoneyView]
+    """By currency."""
     tier: str
     """As tiering last said; empty until it has moved the member out of the program's lowest tier."""
     redemptions: list[RedemptionView]

@@ -14,6 +14,6 @@ class RewardsSettings(Settings):
     ledger_url: str = Field(pattern=r"^https?://[^\s]+$")
     """Where the ledger's HTTP API answers."""
     ledger_key: SecretStr = Field(min_length=1)
-    """An API key of the ledger with scope checkout."""
+    """An API key of the ledger with the scopes checkout and rewards."""
     lease_seconds: float = Field(default=LEASE_SECONDS, ge=0.1, le=600)
     """A step that waited for this long without an answer of the ledger is driven on by the recovery loop."""

@@ -6,26 +6,30 @@ chain and none of them decides on what another is changing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
-from services.rewards.domain.events import ProgramRefused, RedemptionCaptured, RedemptionEvent
+from services.rewards.domain import ticket_sales
+from services.rewards.domain.consequences import follow, pack_of
+from services.rewards.domain.events import ProgramRefused, RedemptionEvent
+from services.rewards.domain.gifts import Gift, deliver
 from services.rewards.domain.program import Program
-from services.rewards.domain.redemption import WAITING, Redemption, State
-from services.rewards.domain.vouchers import issued
+from services.rewards.domain.redemption import WAITING, Redemption
+from services.rewards.domain.voucher_events import VoucherStep
+from services.rewards.domain.vouchers import Voucher
 from services.rewards.project import project
+from services.rewards.shelf import StockKey, count_stock, move_taken
+from services.rewards.store_draws import Draws
+from services.rewards.store_redemptions import Key, columns_of, find_redemptions, save_redemptions
 from services.rewards.store_vouchers import Vouchers
 from services.rewards.wire import payload_of, program_of
-from services.rewards.wire_vouchers import pack_bytes, pack_of_bytes
 
 LEASE_SECONDS = 15.0
 """A step belongs to whoever took it for this long: longer than the ledger client waits for an answer."""
 
-Key = tuple[str, str, str]
-"""(program, member, redemption id)"""
 Cause = tuple[str, str, bytes | None]
 """(source, id, digest) of what led to an event; with a digest it counts once."""
 
@@ -33,28 +37,6 @@ FIND_PROGRAM = """
 SELECT p.version, p.document, c.clock FROM programs AS p
 LEFT JOIN program_clocks AS c ON c.chain = p.chain AND c.program = p.program
 WHERE p.chain = $1 AND p.program = $2
-"""
-FIND_REDEMPTIONS = """
--- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
-SELECT r.program, r.member, r.redemption AS id, r.reward, r.name, r.kind, r.value, r.order_id AS "order", r.points,
-       r.ttl_seconds, r.version, r.state, r.requested_at, r.changed_at, r.first_position AS position, r.expires_at,
-       r.code, r.detail, r.pack
-FROM unnest($2::text[], $3::text[], $4::text[]) AS k (program, member, redemption)
-CROSS JOIN LATERAL (
-    SELECT * FROM redemptions
-    WHERE chain = $1 AND program = k.program AND member = k.member AND redemption = k.redemption LIMIT 1
-) AS r
-"""
-SAVE_REDEMPTIONS = """
-INSERT INTO redemptions (chain, program, member, redemption, reward, name, kind, value, order_id, points, ttl_seconds,
-                         version, state, requested_at, changed_at, first_position, expires_at, code, detail, pack)
-SELECT $1::smallint, * FROM unnest(
-    $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[],
-    $11::integer[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::bigint[],
-    $17::timestamptz[], $18::text[], $19::text[], $20::bytea[])
-ON CONFLICT (chain, program, member, redemption) DO UPDATE
-SET state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, expires_at = EXCLUDED.expires_at,
-    code = EXCLUDED.code, detail = EXCLUDED.detail
 """
 BEGIN_STEPS = """
 INSERT INTO redemption_steps (chain, program, member, redemption, due_at, attempts)
@@ -74,24 +56,32 @@ INSERT INTO inbox (chain, source, event_id, digest, journal_chain, position, mem
 class Book:
     """What one transaction has locked and loaded of one chain, and what it is about to write."""
 
-    def __init__(self, chain: int, journal: Journal, redemptions: dict[Key, Redemption]) -> None:
+    def __init__(self, chain: int, journal: Journal) -> None:
         self.chain = chain
-        self.redemptions = redemptions
+        self.redemptions: dict[Key, Redemption] = {}
         self._journal = journal
+        self._stock: dict[StockKey, int] = {}
         self._changed: dict[Key, Redemption] = {}
         self.vouchers = Vouchers(journal)
+        self.draws = Draws(chain, journal)
 
     @classmethod
     async def load(cls, tx: Transaction, chain: int, keys: Iterable[Key] = ()) -> Book:
         """Lock the chain, then load the redemptions of `keys` that exist."""
         journal = await Journal.lock(tx, [chain], payload_of)
-        book = cls(chain, journal, {})
+        book = cls(chain, journal)
         await book.load_more(tx, keys)
         return book
 
     async def load_more(self, tx: Transaction, keys: Iterable[Key]) -> None:
-        """Load the redemptions of `keys` too."""
-        self.redemptions |= await find_redemptions(tx, self.chain, keys)
+        """Load the redemptions of `keys` too, with the vouchers that pay for them and the players of their draws."""
+        found = await find_redemptions(tx, self.chain, keys)
+        self.redemptions |= found
+        await self.vouchers.load(
+            tx, self.chain, [(r.program, r.member, r.voucher) for r in found.values() if r.voucher]
+        )
+        players = [(r.program, r.member, r.draw) for r in found.values() if r.tickets]
+        await self.draws.state.load(tx, self.chain, players=players)
 
     def record(
         self,
@@ -109,22 +99,57 @@ class Book:
         )  # fmt: skip
         if member is not None and not isinstance(event, ProgramRefused):
             key = (program, member, event.redemption)
-            redemption = project(self.redemptions, key, version, event, occurred_at, position)
-            self._changed[key] = redemption
-            if isinstance(event, RedemptionCaptured) and redemption.pack is not None:
-                # Here, so that it comes with the capture whoever heard of it: the client, the stream or the recovery.
-                for step in issued(
-                    redemption.pack, program, member, "redemption", redemption.id, occurred_at
-                ):
-                    self.vouchers.record(
-                        self.chain, program, member, version, step, occurred_at, recorded_at, cause
-                    )
+            before = self.redemptions.get(key)
+            after = project(self.redemptions, key, version, event, occurred_at, position)
+            self._changed[key] = after
+            count_stock(self._stock, before, after)
+            # The request is answered by this row: what comes behind it has no digest.
+            behind = (*cause[:2], None)
+            for step in follow(after, event, self._mine(after), occurred_at):
+                self.vouchers.record(
+                    self.chain, program, member, version, step, occurred_at, recorded_at, behind
+                )
+            for tickets in ticket_sales.follow(after, event):
+                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, behind)
         return position
 
-    async def write(self, tx: Transaction, now: datetime, lease_seconds: float = LEASE_SECONDS) -> bool:
-        """Write rows, redemptions and steps; True when there was anything. `now` is when the leases begin."""
+    def deliver(
+        self,
+        gifts: Sequence[Gift],
+        program: str,
+        member: str,
+        version: str,
+        source: tuple[str, str],
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: Cause,
+    ) -> None:
+        """Give a member gifts, behind the row that says so; `source` is (what kind of thing, which).
+
+        The players of the draws that it gives tickets for must be loaded.
+        """
+        cause = (*cause[:2], None)
+        for event in deliver(gifts, program, member, *source, occurred_at):
+            if isinstance(event, VoucherStep):
+                self.vouchers.record(
+                    self.chain, program, member, version, event, occurred_at, recorded_at, cause
+                )
+            else:
+                self.draws.record(program, member, version, event, occurred_at, recorded_at, cause)
+
+    def _mine(self, redemption: Redemption) -> dict[str, Voucher]:
+        """The vouchers of a redemption that are loaded."""
+        ids = [redemption.voucher, *pack_of(redemption)]
+        found = ((id_, self.vouchers.found.get((redemption.program, redemption.member, id_))) for id_ in ids)
+        return {id_: voucher for id_, voucher in found if voucher is not None}
+
+    async def write(
+        self, tx: Transaction, now: datetime, chains: int, lease_seconds: float = LEASE_SECONDS
+    ) -> bool:
+        """Write rows, redemptions, stock and steps; True when there was anything. `now` is when leases begin."""
         await self._journal.write(tx)
         await self.vouchers.write(tx)
+        await self.draws.write(tx, now, now + timedelta(seconds=lease_seconds))
         if not self._changed:
             return bool(self._journal.entries)
         await save_redemptions(tx, self.chain, self._changed.values())
@@ -132,10 +157,11 @@ class Book:
         settled = [key for key, redemption in self._changed.items() if redemption.state not in WAITING]
         if waiting:
             await tx.execute(
-                BEGIN_STEPS, self.chain, *_unzip(waiting), now + timedelta(seconds=lease_seconds)
+                BEGIN_STEPS, self.chain, *columns_of(waiting), now + timedelta(seconds=lease_seconds)
             )
         if settled:
-            await tx.execute(END_STEPS, self.chain, *_unzip(settled))
+            await tx.execute(END_STEPS, self.chain, *columns_of(settled))
+        await move_taken(tx, self._stock, chains)
         return True
 
 
@@ -143,49 +169,6 @@ async def find_program(tx: Transaction, chain: int, program: str) -> tuple[Progr
     """The version in force on the chain and the program's clock there; None for an unknown program."""
     row = await tx.fetchrow(FIND_PROGRAM, chain, program)
     return None if row is None else (program_of(row["document"], row["version"]), row["clock"])
-
-
-async def find_redemptions(tx: Transaction, chain: int, keys: Iterable[Key]) -> dict[Key, Redemption]:
-    """The redemptions of `keys` that exist, by one query."""
-    wanted = sorted(set(keys))
-    if not wanted:
-        return {}
-    found: dict[Key, Redemption] = {}
-    for row in await tx.fetch(FIND_REDEMPTIONS, chain, *_unzip(wanted)):
-        values = dict(row)
-        values["state"] = State(values["state"])
-        values["pack"] = pack_of_bytes(values["pack"])
-        found[row["program"], row["member"], row["id"]] = Redemption(**values)
-    return found
-
-
-async def save_redemptions(tx: Transaction, chain: int, redemptions: Iterable[Redemption]) -> None:
-    """Write redemptions as they now are, by one statement."""
-    rows = sorted(redemptions, key=lambda r: (r.program, r.member, r.id))
-    if rows:
-        await tx.execute(
-            SAVE_REDEMPTIONS,
-            chain,
-            [r.program for r in rows],
-            [r.member for r in rows],
-            [r.id for r in rows],
-            [r.reward for r in rows],
-            [r.name for r in rows],
-            [r.kind for r in rows],
-            [r.value for r in rows],
-            [r.order for r in rows],
-            [r.points for r in rows],
-            [r.ttl_seconds for r in rows],
-            [r.version for r in rows],
-            [str(r.state) for r in rows],
-            [r.requested_at for r in rows],
-            [r.changed_at for r in rows],
-            [r.position for r in rows],
-            [r.expires_at for r in rows],
-            [r.code for r in rows],
-            [r.detail for r in rows],
-            [pack_bytes(r.pack) for r in rows],
-        )
 
 
 async def seen(tx: Transaction, cause: Cause, chains: int) -> bytes | None:
@@ -211,7 +194,3 @@ async def remember(
 def _inbox_chain(cause: Cause, chains: int) -> int:
     """By the request's own key, so that the same id for another member is seen too."""
     return spread(f"{cause[0]}/{cause[1]}".encode(), chains)
-
-
-def _unzip(keys: list[Key]) -> tuple[list[str], list[str], list[str]]:
-    return [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]

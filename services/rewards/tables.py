@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -65,6 +67,19 @@ wallets = Table(
     CheckConstraint("pending >= 0", name="wallets_pending_is_not_negative"),
 )
 
+# Where members are in tiering's families of segments, and their tags in order, as tiers.v1 last said. No row: as
+# everybody is to begin with.
+member_segments = Table(
+    "member_segments",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("lifecycle", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+)
+
 redemptions = Table(
     "redemptions",
     metadata,
@@ -89,14 +104,33 @@ redemptions = Table(
     Column("first_position", BigInteger, nullable=False),
     # The vouchers that it gives when it is captured: a VoucherPack.
     Column("pack", LargeBinary),
+    Column("currency", Text, nullable=False),
+    Column("money", BigInteger, nullable=False),
+    Column("store", Text, nullable=False),
+    Column("voucher", Text, nullable=False),
+    Column("discount", BigInteger, nullable=False),
+    Column("outside", BigInteger, nullable=False),
+    Column("stocked", Boolean, nullable=False),
+    # One of the reward's stock is this redemption's by now.
+    Column("takes_stock", Boolean, nullable=False),
+    Column("draw", Text, nullable=False),
+    Column("tickets", Integer, nullable=False),
+    Column("days", Integer, nullable=False),
+    # A Basket, and Refunds.
+    Column("basket", LargeBinary, nullable=False),
+    Column("refunds", LargeBinary, nullable=False),
     CheckConstraint(
         "state IN ('reserving', 'reserved', 'capturing', 'captured', "
-        "'cancelling', 'cancelled', 'timed_out', 'refused')",
+        "'cancelling', 'cancelled', 'timed_out', 'refused', 'refunding', 'refunded')",
         name="redemptions_state_is_known",
     ),
-    CheckConstraint("points > 0", name="redemptions_points_are_positive"),
+    CheckConstraint("points >= 0 AND money >= 0 AND points + money > 0", name="redemptions_hold_something"),
+    CheckConstraint("stocked OR NOT takes_stock", name="redemptions_take_what_is_stocked"),
     CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="redemptions_refused_says_why"),
     Index("redemptions_newest_first", "chain", "program", "member", "first_position"),
+    Index(
+        "redemptions_reserved", "chain", "program", "expires_at", postgresql_where=text("state = 'reserved'")
+    ),
 )
 
 # Work, not projection: redemptions that wait for the ledger's answer. A row is leased until `due_at`; whoever finds it
@@ -139,10 +173,12 @@ vouchers = Table(
     # When the clock alone changes it.
     Column("due_at", DateTime(timezone=True)),
     CheckConstraint(
-        "state IN ('issued', 'gifted', 'given', 'claimed', 'used', 'expired', 'voided')",
+        "state IN ('issued', 'gifted', 'given', 'claimed', 'held', 'used', 'expired', 'voided')",
         name="vouchers_state_is_known",
     ),
-    CheckConstraint("(state = 'used') = (order_id IS NOT NULL)", name="vouchers_used_for_an_order"),
+    CheckConstraint(
+        "(state IN ('held', 'used')) = (order_id IS NOT NULL)", name="vouchers_used_for_an_order"
+    ),
     Index("vouchers_newest_first", "chain", "program", "member", "first_position"),
     Index("vouchers_due", "chain", "program", "due_at", postgresql_where=text("due_at IS NOT NULL")),
 )
@@ -183,6 +219,31 @@ grant_budgets = Table(
     Column("given", BigInteger, nullable=False),
 )
 
+# How many of a reward's stock are taken, by redemptions of all members, on the chain of its name.
+reward_stock = Table(
+    "reward_stock",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("reward", Text, primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+    CheckConstraint("taken >= 0", name="reward_stock_is_not_negative"),
+)
+
+# Stored value as the ledger's stream has told, minor units.
+member_money = Table(
+    "member_money",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("principal", BigInteger, nullable=False),
+    Column("bonus", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    CheckConstraint("least(principal, bonus, held) >= 0", name="member_money_is_not_negative"),
+)
+
 # Work, not projection: how often an API key has lately brought a code that is no good, on the chain of the key's id.
 code_guesses = Table(
     "code_guesses",
@@ -191,4 +252,129 @@ code_guesses = Table(
     Column("api_key", Text, primary_key=True),
     Column("since", DateTime(timezone=True), nullable=False),
     Column("wrong", Integer, nullable=False),
+)
+
+# Points that a grant or a prize gives: promised here, given by the ledger.
+point_awards = Table(
+    "point_awards",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("award", Text, primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("promised_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    CheckConstraint("state IN ('promised', 'given', 'refused')", name="point_awards_state_is_known"),
+    CheckConstraint("points > 0", name="point_awards_points_are_positive"),
+    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="point_awards_refused_says_why"),
+)
+
+# What a member has and has done in one draw; `today` and `free_today` are of `day`.
+draw_players = Table(
+    "draw_players",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("draw_id", Text, primary_key=True),
+    Column("tickets", BigInteger, nullable=False),
+    Column("losses", BigInteger, nullable=False),
+    Column("turns", BigInteger, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("today", BigInteger, nullable=False),
+    Column("free_today", BigInteger, nullable=False),
+    CheckConstraint("tickets >= 0", name="draw_players_tickets_are_not_negative"),
+    CheckConstraint("turns >= 0 AND today >= 0", name="draw_players_turns_are_not_negative"),
+)
+
+draw_turns = Table(
+    "draw_turns",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("turn", Text, primary_key=True),
+    Column("draw_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("pay", Text, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+    # While it waits for the ledger: a DrawTerms.
+    Column("terms", LargeBinary),
+    Column("number", BigInteger),
+    Column("prize", Text, nullable=False),
+    Column("won", Boolean, nullable=False),
+    # Ids of the catalogue, to be handed over, with commas between them.
+    Column("rewards", Text, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    CheckConstraint("state IN ('paying', 'made', 'refused')", name="draw_turns_state_is_known"),
+    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="draw_turns_refused_says_why"),
+    CheckConstraint("(state = 'made') = (number IS NOT NULL)", name="draw_turns_made_has_a_number"),
+    CheckConstraint("(state = 'paying') = (terms IS NOT NULL)", name="draw_turns_paying_has_terms"),
+    Index("draw_turns_newest_first", "chain", "program", "member", "first_position"),
+)
+
+# What all members together have had of a draw (`prize/<id>`, `budget`, `budget/<day>`), on the chain of the name.
+draw_counters = Table(
+    "draw_counters",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("draw_id", Text, primary_key=True),
+    Column("counter", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+)
+
+# Work, not projection: points to be given and turns to be paid, for which the ledger's answer is awaited. Leased as
+# `redemption_steps` are.
+ledger_steps = Table(
+    "ledger_steps",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    # award | turn
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("ledger_steps_due", "due_at"),
+)
+
+# No projection, for it is personal data and no part of any journal: month and day of members' birthdays, as the ledger
+# said when it was asked. `due_at`: it is to be asked (again); `position` is the row of the ledger that said so.
+member_birthdays = Table(
+    "member_birthdays",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("month", SmallInteger),
+    Column("day", SmallInteger),
+    Index("member_birthdays_by_day", "chain", "program", "month", "day"),
+    Index("member_birthdays_due", "chain", "program", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+# Work, not projection: up to which day, and under which version, birthdays were looked for.
+birthday_days = Table(
+    "birthday_days",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("day", Date, nullable=False),
 )

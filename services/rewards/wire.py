@@ -11,10 +11,13 @@ from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
 from services.common.program_section import ProgramError
-from services.rewards import wire_vouchers
+from services.rewards import wire_draws, wire_redemptions, wire_vouchers
 from services.rewards.domain import events, facts, grant_events
+from services.rewards.domain.award_events import AwardEvent
+from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grants import Occasion
 from services.rewards.domain.program import Program, parse_program
+from services.rewards.money import MONEY_TYPES
 from tallybook.ledger.v1 import events_pb2 as ledger
 from tallybook.rewards.v1 import events_pb2 as rewards
 from tallybook.tiering.v1 import events_pb2 as tiering
@@ -48,14 +51,16 @@ LEDGER_TYPES: dict[str, type[Message]] = {
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
 OCCASION_TYPES: dict[str, type[Message]] = {"PurchaseRecorded": ledger.PurchaseRecorded}
 """What is read beside them for grants only."""
-TIERS_TYPES: dict[str, type[Message]] = {"TierChanged": tiering.TierChanged}
+TIERS_TYPES: dict[str, type[Message]] = {
+    cls.DESCRIPTOR.name: cls for cls in (tiering.TierChanged, tiering.SegmentChanged)
+}
 
 
 def fact_of(row: StreamRow) -> facts.Fact | None:
     """What a row tells a wallet or a redemption; None when nothing."""
     message: Any = row.message
     match row.type:
-        case _ if message is None or row.type in OCCASION_TYPES:
+        case _ if message is None or row.type in OCCASION_TYPES or row.type in MONEY_TYPES:
             return None
         case "PointsAccrued":
             pending = message.points - message.debt_repaid if message.HasField("matures_at") else 0
@@ -67,7 +72,7 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
         case "PointsMatured":
             return facts.PointsMatured(message.points)
         case "SpendRefunded":
-            return facts.PointsMoved(message.amount)
+            return facts.SpendRefunded(message.refund, message.order, message.amount)
         case "PointsAdjusted":
             return facts.PointsMoved(message.points)
         case "MemberClosed":
@@ -75,11 +80,17 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
         case "MemberEnrolled":
             return facts.MemberEnrolled()
         case "HoldPlaced":
-            return facts.HoldPlaced(message.hold, message.order, message.amount, time_of(message.expires_at))
+            return facts.HoldPlaced(
+                message.hold, message.order, message.amount, time_of(message.expires_at), message.money_amount
+            )
         case "HoldCaptured":
             held = message.amount + sum(part.amount for part in message.released)
             return facts.HoldCaptured(
-                message.hold, message.order, message.amount, held, final=message.left == 0
+                message.hold,
+                message.order,
+                message.amount,
+                held,
+                final=message.left + message.money_left == 0,
             )
         case "HoldReleased":
             return facts.HoldReleased(
@@ -97,6 +108,8 @@ def fact_of(row: StreamRow) -> facts.Fact | None:
             return facts.MemberAbsorbed(message.into)
         case "TierChanged":
             return facts.TierChanged(message.to_tier, time_of(message.since))
+        case "SegmentChanged":
+            return facts.SegmentChanged(message.family, message.from_segment, message.to_segment)
         case "ProgramActivated":
             return facts.ProgramActivated(message.version, message.document)
         case "ClockAdvanced":
@@ -119,6 +132,11 @@ def occasion_of(row: StreamRow) -> Occasion | None:
             return Occasion(
                 "tier_reached", f"{row.chain}-{row.position}", row.occurred_at, tier=message.to_tier
             )
+        case "SegmentChanged" if message.to_segment:
+            where = f"{row.chain}-{row.position}"
+            return Occasion(
+                "segment_entered", where, row.occurred_at, family=message.family, segment=message.to_segment
+            )
         case "PointsAwarded" if message.source in ("referrer", "referee"):
             return Occasion("referral_qualified", message.source_id, row.occurred_at, side=message.source)
     return None
@@ -139,28 +157,6 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
     """(type, payload) of our journal row, the exact bytes that go onto rewards.v1 too."""
     message: Message
     match event:
-        case events.RedemptionRequested():
-            message = rewards.RedemptionRequested(
-                redemption=event.redemption, reward=event.reward, order=event.order, points=event.points,
-                ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
-                pack=wire_vouchers.pack_message(event.pack),
-            )  # fmt: skip
-        case events.RedemptionReserved():
-            message = rewards.RedemptionReserved(
-                redemption=event.redemption, expires_at=wire_vouchers.timestamp(event.expires_at)
-            )
-        case events.RedemptionRefused():
-            message = rewards.RedemptionRefused(
-                redemption=event.redemption, code=event.code, detail=event.detail
-            )
-        case events.CaptureRequested():
-            message = rewards.CaptureRequested(redemption=event.redemption)
-        case events.RedemptionCaptured():
-            message = rewards.RedemptionCaptured(redemption=event.redemption)
-        case events.CancellationRequested():
-            message = rewards.CancellationRequested(redemption=event.redemption)
-        case events.RedemptionCancelled():
-            message = rewards.RedemptionCancelled(redemption=event.redemption, reason=event.reason)
         case events.ProgramRefused():
             message = rewards.ProgramRefused(version=event.version, reason=event.reason)
         case grant_events.GrantProgressed():
@@ -171,12 +167,16 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
         case grant_events.GrantGiven():
             message = rewards.GrantGiven(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, vouchers=event.vouchers,
-                budgeted=event.budgeted,
+                budgeted=event.budgeted, points=event.points, tickets=event.tickets,
             )  # fmt: skip
         case grant_events.GrantWithheld():
             message = rewards.GrantWithheld(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, reason=event.reason
             )
+        case _ if isinstance(event, AwardEvent | DrawEvent):
+            message = wire_draws.message_of(event)
+        case _ if isinstance(event, events.RedemptionEvent):
+            message = wire_redemptions.message_of(event)
         case _:
             message = wire_vouchers.message_of(event)
     return type(event).__name__, message.SerializeToString(deterministic=True)
@@ -193,24 +193,6 @@ def event_of(type_: str, payload: bytes) -> events.Event:
     except (AttributeError, DecodeError) as error:
         raise InvariantBroken(f"a row of our own journal can't be read: {type_}") from error
     match type_:
-        case "RedemptionRequested":
-            return events.RedemptionRequested(
-                message.redemption, message.reward, message.order, message.points,
-                message.ttl_seconds, message.kind, message.name, message.value,
-                wire_vouchers.pack_of(message.pack) if message.HasField("pack") else None,
-            )  # fmt: skip
-        case "RedemptionReserved":
-            return events.RedemptionReserved(message.redemption, time_of(message.expires_at))
-        case "RedemptionRefused":
-            return events.RedemptionRefused(message.redemption, message.code, message.detail)
-        case "CaptureRequested":
-            return events.CaptureRequested(message.redemption)
-        case "RedemptionCaptured":
-            return events.RedemptionCaptured(message.redemption)
-        case "CancellationRequested":
-            return events.CancellationRequested(message.redemption)
-        case "RedemptionCancelled":
-            return events.RedemptionCancelled(message.redemption, message.reason)
         case "ProgramRefused":
             return events.ProgramRefused(message.version, message.reason)
         case "GrantProgressed":
@@ -219,11 +201,16 @@ def event_of(type_: str, payload: bytes) -> events.Event:
             )
         case "GrantGiven":
             return grant_events.GrantGiven(
-                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted
-            )
+                message.grant, message.slot, message.occasion, message.vouchers, message.budgeted, message.points,
+                message.tickets,
+            )  # fmt: skip
         case "GrantWithheld":
             return grant_events.GrantWithheld(message.grant, message.slot, message.occasion, message.reason)
-    event = wire_vouchers.event_of(type_, message)
+    event: events.Event | None = (
+        wire_redemptions.event_of(type_, message)
+        or wire_draws.event_of(type_, message)
+        or wire_vouchers.event_of(type_, message)
+    )
     if event is None:
         raise InvariantBroken(f"no event for {type_}")
     return event

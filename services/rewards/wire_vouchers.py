@@ -35,6 +35,8 @@ def message_of(event: events.VoucherEvent) -> Message:
                 voucher=event.voucher, terms=_terms(event.terms), giver=event.giver,
                 expires_at=timestamp(event.expires_at),
             )  # fmt: skip
+        case events.VoucherHeld():
+            return rewards.VoucherHeld(voucher=event.voucher, order=event.order, discount=event.discount)
         case events.VoucherUsed():
             return rewards.VoucherUsed(voucher=event.voucher, order=event.order, discount=event.discount)
         case events.VoucherUnused():
@@ -65,6 +67,8 @@ def event_of(type_: str, message: Any) -> events.VoucherEvent | None:
             return events.VoucherClaimed(
                 message.voucher, _terms_of(message.terms), message.giver, _moment(message, "expires_at")
             )
+        case "VoucherHeld":
+            return events.VoucherHeld(message.voucher, message.order, message.discount)
         case "VoucherUsed":
             return events.VoucherUsed(message.voucher, message.order, message.discount)
         case "VoucherUnused":

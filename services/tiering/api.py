@@ -10,17 +10,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from services.common.auth import SCOPES, ApiKey, authenticated
+from services.common.chain import from_micros
 from services.common.clock import utc_now
 from services.common.db import Reader
 from services.common.errors import Refusal
 from services.tiering import views
 from services.tiering.handle import Grants
+from services.tiering.ranking import Rankings
 from services.tiering.schemas import (
     DistributionView,
     GrantAnswer,
     GrantRequest,
     HistoryView,
     ProgressView,
+    RankingAnswer,
+    RankingsView,
     RevokeRequest,
     TierView,
 )
@@ -30,11 +34,14 @@ STATUS_OF = {
     "not_tiered": 404,
     "unknown_member": 404,
     "unknown_grant": 404,
+    "member_merged": 409,
     "not_segmented": 404,
+    "not_ranked": 404,
     "run_in_progress": 409,
     "no_clock": 409,
     "id_reused": 409,
     "too_many_grants": 409,
+    "member_closed": 409,
 }
 KEY = r"^[A-Za-z0-9_.:-]{1,100}$"
 MEMBER_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -79,7 +86,14 @@ def the_grants(request: Request) -> Grants:
     return found
 
 
+def the_rankings(request: Request) -> Rankings:
+    """FastAPI dependency."""
+    found: Rankings = request.app.state.rankings
+    return found
+
+
 Member = Annotated[str, Depends(member_id)]
+Ranks = Annotated[Rankings, Depends(the_rankings)]
 By = Annotated[Grants, Depends(the_grants)]
 RequestKey = Annotated[
     str,
@@ -129,6 +143,36 @@ async def get_distribution(source: From, key: Key, program: Program) -> Distribu
     key.allow(SCOPES, program)
     async with source.reader.snapshot() as read:
         return await views.distribution(read, program)
+
+
+@router.post("/rankings", status_code=201, responses={200: {"description": "It had been made before."}})
+async def post_ranking(
+    source: From, by: Ranks, key: Key, program: Program, idempotency_key: RequestKey, response: Response
+) -> RankingAnswer:
+    """Make the ranking of the last review now, not when the service looks at the clock again. Each review has one,
+    whatever the Idempotency-Key is."""
+    key.allow(("ops",), program)
+    run, duplicate = await by.run(program)
+    response.status_code = 200 if duplicate else 201
+    async with source.reader.snapshot() as read:
+        found = await views.rankings(read, program, 1, run=run)
+    return RankingAnswer(duplicate=duplicate, ranking=found.rankings[0])
+
+
+@router.get("/rankings")
+async def get_rankings(
+    source: From,
+    key: Key,
+    program: Program,
+    after: Annotated[
+        str | None, Query(pattern=r"^[0-9]{1,17}$", description="`next` of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
+) -> RankingsView:
+    """Every ranking of all members: how many places, and what the last one in had."""
+    key.allow(("ops", "audit"), program)
+    async with source.reader.snapshot() as read:
+        return await views.rankings(read, program, limit, from_micros(int(after)) if after else None)
 
 
 @router.post(

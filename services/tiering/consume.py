@@ -11,10 +11,8 @@ from services.common.clock import utc_now
 from services.common.codec import StreamRow, decode_row
 from services.common.consumer import Applied
 from services.common.db import Transaction
-from services.tiering.project import apply_rows
+from services.tiering.project import LEDGER_TOPIC, apply_rows
 from services.tiering.wire import LEDGER_TYPES
-
-LEDGER_TOPIC = "ledger.v1"
 
 
 class LedgerRows:

@@ -17,13 +17,12 @@ from services.common.clock import utc_now
 from services.common.db import Transaction, Writer
 from services.common.errors import Refusal
 from services.common.journal import Journal
-from services.tiering import store
-from services.tiering.consume import LEDGER_TOPIC
+from services.tiering import merging, store
 from services.tiering.domain.events import MemberTagged, TierGranted, TierGrantRevoked, Told
 from services.tiering.domain.grants import BY_HAND
 from services.tiering.domain.program import Rules
 from services.tiering.domain.state import Member
-from services.tiering.project import apply_told
+from services.tiering.project import LEDGER_TOPIC, apply_told
 from services.tiering.wire import payload_of
 
 GRANTS_MAX = 20
@@ -61,8 +60,8 @@ class Grants:
         """Give a tier until `until`; `request` becomes the grant's id. True when the same was asked before.
 
         Raises:
-            Refusal: id_reused, unknown_program, not_tiered, unknown_member, unknown_tier, ends_in_the_past,
-                too_many_grants.
+            Refusal: id_reused, unknown_program, not_tiered, unknown_member, member_closed, unknown_tier,
+                ends_in_the_past, too_many_grants.
         """
         digest = _digest("grant", member, tier, until.isoformat(), reason)
 
@@ -156,7 +155,12 @@ class Grants:
             )
         member = await store.find_member(tx, chain, found.rules, name)
         if member is None:
+            into = (await merging.survivor(tx, program, name))[1]
+            if into != name:
+                raise Refusal("member_merged", f"member {name!r} was merged into {into!r}: name that one")
             raise Refusal("unknown_member", f"no member {name!r} in program {program!r}")
+        if member.closed:
+            raise Refusal("member_closed", f"member {name!r} was closed, for good")
         clock = found.clock or member.as_of
         now = max(member.as_of, clock if found.rules.runs_on_events else max(clock, wall))
         return Place(found.rules, member, now, position)

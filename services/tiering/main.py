@@ -22,8 +22,10 @@ from services.common.service import SideTask, health_router, kafka_producer, run
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
 from services.tiering import api, segment_api
-from services.tiering.consume import LEDGER_TOPIC, LedgerRows
+from services.tiering.consume import LedgerRows
 from services.tiering.handle import Grants
+from services.tiering.project import LEDGER_TOPIC
+from services.tiering.ranking import Rankings
 from services.tiering.segments import Segments
 
 SERVICE = "tiering"
@@ -55,12 +57,18 @@ async def assembled(
             async with writer.session() as session:
                 return await progress(session, SERVICE)
 
-        grants, segments = Grants(writer, settings.chains, relay.wake), Segments(writer, relay.wake)
-        app = create_app(api.Views(reader, settings.chains), Keys(writer), grants, segments)
+        grants = Grants(writer, settings.chains, relay.wake)
+        segments, rankings = Segments(writer, relay.wake), Rankings(writer, relay.wake)
+        app = create_app(api.Views(reader, settings.chains), Keys(writer), grants, segments, rankings)
         app.include_router(health_router(ready))
         tasks: dict[str, SideTask] = {}
         if settings.consume:
-            tasks = {"consumer": consumer.run, "relay": relay.run, "segments": segments.keep}
+            tasks = {
+                "consumer": consumer.run,
+                "relay": relay.run,
+                "segments": segments.keep,
+                "rankings": rankings.keep,
+            }
         yield app, tasks
     finally:
         await producer.stop()
@@ -68,7 +76,9 @@ async def assembled(
         await writer.close()
 
 
-def create_app(views: api.Views, keys: Keys, grants: Grants, segments: Segments) -> FastAPI:
+def create_app(
+    views: api.Views, keys: Keys, grants: Grants, segments: Segments, rankings: Rankings
+) -> FastAPI:
     """The HTTP application."""
     app = FastAPI(
         title="Tallybook tiering", version="1", description="Tiers and segments: which, since when, and why."
@@ -77,6 +87,7 @@ def create_app(views: api.Views, keys: Keys, grants: Grants, segments: Segments)
     app.state.keys = keys
     app.state.grants = grants
     app.state.segments = segments
+    app.state.rankings = rankings
     install_problems(app, api.STATUS_OF)
     app.include_router(api.router)
     app.include_router(segment_api.router)

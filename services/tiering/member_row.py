@@ -40,6 +40,16 @@ def member_of(row: Any, rules: Rules) -> Member:
     return member
 
 
+def came_over(
+    name: str, tier: str | None, since: datetime, until: datetime | None, as_of: datetime, standing: str
+) -> Member:
+    """An absorbed member by its row's columns, without windows."""
+    member = Member(name, as_of, tier, since, until, as_of, {}, Standing(tier, since, until))
+    if standing:
+        _read(member, orjson.loads(standing))
+    return member
+
+
 def row_of(program: str, member: Member) -> tuple[object, ...]:
     """The values of `COLUMNS`."""
     # Written by hand: half the time of a mapping and its dump, for every member of every batch. Names need no escape.
@@ -62,11 +72,18 @@ def _standing(member: Member) -> str | None:
         and standing.floor is None
         and standing.lowered_at is None
         and standing.earned_at is None
-        and not (standing.grace or standing.soft or standing.lent or standing.closing)
+        and not (standing.grace or standing.soft or standing.lent or standing.closing or standing.ranked)
+        and not standing.by_card
+        and not (member.tops or member.closed)
     ):
         return None
+    # SQL asks for some of these by their keys (services/tiering/population.py): each is there or it is not.
+    also = {
+        "ranked": standing.ranked, "tops": member.tops, "closed": member.closed, "by_card": standing.by_card,
+    }  # fmt: skip
     return orjson.dumps(
         {
+            **{key: value for key, value in also.items() if value},
             "tier": standing.tier,
             "since": _micros(standing.since),
             "until": _micros(standing.until),
@@ -116,7 +133,11 @@ def _read(member: Member, kept: dict[str, Any]) -> None:
         lent=kept["lent"],
         earned_at=_time(kept["earned_at"]),
         closing=kept["closing"],
+        ranked=kept.get("ranked", False),
+        by_card=kept.get("by_card", False),
     )
+    member.tops = kept.get("tops", {})
+    member.closed = kept.get("closed", False)
 
 
 def _micros(time: datetime | None) -> int | None:

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from services.tiering.domain.decide import time_after
-from services.tiering.domain.events import Fact, PointsMoved, PurchaseRecorded, ReturnRecorded
+from services.tiering.domain.events import (
+    Fact,
+    FactsMoved,
+    PointsMoved,
+    PurchaseRecorded,
+    ReturnRecorded,
+    ToppedUp,
+    TopUpReversed,
+)
 from services.tiering.domain.state import Bought, State
+from services.tiering.domain.tally import TOP_UP
 
 Key = tuple[str, str]
 """(program, member)"""
@@ -55,6 +64,13 @@ def needs_of(state: State, facts: Sequence[Fact], purchases: Mapping[tuple[str, 
             if not program.rules.returns_at_once and not program.rules.cards:
                 last = at
             needs.falls.add((fact.program, fact.member))
+        elif isinstance(event, FactsMoved):
+            last = max(last, event.as_of)
+        elif isinstance(event, ToppedUp):
+            days[fact.program, TOP_UP + event.top_up] = at
+        elif isinstance(event, TopUpReversed):
+            at = days.get((fact.program, TOP_UP + event.top_up), at)
+            needs.falls.add((fact.program, fact.member))
         elif isinstance(event, PointsMoved):
             day = days.get((fact.program, event.purchase))
             if day is None:
@@ -74,11 +90,14 @@ def needed_purchases(state: State, facts: Sequence[Fact]) -> list[tuple[str, str
     """(program, purchase) that are named again, in programs that follow them."""
     found: dict[tuple[str, str], None] = {}
     for fact in facts:
-        if not isinstance(fact.event, ReturnRecorded | PointsMoved):
-            continue
         program = state.get(fact.program)
-        if program is not None and program.rules.follows_purchases:
-            found[fact.program, fact.event.purchase] = None
+        if program is None:
+            continue
+        if isinstance(fact.event, ReturnRecorded | PointsMoved):
+            if program.rules.follows_purchases:
+                found[fact.program, fact.event.purchase] = None
+        elif isinstance(fact.event, TopUpReversed) and "top_ups" in program.rules.kinds:
+            found[fact.program, TOP_UP + fact.event.top_up] = None
     return list(found)
 
 
@@ -90,6 +109,11 @@ def needed_days(state: State, facts: Sequence[Fact]) -> list[tuple[str, str, str
         if program is None or fact.member is None or "days" not in program.rules.kinds:
             continue
         event = fact.event
+        if isinstance(event, FactsMoved):
+            found.update(
+                dict.fromkeys((fact.program, fact.member, metric, day) for metric, day, _ in event.days)
+            )
+            continue
         if isinstance(event, PurchaseRecorded):
             at = fact.occurred_at
         elif isinstance(event, ReturnRecorded):

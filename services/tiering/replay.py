@@ -1,9 +1,8 @@
 """Rebuilds tiering's projections and its journal from the ledger's book, in whatever schema the search_path names.
 
 The input is the ledger's stream, and of our own journal only what tiering was told itself (grants by hand, tags,
-and the bounds of runs). So a
-rebuild decides everything again: equal projections are L7, an equal journal (but for recorded_at, and so the hashes)
-is L8.
+and what runs over all members measured). So a rebuild decides everything again: equal projections are L7, an equal
+journal (but for recorded_at, and so the hashes) is L8.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
-from services.tiering.consume import LEDGER_TOPIC
-from services.tiering.domain.events import SegmentsRun, Told
-from services.tiering.project import apply_rows, apply_told
+from services.tiering.domain.events import SegmentsRun, TiersRanked, Told
+from services.tiering.project import LEDGER_TOPIC, apply_rows, apply_told
+from services.tiering.ranking import apply_ranking
 from services.tiering.segments import apply_run
 from services.tiering.wire import LEDGER_TYPES, payload_of, told_of
 
@@ -37,6 +36,9 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "segments": ("chain", "program", "member"),
     "tags": ("chain", "program", "member", "tag"),
     "segment_runs": ("chain", "program", "run"),
+    "tier_rankings": ("chain", "program", "run"),
+    "absorbed_members": ("chain", "program", "member"),
+    "merges": ("chain", "program", "absorbed"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
 JOURNAL_COMPARED = (
@@ -73,7 +75,7 @@ class OwnRow:
     occurred_at: datetime
     cause: tuple[str, str, bytes | None]
     version: str
-    told: Told | SegmentsRun
+    told: Told | SegmentsRun | TiersRanked
 
 
 def own_row(record: Mapping[str, Any]) -> OwnRow:
@@ -114,11 +116,13 @@ async def rebuild(
         while told is not None and batch and told.told.ledger_position < batch[-1].position:
             before = told.told.ledger_position - batch[0].position + 1
             if before > 0:
-                applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch[:before], recorded_at))[0]
+                applied += (
+                    await apply_rows(tx, chain, LEDGER_TOPIC, batch[:before], recorded_at, alone=True)
+                )[0]
                 batch = batch[before:]
             await _tell(tx, chain, told, recorded_at)
             told = await _next(facts)
-        applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch, recorded_at))[0]
+        applied += (await apply_rows(tx, chain, LEDGER_TOPIC, batch, recorded_at, alone=True))[0]
     while told is not None:
         await _tell(tx, chain, told, recorded_at)
         told = await _next(facts)
@@ -133,6 +137,9 @@ async def _tell(tx: Transaction, chain: int, row: OwnRow, recorded_at: datetime)
     journal = await Journal.lock(tx, [chain], payload_of)
     if isinstance(row.told, SegmentsRun):
         await apply_run(tx, journal, chain, row.program, row.told, recorded_at, row.version)
+        return
+    if isinstance(row.told, TiersRanked):
+        await apply_ranking(tx, journal, chain, row.program, row.told, recorded_at, row.version)
         return
     await apply_told(
         tx,

@@ -22,7 +22,7 @@ class ChangeReason(BaseModel):
 
     reason: str = Field(
         description="upgrade, downgrade, renewal, grace, protected, lifetime, return, card, card_renewed, card_ended, "
-        "card_refunded, grant, grant_ended, grant_revoked; of a new member enrolment"
+        "card_refunded, grant, grant_ended, grant_revoked, merge; of a new member enrolment"
     )
     rule: str = Field(description="The rule in words; empty for a member who has had the lowest tier only.")
     metric: int = Field(description="What the window ending with `since` held, of the metric that decided.")
@@ -146,6 +146,44 @@ class DistributionView(BaseModel):
     program: str
     tiers: dict[str, int]
     members: int
+
+
+class TopView(BaseModel):
+    """The best of all members by a metric."""
+
+    metric: str
+    percent: str = Field(description="An exact decimal.")
+    places: int = Field(
+        description="The percentage of all members, rounded up; fewer where fewer have anything."
+    )
+    threshold: int = Field(description="What the last one in has.")
+
+
+class RankingView(BaseModel):
+    """All members ranked, for the tiers that go to the best."""
+
+    run: str = Field(description="The local day of the review.")
+    at: datetime = Field(description="The review: what occurred from then on does not count.")
+    cause: str = Field(description="request or schedule.")
+    version: str = Field(description="Of the program.")
+    done: bool = Field(description="false: some of it is left to do; ask for it again.")
+    members: int
+    changed: int = Field(description="Changes and renewals of tiers that it led to.")
+    tops: list[TopView]
+
+
+class RankingsView(BaseModel):
+    """A page of rankings, newest first."""
+
+    rankings: list[RankingView]
+    next: str | None = Field(description="Give it as `after` for the next page; null on the last.")
+
+
+class RankingAnswer(BaseModel):
+    """What a request for a ranking came to."""
+
+    duplicate: bool = Field(description="It had been made before.")
+    ranking: RankingView
 
 
 class GrantRequest(BaseModel):

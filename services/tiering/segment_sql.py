@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.tiering.domain.program_segments import QUINTILES
 from services.tiering.domain.segments import CLASSES, GROUPS
+from services.tiering.population import OPEN
 
 QUANTILES = range(1, QUINTILES)
 
@@ -23,11 +24,14 @@ def _top(values: str, count: str, percent: str) -> str:
 MEASURE = f"""
 -- The bounds of a run, over all chains. $1 program, $2 window, $3 at; $4 to $6 the bounds of fixed scores, or NULL;
 -- $7 to $9 percents. Ties need no rule: equal values are on the same side of every bound.
-WITH facts AS MATERIALIZED (
+WITH closed AS MATERIALIZED (
+    SELECT m.chain, m.member FROM members AS m WHERE m.program = $1 AND NOT {OPEN}
+), facts AS MATERIALIZED (
     SELECT max(occurred_at) AS recency, count(*) AS frequency, sum(amount_left)::bigint AS monetary,
            sum(promoted_left)::bigint AS promoted
-    FROM purchases
+    FROM purchases AS p
     WHERE program = $1 AND occurred_at > $2 AND occurred_at <= $3 AND amount_left > 0
+    AND NOT EXISTS (SELECT FROM closed AS c WHERE c.chain = p.chain AND c.member = p.member)
     GROUP BY chain, member
 ), sorted AS MATERIALIZED (
     SELECT count(*) AS n, array_agg(recency ORDER BY recency) AS r, array_agg(frequency ORDER BY frequency) AS f,
@@ -102,7 +106,7 @@ WITH bought AS (
     FROM members AS m
     LEFT JOIN segments AS s ON s.chain = $1 AND s.program = $2 AND s.member = m.member
     LEFT JOIN facts AS f ON f.member = m.member
-    WHERE m.chain = $1 AND m.program = $2
+    WHERE m.chain = $1 AND m.program = $2 AND {OPEN}
 ), now AS MATERIALIZED (
     SELECT *,
         CASE WHEN last_at <= $5 THEN 'lost' WHEN last_at <= $6 THEN 'dormant' WHEN won_back_at > $7 THEN 'won_back'
@@ -128,8 +132,10 @@ SELECT member, lifecycle_before, lifecycle, class_before, class FROM now
 WHERE lifecycle <> lifecycle_before OR class <> class_before ORDER BY member
 """  # noqa: S608 - made of constants
 
-COUNT = """
+COUNT = f"""
 -- How many members of a chain are in each segment.
-SELECT lifecycle, class, rfm, count(*) AS members FROM segments WHERE chain = $1 AND program = $2
+SELECT lifecycle, class, rfm, count(*) AS members
+FROM segments AS s JOIN members AS m ON m.chain = s.chain AND m.program = s.program AND m.member = s.member
+WHERE s.chain = $1 AND s.program = $2 AND {OPEN}
 GROUP BY GROUPING SETS ((lifecycle), (class), (rfm))
-"""
+"""  # noqa: S608 - made of constants

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.common.db import Transaction
-from services.tiering.domain.events import Fact, MemberTagged, PurchaseRecorded
+from services.tiering.domain.events import Fact, FactsMoved, MemberTagged, PurchaseRecorded
 from services.tiering.domain.state import Life, State
 
 LIVES = """
@@ -54,7 +54,9 @@ async def load(tx: Transaction, chain: int, state: State, facts: Sequence[Fact])
             continue
         if isinstance(fact.event, MemberTagged):
             tags[fact.program, fact.member, fact.event.tag] = None
-        elif program.rules.segments is not None and isinstance(fact.event, PurchaseRecorded):
+        elif isinstance(fact.event, FactsMoved):
+            tags.update(dict.fromkeys((fact.program, fact.member, tag) for tag, _ in fact.event.tags))
+        if program.rules.segments is not None and isinstance(fact.event, PurchaseRecorded | FactsMoved):
             lives[fact.program, fact.member] = None
     if lives:
         rows = await tx.fetch(LIVES, chain, [p for p, _ in lives], [m for _, m in lives])

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.common.chain import chain_of, from_micros, micros
+from services.common.chain import from_micros, micros
 from services.common.errors import Refusal
 from services.tiering.domain.program import Rules
 from services.tiering.domain.segments import CLASSES, FIRST, GROUPS, LIFECYCLE, UNSCORED, rule_of
@@ -24,14 +24,14 @@ from services.tiering.segment_schemas import (
 )
 from services.tiering.tables import members, metadata, segment_runs, tags
 from services.tiering.tables import segments as table
-from services.tiering.views import member_in, rules_in_force
+from services.tiering.views import answering, is_open, member_in, rules_in_force
 
 FAMILIES = ("tier", "lifecycle", "class", "rfm", "tag")
 
 
 async def one(read: AsyncConnection, chains: int, program: str, member: str) -> SegmentsView:
     """Where a member is. Raises Refusal unknown_program, not_tiered, not_segmented or unknown_member."""
-    chain = chain_of(member, chains)
+    chain, member = await answering(read, chains, program, member)
     rules = await _segmented(read, chain, program)
     found = await member_in(read, chain, rules, member)
     where = (table.c.chain == chain, table.c.program == program, table.c.member == member)
@@ -73,7 +73,7 @@ async def listed(
     query = (
         select(members.c.chain, members.c.member, members.c.tier, lifecycle, class_, rfm)
         .outerjoin(table, _same(table))
-        .where(members.c.program == program)
+        .where(members.c.program == program, is_open())
         .where(
             or_(members.c.chain > after[0], and_(members.c.chain == after[0], members.c.member > after[1]))
         )
@@ -112,7 +112,9 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
     """How many members are in each segment; the families but tags add up to all."""
     await _segmented(read, None, program)
     total = (
-        await read.execute(select(func.count()).select_from(members).where(members.c.program == program))
+        await read.execute(
+            select(func.count()).select_from(members).where(members.c.program == program, is_open())
+        )
     ).scalar_one()
     counts: dict[str, dict[str, int]] = {
         "lifecycle": dict.fromkeys(LIFECYCLE, 0),
@@ -122,7 +124,10 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
     for family, known in counts.items():
         column = table.c[family]
         rows = await read.execute(
-            select(column, func.count()).where(table.c.program == program).group_by(column)
+            select(column, func.count())
+            .join(members, _same(table))
+            .where(table.c.program == program, is_open())
+            .group_by(column)
         )
         known.update({name: count for name, count in rows if name})
     for family, first in FIRST.items():
@@ -130,7 +135,8 @@ async def distribution(read: AsyncConnection, program: str) -> SegmentDistributi
         counts[family][first] += total - sum(counts[family].values())
     tagged = await read.execute(
         select(tags.c.tag, func.count())
-        .where(tags.c.program == program)
+        .join(members, _same(tags))
+        .where(tags.c.program == program, is_open())
         .group_by(tags.c.tag)
         .order_by(tags.c.tag)
     )

@@ -1,66 +1,47 @@
-"""Runs: a program's whole population sorted into segments, on demand and on the program's own clock.
+"""Runs of segments: a program's whole population sorted, on demand and on the program's own clock.
 
-A run has two steps. The bounds are measured over all chains at one moment. Then chain after chain is sorted by them,
-each in a transaction of its own under its head's lock, behind a row of our journal that says the bounds and which row
-of the ledger came before: so a rebuild of one chain sorts it again without the others. A run that was cut off is
-carried on by whoever asks for it again, with the bounds that its first chain has written down.
+How a run goes over all chains is said in services/tiering/population.py; what is measured here are the bounds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 import orjson
-import structlog
 
 from services.common.clock import utc_now
-from services.common.db import PASSING_FAULTS, Transaction, Writer
+from services.common.db import Transaction, Writer
 from services.common.errors import Refusal
 from services.common.journal import Journal
 from services.tiering import store
-from services.tiering.consume import LEDGER_TOPIC
 from services.tiering.domain.events import Bounds, SegmentChanged, SegmentsRun
 from services.tiering.domain.program_segments import Rules
 from services.tiering.domain.segments import Cuts, days_before, rule_of
 from services.tiering.domain.state import ProgramState
+from services.tiering.population import (
+    CHAINS,
+    NEWEST,
+    chain_after_chain,
+    clock_of,
+    find_program,
+    keep_up,
+    ms_since,
+    only_run,
+    planned,
+)
+from services.tiering.project import LEDGER_TOPIC
 from services.tiering.segment_sql import COUNT, MEASURE, SORT
 from services.tiering.wire import Encoded, encoded, payload_of, told_of
 
-CHAINS_AT_ONCE = 2
-"""PostgreSQL sorts one chain while the journal rows of another are made."""
-POLL_SECONDS = 5.0
-"""How often the clock of programs with a schedule is looked at."""
-NOT_NOW: tuple[type[Exception], ...] = (Refusal, *PASSING_FAULTS)
 OWN = "tallybook/tiering"
 NOBODY = 2**63 - 1
 """A bound that no value reaches."""
-SETTINGS = {
-    # The write path looks rows up by key (services.common.db); this reads whole tables.
-    "enable_seqscan": "on",
-    "enable_hashjoin": "on",
-    "enable_mergejoin": "on",
-    "plan_cache_mode": "force_custom_plan",
-    "work_mem": "128MB",
-    "statement_timeout": "600000",
-}
-SETTING = "SELECT current_setting($1)"
-SET = "SELECT set_config($1, $2, true)"
-TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('segments/' || $1, 0))"
-"""One run of a program at a time; the lock goes with the session."""
-PROGRAMS = "SELECT DISTINCT program FROM programs WHERE refusal IS NULL ORDER BY program"
-NEWEST = """
--- The version that the chain which is furthest on has.
-SELECT chain FROM programs WHERE program = $1 AND refusal IS NULL ORDER BY position DESC, chain LIMIT 1
-"""
-CLOCK = "SELECT max(clock) FROM program_clocks WHERE program = $1"
-CHAINS = "SELECT chain FROM chain_heads ORDER BY chain"
 DONE = """
 SELECT r.chain, j.payload FROM segment_runs AS r
 JOIN journal AS j ON j.chain = r.chain AND j.position = r.position
@@ -71,7 +52,6 @@ INSERT INTO segment_runs (chain, program, run, position, ledger_position, cause,
     population, measured_ms, took_ms, members, changed, counts)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12, $13, $14, $15, $16::jsonb)
 """
-log = structlog.get_logger()
 
 
 class Segments:
@@ -90,59 +70,33 @@ class Segments:
         """
         began = time.monotonic()
         async with self._writer.session() as session:
-            if not await session.fetchval(TRY_LOCK, program):
-                raise Refusal(
-                    "run_in_progress", f"program {program!r} is being sorted: ask again when it is done"
-                )
-            found = await find_program(session, program)
+            await only_run(session, "segments", program)
+            found = await find_segmented(session, program)
             fact, left = await self._begun(session, found, program, run)
             if not left:
                 return True
             if fact is None:
                 fact = await self._measured(session, found, program, run, cause)
-            await self._sort_all(left, program, fact, began)
+            told = fact
+
+            async def sort(tx: Transaction, chain: int) -> None:
+                await self._sort(tx, chain, program, told, began)
+
+            await chain_after_chain(self._writer, left, sort, self._decided)
         return False
-
-    async def _sort_all(self, chains: list[int], program: str, fact: SegmentsRun, began: float) -> None:
-        limit = asyncio.Semaphore(CHAINS_AT_ONCE)
-
-        async def sort(chain: int) -> None:
-            async with limit, self._writer.transaction() as tx:
-                await self._sort(tx, chain, program, fact, began)
-            self._decided()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for chain in chains:
-                    group.create_task(sort(chain))
-        except ExceptionGroup as several:
-            raise several.exceptions[0] from several
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Side task: each day or month of a program with a schedule has its run, soon after it has begun."""
-        while not stop.is_set():
-            try:
-                for program in await self._programs():
-                    await self._run_due(program)
-            except NOT_NOW as fault:
-                # Somebody else's run, a restart of the database: the next look sees what is left to do.
-                log.warning("segments not run", reason=repr(fault))
-            try:
-                await asyncio.wait_for(stop.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+        await keep_up(self._writer, stop, "segments", self.run_due)
 
-    async def _programs(self) -> list[str]:
-        async with self._writer.session() as session:
-            return [row["program"] for row in await session.fetch(PROGRAMS)]
-
-    async def _run_due(self, program: str) -> None:
+    async def run_due(self, program: str) -> None:
+        """Make the run of the period that the program's clock is in, if it has a schedule and that was not made."""
         async with self._writer.session() as session:
             chain = await session.fetchval(NEWEST, program)
             found = (await store.load_programs(session, chain, [program])).get(program)
             if found is None or found.rules.segments is None or found.rules.segments.every == "never":
                 return
-            now = await _clock(session, found, program)
+            now = await clock_of(session, found)
         start = None if now is None else found.rules.segments.period_start(now)
         if start is not None:
             local = start.astimezone(found.rules.time_zone)
@@ -163,13 +117,13 @@ class Segments:
         self, session: Transaction, found: ProgramState, program: str, run: str, cause: str
     ) -> SegmentsRun:
         rules = found.rules.segments
-        at = await _clock(session, found, program)
+        at = await clock_of(session, found)
         if rules is None or at is None:
             raise Refusal("no_clock", f"nothing has happened yet in program {program!r}")
         began = time.monotonic()
-        async with session.transaction(isolation="repeatable_read", readonly=True), _planned(session):
+        async with session.transaction(isolation="repeatable_read", readonly=True), planned(session):
             bounds, population = await measure(session, program, rules, at)
-        return SegmentsRun(run, cause, at, bounds, population, _ms_since(began), 0, 0)
+        return SegmentsRun(run, cause, at, bounds, population, ms_since(began), 0, 0)
 
     async def _sort(self, tx: Transaction, chain: int, program: str, fact: SegmentsRun, began: float) -> None:
         journal = await Journal.lock(tx, [chain], payload_of)
@@ -203,8 +157,8 @@ async def apply_run(
     changed = 0
     counts: dict[str, dict[str, int]] = {"lifecycle": {}, "class": {}, "rfm": {}}
     if rules is not None:
-        async with _planned(tx):
-            moved = await tx.fetch(SORT, chain, program, *_asked(rules, fact))
+        async with planned(tx):
+            moved = await tx.fetch(SORT, chain, program, *asked(rules, fact.at, fact.bounds))
             for row in await tx.fetch(COUNT, chain, program):
                 family = next(name for name in counts if row[name] is not None)
                 counts[family][row[family]] = row["members"]
@@ -224,7 +178,7 @@ async def apply_run(
                     journal.append(chain, program, member, said(*move), fact.at, recorded_at, own, version)
                     changed += 1
     if began is not None:
-        fact.took_ms = _ms_since(began)
+        fact.took_ms = ms_since(began)
     await journal.write(tx)
     await tx.execute(
         INSERT_RUN, chain, program, fact.run, position, fact.ledger_position, fact.cause, fact.at, version,
@@ -255,53 +209,23 @@ async def measure(tx: Transaction, program: str, rules: Rules, at: datetime) -> 
     return bounds, row["n"]
 
 
-def _asked(rules: Rules, fact: SegmentsRun) -> tuple[Any, ...]:
+def asked(rules: Rules, at: datetime, bounds: Bounds) -> tuple[Any, ...]:
     """SORT's parameters from $3 on."""
-    cuts, bounds = Cuts.at(rules, fact.at), fact.bounds
+    cuts = Cuts.at(rules, at)
     return (
-        fact.at, cuts.window, cuts.lost, cuts.dormant, cuts.won_back, cuts.new, cuts.class_dormant, cuts.half_year,
+        at, cuts.window, cuts.lost, cuts.dormant, cuts.won_back, cuts.new, cuts.class_dormant, cuts.half_year,
         cuts.usual, list(bounds.recency), list(bounds.frequency), list(bounds.monetary), *bounds.high,
         bounds.high_spend, bounds.high_ticket, bounds.bargain_hunter, bounds.loyal,
         timedelta(days=rules.classes.loyal_gap_days),
     )  # fmt: skip
 
 
-async def find_program(session: Transaction, program: str) -> ProgramState:
+async def find_segmented(session: Transaction, program: str) -> ProgramState:
     """The program by its newest version. Raises Refusal unknown_program, not_tiered or not_segmented."""
-    chain = await session.fetchval(NEWEST, program)
-    if chain is None:
-        raise Refusal(
-            "unknown_program", f"no program {program!r} is active here; activate it at the ledger first"
-        )
-    found = (await store.load_programs(session, chain, [program])).get(program)
-    if found is None:
-        raise Refusal("not_tiered", f"program {program!r} has no tiers")
+    found = await find_program(session, program)
     if found.rules.segments is None:
         raise Refusal("not_segmented", f"program {program!r} has no segments: tiering.segments is missing")
     return found
-
-
-async def _clock(session: Transaction, found: ProgramState, program: str) -> datetime | None:
-    """The program's time: of its chain that is furthest on, or the wall's."""
-    clock: datetime | None = await session.fetchval(CLOCK, program)
-    if found.rules.runs_on_events:
-        return clock
-    return max(clock, utc_now()) if clock else utc_now()
-
-
-@asynccontextmanager
-async def _planned(tx: Transaction) -> AsyncIterator[None]:
-    """Plans for whole tables inside the block, in a transaction that goes on with its own settings."""
-    before = {name: await tx.fetchval(SETTING, name) for name in SETTINGS}
-    for name, value in SETTINGS.items():
-        await tx.execute(SET, name, value)
-    yield
-    for name, value in before.items():
-        await tx.execute(SET, name, value)
-
-
-def _ms_since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -14,8 +14,7 @@ import orjson
 
 from services.common.db import Transaction
 from services.tiering import segment_store
-from services.tiering.domain.events import Fact, TierChanged
-from services.tiering.domain.metrics import counted_names
+from services.tiering.domain.events import Fact
 from services.tiering.domain.months import EARLIEST
 from services.tiering.domain.program import Rules, parse_rules
 from services.tiering.domain.state import Bought, Member, ProgramState, State, Visits
@@ -53,9 +52,11 @@ CROSS JOIN LATERAL (
 ) AS m
 """  # noqa: S608 - made of constants
 RETIRED = f"""
--- Members of a tier that the version in force does not have ($3: the names above the lowest).
+-- Members of a tier that the version in force does not have ($3: the names above the lowest), or that it ranks no more
+-- ($5: the names of those that it ranks). Closed accounts stay as they are.
 SELECT {_SELECTED} FROM members AS m
-WHERE m.chain = $1 AND m.program = $2 AND m.tier <> ALL($3::text[])
+WHERE m.chain = $1 AND m.program = $2 AND m.standing ? 'closed' IS NOT TRUE
+AND (m.tier <> ALL($3::text[]) OR (m.standing ? 'ranked' AND m.standing ->> 'tier' <> ALL($5::text[])))
 ORDER BY m.member LIMIT $4
 """  # noqa: S608 - made of constants
 ENTRIES = """
@@ -85,20 +86,6 @@ CROSS JOIN LATERAL (
     WHERE chain = $1 AND program = w.program AND member = w.member AND metric = w.metric AND day = w.day LIMIT 1
 ) AS d
 """
-BEHIND = """
--- The last $8 rows of the ledger that a measure counted, of what was known by then.
-SELECT w.n, array_agg(e.position) AS positions
-FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $9::bigint[])
-    AS w (n, program, member, metric, after, up_to, known)
-CROSS JOIN LATERAL (
-    SELECT position FROM entries
-    WHERE chain = $1 AND program = w.program AND member = w.member AND metric = w.metric
-    AND occurred_at > w.after AND occurred_at <= w.up_to AND position <= w.known
-    ORDER BY position DESC LIMIT $8
-) AS e GROUP BY w.n
-"""
-POSITIONS_MAX = 100
-"""Rows that a TierChanged names: enough to show where it comes from, the rest is in the entries."""
 UPSERT_MEMBERS = f"""
 INSERT INTO members (chain, {", ".join(COLUMNS)})
 SELECT $1, program, member, enrolled_at, tier, since, until, as_of, due, windows::jsonb, standing::jsonb, changed
@@ -110,6 +97,12 @@ ON CONFLICT (chain, program, member) DO UPDATE SET
     tier = EXCLUDED.tier, since = EXCLUDED.since, until = EXCLUDED.until, as_of = EXCLUDED.as_of, due = EXCLUDED.due,
     windows = EXCLUDED.windows, standing = EXCLUDED.standing, changed_position = EXCLUDED.changed_position
 """  # noqa: S608 - made of constants
+ADD_ENTRIES = """
+-- What came over by a merge may lie at the moment and the row of one of the survivor's own.
+INSERT INTO entries AS e (chain, program, member, metric, occurred_at, position, amount)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[])
+ON CONFLICT (chain, program, member, metric, occurred_at, position) DO UPDATE SET amount = e.amount + EXCLUDED.amount
+"""
 UPSERT_PURCHASES = """
 -- The lines' numbers come as text, for an array of arrays would be unnested to the last number.
 INSERT INTO purchases (chain, program, purchase, member, occurred_at, amount_left, promoted_left, promoted_lines)
@@ -131,10 +124,6 @@ ON CONFLICT (chain, program) DO UPDATE SET clock = EXCLUDED.clock
 """
 INSERT_PROGRAM = "INSERT INTO programs VALUES ($1, $2, $3, $4, $5, $6)"
 ENTRY_COLUMNS = ("chain", "program", "member", "metric", "occurred_at", "position", "amount")
-HISTORY_COLUMNS = (
-    "chain", "program", "member", "position", "ledger_position", "from_tier", "to_tier", "since", "until", "reason",
-    "rule", "metric", "threshold", "measures", "positions", "granted_by",
-)  # fmt: skip
 POSITION = "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2"
 MOVE_POSITION = """
 INSERT INTO stream_positions (chain, topic, position) VALUES ($1, $2, $3)
@@ -159,9 +148,14 @@ class Loaded:
     more_due: dict[str, tuple[datetime, str]]
 
 
-async def load(tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: int) -> Loaded:
-    """The state for `facts`: programs, members, the reviews that fall due on the way, what leaves the windows."""
-    state = await load_programs(tx, chain, {fact.program for fact in facts})
+async def load(
+    tx: Transaction, chain: int, facts: Sequence[Fact], reviews_max: int, programs: State | None = None
+) -> Loaded:
+    """The state for `facts`: programs (unless they are known), members, the reviews that fall due on the way, what
+    leaves the windows."""
+    state = programs
+    if state is None:
+        state = await load_programs(tx, chain, {fact.program for fact in facts})
     if not state:
         return Loaded(state, {})
     purchases = await _load_purchases(tx, chain, needed_purchases(state, facts))
@@ -215,12 +209,29 @@ async def find_member(tx: Transaction, chain: int, rules: Rules, name: str) -> M
     return member
 
 
+async def load_members(
+    tx: Transaction, chain: int, program: ProgramState, names: Sequence[str], at: datetime
+) -> list[Member]:
+    """Members by id, added to `program`, with what a review at `at` needs, in the order of `names`."""
+    rows = await tx.fetch(MEMBERS, chain, [program.rules.program] * len(names), list(names))
+    found = {member.member: member for member in await _add(tx, chain, program, rows, at)}
+    return [found[name] for name in names]
+
+
 async def load_retired(
     tx: Transaction, chain: int, program: ProgramState, at: datetime, most: int
 ) -> list[Member]:
-    """Up to `most` members whose tier is not in the rules, added to `program`, with what a review at `at` needs."""
+    """The same of up to `most` members whose tier is not in the rules."""
     rules = program.rules
-    rows = await tx.fetch(RETIRED, chain, rules.program, [tier.name for tier in rules.tiers[1:]], most)
+    names = [tier.name for tier in rules.tiers[1:]]
+    rows = await tx.fetch(RETIRED, chain, rules.program, names, most, list(rules.ranked))
+    return await _add(tx, chain, program, rows, at)
+
+
+async def _add(
+    tx: Transaction, chain: int, program: ProgramState, rows: Sequence[Any], at: datetime
+) -> list[Member]:
+    rules = program.rules
     found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
     await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
     program.members = {member.member: member for member in found.values()}
@@ -263,6 +274,11 @@ async def save(tx: Transaction, chain: int, state: State) -> None:
     counted = [(chain, p, *entry) for p, program in state.items() for entry in program.counted]
     if counted:
         await tx.copy_records_to_table("entries", records=counted, columns=ENTRY_COLUMNS)
+    moved = [
+        (p, *key, amount) for p, program in state.items() for key, amount in program.moved.items() if amount
+    ]
+    if moved:
+        await tx.execute(ADD_ENTRIES, chain, *_columns(moved))
     purchases = [
         (
             p,
@@ -291,32 +307,6 @@ async def save(tx: Transaction, chain: int, state: State) -> None:
     clocks = [(p, program.clock) for p, program in state.items() if program.clock_moved]
     if clocks:
         await tx.execute(UPSERT_CLOCKS, chain, [p for p, _ in clocks], [clock for _, clock in clocks])
-
-
-async def find_positions(tx: Transaction, chain: int, state: State, events: Sequence[TierChanged]) -> None:
-    """Tell each event the ledger's rows behind its measures, once the entries are written."""
-    wanted = [
-        (n, e.program, e.member, name, measure.after, measure.up_to, e.counted_to)
-        for n, e in enumerate(events)
-        for measure in e.measures
-        for name in counted_names(state[e.program].rules.metrics, measure.metric)
-    ]
-    if not wanted:
-        return
-    *columns, known = _columns(wanted)
-    for row in await tx.fetch(BEHIND, chain, *columns, POSITIONS_MAX, known):
-        events[row["n"]].positions = sorted(set(row["positions"]))[-POSITIONS_MAX:]
-
-
-async def save_history(tx: Transaction, chain: int, said: Sequence[tuple[int, TierChanged]]) -> None:
-    """Write what was said, each with its position in our journal."""
-    records = [
-        (chain, e.program, e.member, position, e.ledger_position, e.from_tier, e.to_tier, e.since, e.until, e.reason,
-         e.rule, e.metric, e.threshold, orjson.dumps(e.measures).decode(), e.positions, e.grant)
-        for position, e in said
-    ]  # fmt: skip
-    if records:
-        await tx.copy_records_to_table("tier_history", records=records, columns=HISTORY_COLUMNS)
 
 
 async def save_program(

@@ -150,6 +150,48 @@ tier_history = Table(
     ),
     Column("granted_by", Text, nullable=False, comment="The grant or card behind it; empty for metrics."),
 )
+tier_rankings = Table(
+    "tier_rankings",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("ledger_position", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("at", TIME, nullable=False),
+    Column("version", Text, nullable=False),
+    Column(
+        "tops",
+        JSONB,
+        nullable=False,
+        comment="Metric, percent, places and threshold of each, in the whole program.",
+    ),
+    Column("members", BigInteger, nullable=False, comment="Members of the whole program."),
+    Column("changed", BigInteger, nullable=False, comment="TierChanged that it led to on this chain."),
+    comment="A ranking is over when every chain has its row.",
+)
+absorbed_members = Table(
+    "absorbed_members",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("into_member", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="Of MemberAbsorbed, on this chain of the ledger."),
+    Column("facts", ARRAY(LargeBinary), nullable=False, comment="FactsMoved, for the survivor's chain."),
+    comment="Members who were merged into another, with all that had been counted of them.",
+)
+merges = Table(
+    "merges",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("absorbed", Text, primary_key=True),
+    Column("member", Text, nullable=False, comment="The survivor."),
+    Column("position", BigInteger, nullable=False, comment="Of MembersMerged, on this chain of the ledger."),
+    comment="Merges that the survivor's chain has got to.",
+)
 segments = Table(
     "segments",
     metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -16,8 +16,12 @@ from services.tiering.domain.events import (
     ClockAdvanced,
     Fact,
     FactEvent,
+    FactsMoved,
     Lines,
+    MemberAbsorbed,
+    MemberClosed,
     MemberEnrolled,
+    MembersMerged,
     MemberTagged,
     PointsMoved,
     ProgramActivated,
@@ -30,9 +34,13 @@ from services.tiering.domain.events import (
     TierChanged,
     TierGranted,
     TierGrantRevoked,
+    TiersRanked,
     Told,
+    Top,
     ToppedUp,
+    TopUpReversed,
 )
+from services.tiering.member_row import came_over
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
 
@@ -45,6 +53,10 @@ LEDGER_TYPES: dict[str, type[Message]] = {
     "PointsAccrued": ledger_pb.PointsAccrued,
     "PointsClawedBack": ledger_pb.PointsClawedBack,
     "TopUpRecorded": ledger_pb.TopUpRecorded,
+    "TopUpReversed": ledger_pb.TopUpReversed,
+    "MemberClosed": ledger_pb.MemberClosed,
+    "MembersMerged": ledger_pb.MembersMerged,
+    "MemberAbsorbed": ledger_pb.MemberAbsorbed,
 }
 """The rows of ledger.v1 that tiering reads; of the others only the position counts."""
 POINTS_TYPES = ("PointsAccrued", "PointsClawedBack")
@@ -53,6 +65,8 @@ OWN_TYPES: dict[str, type[Message]] = {
     "TierGrantRevoked": tiering_pb.TierGrantRevoked,
     "MemberTagged": tiering_pb.MemberTagged,
     "SegmentsRun": tiering_pb.SegmentsRun,
+    "TiersRanked": tiering_pb.TiersRanked,
+    "FactsMoved": tiering_pb.FactsMoved,
 }
 """The rows of our own journal that are facts: a replay reads them."""
 
@@ -90,7 +104,17 @@ def _event(type_: str, message: Any) -> FactEvent:
             # What the program lets the member keep was not earned all the same: the units came back.
             return PointsMoved(message.purchase, -(message.points + message.forgiven))
         case "TopUpRecorded":
-            return ToppedUp(message.activity.amount)
+            return ToppedUp(message.activity.amount, message.activity.id)
+        case "TopUpReversed":
+            # What stands for bonus that was spent is not handed back: it stays loaded.
+            handed = sum(part.amount for part in message.paid_out)
+            return TopUpReversed(handed, message.activity.of)
+        case "MemberClosed":
+            return MemberClosed()
+        case "MembersMerged":
+            return MembersMerged(message.absorbed)
+        case "MemberAbsorbed":
+            return MemberAbsorbed(message.into)
         case "ClockAdvanced":
             return ClockAdvanced(time_of(message.to))
         case "ProgramActivated":
@@ -102,7 +126,7 @@ def _lines(lines: Iterable[Any]) -> Lines:
     return [(line.category, line.amount, line.quantity, line.sku) for line in lines]
 
 
-def told_of(type_: str, payload: bytes) -> Told | SegmentsRun:
+def told_of(type_: str, payload: bytes) -> Told | SegmentsRun | TiersRanked:
     """What a row of our own journal says that we were told. Raises DecodeError."""
     message: Any = OWN_TYPES[type_].FromString(payload)
     if type_ == "TierGranted":
@@ -114,6 +138,10 @@ def told_of(type_: str, payload: bytes) -> Told | SegmentsRun:
         )
     if type_ == "SegmentsRun":
         return _run_of(message)
+    if type_ == "TiersRanked":
+        return _ranking_of(message)
+    if type_ == "FactsMoved":
+        return facts_moved(message)
     return TierGrantRevoked(message.grant, message.reason, message.ledger_position)
 
 
@@ -133,6 +161,48 @@ def _run_of(message: Any) -> SegmentsRun:
         message.run, message.cause, time_of(message.at), bounds, message.population, message.measured_ms,
         message.took_ms, message.ledger_position,
     )  # fmt: skip
+
+
+def _ranking_of(message: Any) -> TiersRanked:
+    tops = tuple(
+        Top(top.metric, top.percent, top.places, tuple(top.here), top.threshold) for top in message.tops
+    )
+    return TiersRanked(
+        message.run, message.cause, time_of(message.at), tops, message.members, tuple(message.counted_to),
+        message.ledger_position,
+    )  # fmt: skip
+
+
+def facts_moved(message: Any) -> FactsMoved:
+    """What came over by a merge; our journal has it as the message that it was."""
+    as_of = time_of(message.as_of)
+    until = time_of(message.until) if message.HasField("until") else None
+    since = time_of(message.since)
+    came = came_over(message.absorbed, message.tier or None, since, until, as_of, message.standing)
+    life = None
+    if message.HasField("life"):
+        told = message.life
+        first, last, won_back = (
+            time_of(getattr(told, name)) if told.HasField(name) else None
+            for name in ("first_at", "last_at", "won_back_at")
+        )
+        life = (first, last, won_back)
+    return FactsMoved(
+        message.absorbed,
+        message.ledger_position,
+        message.last,
+        as_of,
+        [(entry.metric, time_of(entry.at), entry.amount) for entry in message.entries],
+        [
+            (p.purchase, time_of(p.at), p.amount_left, p.promoted_left, tuple(p.promoted_lines))
+            for p in message.purchases
+        ],
+        [(day.metric, date.fromisoformat(day.day), day.visits) for day in message.days],
+        [(tag.tag, time_of(tag.since)) for tag in message.tags],
+        life,
+        came,
+        message,
+    )
 
 
 class Encoded(NamedTuple):
@@ -165,15 +235,15 @@ def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
                 positions=event.positions,
                 grant=event.grant,
             )
-            _set_time(message.since, event.since)
+            set_time(message.since, event.since)
             if event.until is not None:
-                _set_time(message.until, event.until)
+                set_time(message.until, event.until)
             for measure in event.measures:
                 added = message.measures.add(
                     metric=measure.metric, value=measure.value, threshold=measure.threshold
                 )
-                _set_time(added.after, measure.after)
-                _set_time(added.up_to, measure.up_to)
+                set_time(added.after, measure.after)
+                set_time(added.up_to, measure.up_to)
         case TierGranted():
             message = tiering_pb.TierGranted(
                 grant=event.grant,
@@ -181,7 +251,9 @@ def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
                 reason=event.reason,
                 ledger_position=event.ledger_position,
             )
-            _set_time(message.until, event.until)
+            set_time(message.until, event.until)
+        case FactsMoved():
+            message = event.told
         case TierGrantRevoked():
             message = tiering_pb.TierGrantRevoked(
                 grant=event.grant, reason=event.reason, ledger_position=event.ledger_position
@@ -195,7 +267,7 @@ def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
                 run=event.run,
                 ledger_position=event.ledger_position,
             )
-            _set_time(message.at, event.at)
+            set_time(message.at, event.at)
         case MemberTagged():
             message = tiering_pb.MemberTagged(
                 request=event.request,
@@ -206,6 +278,8 @@ def payload_of(event: Recorded | Encoded) -> tuple[str, bytes]:
             )
         case SegmentsRun():
             message = _run_message(event)
+        case TiersRanked():
+            message = _ranking_message(event)
         case ProgramRefused():
             message = tiering_pb.ProgramRefused(version=event.version, reason=event.reason)
     return type(event).__name__, message.SerializeToString(deterministic=True)
@@ -233,13 +307,29 @@ def _run_message(event: SegmentsRun) -> tiering_pb.SegmentsRun:
         took_ms=event.took_ms,
         ledger_position=event.ledger_position,
     )
-    _set_time(message.at, event.at)
+    set_time(message.at, event.at)
     for time in bounds.recency:
-        _set_time(message.bounds.recency.add(), time)
+        set_time(message.bounds.recency.add(), time)
     return message
 
 
-def _set_time(field: Any, time: datetime) -> None:
+def _ranking_message(event: TiersRanked) -> tiering_pb.TiersRanked:
+    message = tiering_pb.TiersRanked(
+        run=event.run,
+        cause=event.cause,
+        members=event.members,
+        counted_to=event.counted_to,
+        ledger_position=event.ledger_position,
+    )
+    set_time(message.at, event.at)
+    for top in event.tops:
+        message.tops.add(
+            metric=top.metric, percent=top.percent, places=top.places, here=top.here, threshold=top.threshold
+        )
+    return message
+
+
+def set_time(field: Any, time: datetime) -> None:
     """Exact: seconds and microseconds, no float on the way."""
     seconds, rest = divmod(micros(time), 1_000_000)
     field.seconds, field.nanos = seconds, rest * NANOS_PER_MICRO

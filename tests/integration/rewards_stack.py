@@ -17,10 +17,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
+from google.protobuf.message import Message
 from pydantic import SecretStr
 
 from services.common.auth import Keys, new_key
-from services.common.chain import chain_of
 from services.common.codec import StreamRow
 from services.common.db import Reader, Writer, ensure_installation
 from services.common.migrate import upgrade
@@ -34,11 +34,14 @@ from services.rewards.consume import LEDGER_TOPIC, TIERS_TOPIC, StreamHandler
 from services.rewards.domain.decide import Step
 from services.rewards.domain.redemption import State
 from services.rewards.handle import Redeemer
+from services.rewards.handle_draws import DrawDesk
 from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.ledger_client import LedgerClient
+from services.rewards.ledger_work import LedgerWork
 from services.rewards.recover import Recovery
 from services.rewards.replay import stream_row
 from services.rewards.views import Views
+from services.rewards.views_shop import ShopViews
 
 CHAINS = 4
 DOCUMENT: dict[str, Any] = {
@@ -102,7 +105,13 @@ class RewardsStack:
     ledger_transport: httpx.AsyncBaseTransport
     ledger_key: str
     redeemer: Redeemer
+    draws: DrawDesk
     program: str = "grocer"
+
+    @property
+    def shop(self) -> ShopViews:
+        """The catalogue."""
+        return ShopViews(self.views.reader, self.views.chains)
 
     async def with_program(self) -> RewardsStack:
         """The same servers with a program of a test's own, so that no test sees another's members."""
@@ -114,6 +123,16 @@ class RewardsStack:
         """One more rewards process, whose requests to the ledger go over `transport`."""
         client = LedgerClient("http://ledger", SecretStr(self.ledger_key), transport)
         return Redeemer(self.writer, client, nothing, CHAINS)
+
+    def draws_over(self, transport: httpx.AsyncBaseTransport) -> tuple[DrawDesk, LedgerWork]:
+        """One more rewards process for turns and points, whose requests to the ledger go over `transport`."""
+        client = LedgerClient("http://ledger", SecretStr(self.ledger_key), transport)
+        desk = DrawDesk(self.writer, client, nothing, CHAINS, self.redeemer.patiently)
+        return desk, LedgerWork(self.writer, client, desk, nothing, CHAINS)
+
+    def work(self) -> LedgerWork:
+        """A loop that has the ledger give points, and reaches it."""
+        return self.draws_over(self.ledger_transport)[1]
 
     def recovery(self) -> Recovery:
         """A recovery loop that reaches the ledger."""
@@ -171,9 +190,13 @@ class RewardsStack:
         async with self.writer.transaction() as tx:
             return await StreamHandler(topic, CHAINS, nothing).apply(tx, chain, rows)
 
-    async def tell_tier(self, row: StreamRow) -> None:
-        """One row of tiers.v1."""
-        await self.apply(TIERS_TOPIC, chain_of(row.member or "", CHAINS), [row])
+    async def tell(self, chain: int, member: str, message: Message) -> None:
+        """The next row of tiers.v1 on a chain."""
+        async with self.writer.session() as session:
+            position = await session.fetchval(POSITION, chain, TIERS_TOPIC)
+        at = utc("2026-01-01")
+        row = StreamRow(chain, position + 1, self.program, member, message.DESCRIPTOR.name, at, at, message)
+        await self.apply(TIERS_TOPIC, chain, [row])
 
     async def state(self, member: str, redemption: str) -> State:
         """Where a redemption stands."""
@@ -211,7 +234,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
             Ledger(queue, ledger_reader, programs, identifiers, CHAINS), Keys(ledger_writer)
         )
         transport = httpx.ASGITransport(ledger_app)
-        ledger_key = await add_key(ledger_owner_url, ("checkout",))
+        ledger_key = await add_key(ledger_owner_url, ("checkout", "rewards"))
         ops = await add_key(ledger_owner_url, ("ops",))
         client = LedgerClient("http://ledger", SecretStr(ledger_key), transport)
         redeemer, views = Redeemer(writer, client, nothing, CHAINS), Views(reader, CHAINS)
@@ -220,7 +243,8 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
             return {}
 
         desk = VoucherDesk(writer, nothing, CHAINS, redeemer.patiently)
-        app = create_app(Keys(writer), redeemer, desk, views, ready)
+        draws = DrawDesk(writer, client, nothing, CHAINS, redeemer.patiently)
+        app = create_app(Keys(writer), redeemer, desk, draws, views, ready)
         checkout = await add_key(owner_url, ("checkout",))
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://ledger", headers=bearer(ops)) as ledger,
@@ -241,6 +265,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
                 transport,
                 ledger_key,
                 redeemer,
+                draws,
             )
         for closing in (ledger_writer, ledger_reader, writer, reader):
             await closing.close()

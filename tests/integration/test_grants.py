@@ -104,4 +104,8 @@ async def test_a_budget_holds_while_all_chains_give_at_once(stack: RewardsStack)
         stack.program,
     )
     assert {row["type"]: row["n"] for row in rows} == {"GrantGiven": 6, "GrantWithheld": 18}
+    # Budgets that were looked at and never drawn on.
+    await stack.activate(granting({**STAGED, "budget": 5}, {**WELCOME, "budget": 0}))
+    await stack.buy("late", 100)
+    await stack.carry()
     assert await content(stack, "public") == await content(stack, await rebuilt(stack, batch=2))

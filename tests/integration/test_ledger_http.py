@@ -397,8 +397,10 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("GET", "/members/scoped/money", None, {"ops", "audit", "pos", "checkout", "member"}),
     ("POST", "/members/scoped/orders/o/refunds", {}, {"ops", "checkout"}),
     ("GET", "/adjustments", None, {"ops", "audit"}),
-    ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops"}),
-    ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit"}),
+    ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops", "rewards"}),
+    ("POST", "/members/scoped/adjustments", {"points": -1, "reason": "goodwill"}, {"ops"}),
+    ("GET", "/members/scoped/birthday", None, {"ops", "rewards"}),
+    ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit", "rewards"}),
     ("POST", "/members/scoped/adjustments/a/approve", {}, {"ops"}),
     ("POST", "/members/scoped/adjustments/a/decline", {}, {"ops"}),
     ("DELETE", "/members/scoped/identifiers/card:1", None, {"ops", "pos", "checkout"}),
@@ -412,7 +414,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("scope", ["pos", "checkout", "member", "ops", "audit"])
+@pytest.mark.parametrize("scope", ["pos", "checkout", "member", "ops", "audit", "rewards"])
 async def test_a_key_opens_the_doors_of_its_scope_and_no_others(ledger: Served, scope: str) -> None:
     async with ledger.client(await ledger.token(scope)) as client:
         for method, path, body, scopes in ROUTES:

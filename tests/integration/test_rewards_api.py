@@ -70,10 +70,11 @@ async def test_a_checkout_cancels(stack: RewardsStack) -> None:
 
 async def test_the_catalogue(stack: RewardsStack) -> None:
     answer = await stack.http.get(f"/v1/programs/{stack.program}/catalogue")
-    assert answer.json()["rewards"] == [
-        {"id": "five_off", "name": "5 off the basket", "kind": "discount", "points": 500, "value": 500},
-        {"id": "mug", "name": "A mug", "kind": "product", "points": 100, "value": 0},
+    assert [(r["id"], r["kind"], r["points"], r["value"]) for r in answer.json()["rewards"]] == [
+        ("five_off", "discount", 500, 500),
+        ("mug", "product", 100, 0),
     ]
+    assert all(r["available"] is None and r["why_not"] is None for r in answer.json()["rewards"])
     assert len(answer.json()["version"]) == 16
 
 

@@ -23,7 +23,9 @@ from services.common.errors import InvariantBroken, Refusal
 from services.ops.local.postgres import LocalPostgres
 from services.rewards.consume import LEDGER_TOPIC, StreamHandler
 from services.rewards.domain.decide import Reserve
-from services.rewards.replay import PROJECTIONS, rebuild_own, rebuild_stream, stream_row
+from services.rewards.domain.standing import Segments, Standing
+from services.rewards.replay import PROJECTIONS, rebuild_own, rebuild_stream
+from services.rewards.standings import find_standings
 from services.rewards.tables import metadata
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
@@ -135,25 +137,38 @@ async def test_a_tier_is_shown_even_before_the_ledger_told_of_the_member(stack: 
         from_tier="member", to_tier="gold", since=Timestamp(seconds=1_767_225_600)
     )
     chain = chain_of("ann", CHAINS)
-    record = {
-        "chain": chain, "position": 1, "program": stack.program, "member": "ann", "type": "TierChanged",
-        "occurred_at": utc("2026-01-01"), "recorded_at": utc("2026-01-01"), "payload": message.SerializeToString(),
-    }  # fmt: skip
-    await stack.tell_tier(stream_row("tiers.v1", record))
+    await stack.tell(chain, "ann", message)
     wallet = await stack.views.wallet(stack.program, "ann")
     assert (wallet.tier, wallet.points.available) == ("gold", 0)
     with pytest.raises(Refusal, match="unknown_member"):
         await stack.views.wallet(stack.program, "nobody")
 
 
+async def test_segments_and_tags_are_what_tiering_last_said(stack: RewardsStack) -> None:
+    chain = chain_of("ann", CHAINS)
+    for family, before, after in (
+        ("lifecycle", "new", "dormant"),
+        ("tag", "", "vip"),
+        ("tag", "", "press"),
+        ("class", "low_low", "loyal"),
+        ("tag", "vip", ""),
+    ):
+        changed = tiering_pb.SegmentChanged(family=family, from_segment=before, to_segment=after)
+        await stack.tell(chain, "ann", changed)
+    async with stack.writer.session() as session:
+        found = await find_standings(session, chain, [(stack.program, "ann"), (stack.program, "bob")])
+    assert found[stack.program, "ann"] == Standing(None, Segments("dormant", "loyal", frozenset({"press"})))
+    assert found[stack.program, "bob"] == Standing()
+
+
 async def test_a_version_whose_section_is_wrong_is_refused_and_the_one_before_stays(
     stack: RewardsStack,
 ) -> None:
-    before = await stack.views.catalogue(stack.program)
+    before = await stack.shop.catalogue(stack.program, None)
     await stack.activate(
         {**DOCUMENT, "rewards": {"catalogue": [{"id": "mug", "kind": "product", "points": -1}]}}
     )
-    assert await stack.views.catalogue(stack.program) == before
+    assert await stack.shop.catalogue(stack.program, None) == before
     refusals = await stack.fetch(
         "SELECT chain, payload, cause_source FROM journal WHERE type = 'ProgramRefused' AND program = $1",
         stack.program,

@@ -16,10 +16,10 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import Reader, Writer, ensure_installation
 from services.tiering.api import Views
-from services.tiering.consume import LEDGER_TOPIC
 from services.tiering.handle import Grants
 from services.tiering.main import create_app
-from services.tiering.project import apply_rows
+from services.tiering.project import LEDGER_TOPIC, apply_rows
+from services.tiering.ranking import Rankings
 from services.tiering.segments import Segments
 from tests.integration.tiering_rows import DOCUMENT, LedgerChain, day, tiering_database
 
@@ -87,7 +87,9 @@ async def service(database: str) -> AsyncIterator[Service]:
         writer, reader = await Writer.connect(url), Reader.connect(url)
         await ensure_installation(writer, CHAINS)
         owner = await asyncpg.connect(database)
-        app = create_app(Views(reader, CHAINS), Keys(writer), Grants(writer, CHAINS), Segments(writer))
+        app = create_app(
+            Views(reader, CHAINS), Keys(writer), Grants(writer, CHAINS), Segments(writer), Rankings(writer)
+        )
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tiering") as client:
             service = Service(owner, writer, client, {chain: LedgerChain(chain) for chain in range(CHAINS)})

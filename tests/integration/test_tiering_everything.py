@@ -48,7 +48,7 @@ CARDS = [
     {"name": "plus", "tier": "plus", "months": 3, "sku": "PLUS"},
     {"name": "regular", "tier": "gold", "months": 2, "metric": "came", "from": 8},
 ]
-POLICIES = [
+POLICIES: list[dict[str, Any]] = [
     {"review": {"months": 4, "grace_months": 1}, "downgrade": {"to": "soft_landing"}},
     {
         "review": {"at": "first_of_month"},

@@ -19,7 +19,7 @@ from services.common.codec import StreamRow
 from services.common.db import Writer, ensure_installation
 from services.common.errors import InvariantBroken
 from services.tiering import project
-from services.tiering.consume import LEDGER_TOPIC
+from services.tiering.project import LEDGER_TOPIC
 from services.tiering.replay import ALSO_WRITTEN, JOURNAL_COMPARED, PROJECTIONS, rebuild
 from services.tiering.tables import metadata
 from tallybook.tiering.v1 import events_pb2 as tiering_pb

@@ -36,15 +36,29 @@ DOCUMENT: dict[str, Any] = {
         "currency": "USD",
         "enrolment": "on_first_activity",
         "earning": {"points_per_unit": 1, "tier_multipliers": {"gold": 2}},
+        "adjustments": {"reasons": ["reward"], "limit": 100},
     },
     "tiering": {
+        "segments": {"tags": ["vip"]},
         "metric": "spend",
         "window": {"months": 12},
         "review": {"months": 12},
         "tiers": [{"name": "member"}, {"name": "gold", "from": 100_000}, {"name": "black", "from": 900_000}],
     },
     "rewards": {
-        "catalogue": [{"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}]
+        "catalogue": [{"id": "five_off", "name": "5 off", "kind": "discount", "points": 500, "value": 500}],
+        "grants": [{"id": "hello", "occasion": "enrolled", "give": [{"points": 7}, {"draw": "wheel"}]}],
+        "draws": [
+            {
+                "id": "wheel",
+                "prizes": [
+                    {"id": "ten", "weight": 1, "stock": 5, "cost": 10, "give": [{"points": 10}]},
+                    {"id": "nothing", "weight": 1},
+                ],
+                "price": {"free_per_day": 1, "tickets": 1, "points": 50},
+                "budget": {"day": 40},
+            }
+        ],
     },
 }
 MEMBERS = 20
@@ -52,7 +66,7 @@ STALL_SECONDS = 60.0
 
 
 async def shop(api: Api, number: int) -> None:
-    """A purchase; every member of whom it is the third redeems a reward too, and is given a tier by hand."""
+    """A purchase; every member of whom it is the third redeems a reward too, draws, and is given a tier by hand."""
     member = f"v{number % MEMBERS}"
     path = f"/v1/programs/{PROGRAM}"
     line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 60_000}
@@ -65,6 +79,9 @@ async def shop(api: Api, number: int) -> None:
         await api.post("rewards", f"{path}/members/{member}/redemptions", order, f"v-red-{number}")
         grant = {"tier": "black", "until": (NOON + timedelta(days=90)).isoformat(), "reason": "a test"}
         await api.post("tiering", f"{path}/members/{member}/grants", grant, f"v-grant-{number}")
+        for pay in ("free", "ticket", "points"):
+            turn = {"draw": "wheel", "pay": pay}
+            await api.post("rewards", f"{path}/members/{member}/draws", turn, f"v-{pay}-{number}")
 
 
 async def test_a_stack_at_work_is_in_order_and_level_again_its_projections_are_the_rebuilt_ones(

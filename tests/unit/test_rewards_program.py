@@ -7,12 +7,8 @@ from typing import Any
 import pytest
 
 from services.common.program_section import ProgramError
-from services.rewards.domain.program import (
-    CATALOGUE_MAX,
-    TTL_DEFAULT_SECONDS,
-    Reward,
-    parse_program,
-)
+from services.rewards.domain.catalogue import CATALOGUE_MAX, Reward
+from services.rewards.domain.program import TTL_DEFAULT_SECONDS, parse_program
 
 FIVE_OFF = {"id": "five_off", "name": "5 off the basket", "kind": "discount", "points": 500, "value": 500}
 
@@ -58,7 +54,7 @@ def test_a_product_needs_no_value_and_is_named_by_its_id() -> None:
         ({"catalogue": [{**FIVE_OFF, "points": True}]}, "rewards.catalogue[0].points"),
         ({"catalogue": [{**FIVE_OFF, "value": 0}]}, "rewards.catalogue[0].value"),
         ({"catalogue": [{k: v for k, v in FIVE_OFF.items() if k != "value"}]}, "rewards.catalogue[0].value"),
-        ({"catalogue": [{**FIVE_OFF, "stock": 3}]}, "rewards.catalogue[0].stock"),
+        ({"catalogue": [{**FIVE_OFF, "stocks": 3}]}, "rewards.catalogue[0].stocks"),
         ({"catalogue": [FIVE_OFF] * (CATALOGUE_MAX + 1)}, "rewards.catalogue"),
         ({"redemption": {"ttl_seconds": 0}}, "rewards.redemption.ttl_seconds"),
         ({"redemption": {"ttl": 60}}, "rewards.redemption.ttl"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import InvariantBroken, Refusal
+from services.rewards.domain.catalogue import Looked
 from services.rewards.domain.decide import (
     WHERE_IT_STANDS,
     HoldStands,
@@ -36,6 +37,8 @@ from services.rewards.domain.events import (
 from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased
 from services.rewards.domain.program import parse_program
 from services.rewards.domain.redemption import TRANSITIONS, Redemption, State, begin, evolve
+from services.rewards.domain.refund_events import RedemptionRefunded, RefundRefused, RefundRequested
+from services.rewards.domain.refunds import NOT_REFUNDABLE
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=15)
@@ -51,6 +54,7 @@ PROGRAM = parse_program(
     },
     "v1",
 )
+LOOKED = Looked(NOON, PROGRAM.zone)
 COMMAND = Reserve("r1", "ann", "five_off", "order-1", None)
 REQUESTED = RedemptionRequested("r1", "five_off", "order-1", 500, 600, "discount", "5 off", 500)
 RESERVED = RedemptionReserved("r1", LATER)
@@ -59,6 +63,9 @@ CANCEL_ASKED = CancellationRequested("r1")
 CAPTURED = RedemptionCaptured("r1")
 CANCELLED = RedemptionCancelled("r1", "cancelled")
 TIMED_OUT = RedemptionCancelled("r1", "timed_out")
+REFUND_ASKED = RefundRequested("r1", "k1", 1, 500, 0, 0, (), False)
+REFUNDED = RedemptionRefunded("r1", "k1", 500, 0, 0, True)
+NOT_REFUNDED = RefundRefused("r1", "k1", "member_closed", "closed")
 POOR = RedemptionRefused("r1", "insufficient_points", "500 points asked for, 3 available")
 
 HISTORY: dict[State, list[RedemptionEvent]] = {
@@ -70,6 +77,8 @@ HISTORY: dict[State, list[RedemptionEvent]] = {
     State.CANCELLED: [RESERVED, CANCEL_ASKED, CANCELLED],
     State.TIMED_OUT: [RESERVED, TIMED_OUT],
     State.REFUSED: [POOR],
+    State.REFUNDING: [RESERVED, CAPTURED, REFUND_ASKED],
+    State.REFUNDED: [RESERVED, CAPTURED, REFUND_ASKED, REFUNDED],
 }
 
 
@@ -88,11 +97,11 @@ def then(redemption: Redemption, events: Sequence[RedemptionEvent]) -> State:
 
 
 def test_a_request_holds_all_that_its_steps_need() -> None:
-    assert reserve(PROGRAM, None, COMMAND) == [REQUESTED]
+    assert reserve(PROGRAM, None, COMMAND, LOOKED) == [REQUESTED]
 
 
 def test_a_request_may_ask_for_another_time_to_live() -> None:
-    (event,) = reserve(PROGRAM, None, Reserve("r1", "ann", "five_off", "order-1", 30))
+    (event,) = reserve(PROGRAM, None, Reserve("r1", "ann", "five_off", "order-1", 30), LOOKED)
     assert isinstance(event, RedemptionRequested)
     assert event.ttl_seconds == 30
 
@@ -106,7 +115,7 @@ def test_refusals_of_a_request_come_in_this_order() -> None:
     ]
     for program, redemption, command, code in cases:
         with pytest.raises(Refusal) as caught:
-            reserve(program, redemption, command)
+            reserve(program, redemption, command, LOOKED)
         assert caught.value.code == code
 
 
@@ -129,6 +138,8 @@ def test_a_key_with_other_content_is_refused_and_with_the_same_is_not() -> None:
         (State.CANCELLED, "already_cancelled"),
         (State.TIMED_OUT, "redemption_timed_out"),
         (State.REFUSED, "redemption_refused"),
+        (State.REFUNDING, "redemption_being_refunded"),
+        (State.REFUNDED, "already_refunded"),
     ],
 )
 def test_a_step_begins_only_where_the_points_are_reserved(
@@ -182,7 +193,9 @@ def test_the_ledger_s_answer_settles_a_step(
     then(given(state), events)
 
 
-@pytest.mark.parametrize("state", [State.CAPTURED, State.CANCELLED, State.TIMED_OUT, State.REFUSED])
+@pytest.mark.parametrize(
+    "state", [State.CAPTURED, State.CANCELLED, State.TIMED_OUT, State.REFUSED, State.REFUNDED]
+)
 @pytest.mark.parametrize(
     "answer", [OPEN, HoldStands("captured"), HoldStands("expired"), SAYS_POOR, SAYS_EXPIRED]
 )
@@ -236,6 +249,8 @@ def test_the_ledger_s_stream_finishes_and_ends_redemptions(
         ("reserve", State.TIMED_OUT, None),
         ("capture", State.CAPTURING, "temporarily_unavailable"),
         ("capture", State.CAPTURED, None),
+        ("capture", State.REFUNDING, None),
+        ("capture", State.REFUNDED, None),
         ("capture", State.TIMED_OUT, "redemption_timed_out"),
         ("capture", State.CANCELLED, "already_cancelled"),
         ("capture", State.REFUSED, "insufficient_points"),
@@ -255,7 +270,8 @@ def test_what_a_caller_is_told(asked: str, state: State, code: str | None) -> No
 
 
 def test_every_event_comes_only_in_the_states_that_the_table_names() -> None:
-    samples = [RESERVED, POOR, CAPTURE_ASKED, CANCEL_ASKED, CAPTURED, CANCELLED]
+    samples: list[RedemptionEvent] = [RESERVED, POOR, CAPTURE_ASKED, CANCEL_ASKED, CAPTURED, CANCELLED]
+    samples += [REFUND_ASKED, REFUNDED, NOT_REFUNDED]
     assert {type(event) for event in samples} == set(TRANSITIONS)
     for event in samples:
         for state in State:
@@ -278,7 +294,9 @@ def test_the_page_of_states_says_what_the_code_does() -> None:
         for line in page.splitlines()
         if line.startswith("|")
     ]
-    told = {row[0]: (row[2], row[3]) for row in rows if len(row) == 4 and row[0] in set(State)}
-    expected = {str(state): (code, code) for state, (code, _) in WHERE_IT_STANDS.items()}
-    expected["reserved"] = ("-> `capturing", "-> `cancelling")
+    told = {row[0]: tuple(row[2:]) for row in rows if len(row) == 5 and row[0] in set(State)}
+    expected = {str(state): (code, code, NOT_REFUNDABLE[state][0]) for state, (code, _) in WHERE_IT_STANDS.items()
+                if state is not State.CAPTURED}  # fmt: skip
+    expected["reserved"] = ("-> `capturing", "-> `cancelling", "redemption_not_captured")
+    expected["captured"] = ("already_captured", "already_captured", "-> `refunding")
     assert told == expected

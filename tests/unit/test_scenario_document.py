@@ -85,8 +85,8 @@ def test_a_step_is_named_by_its_number_kind_and_line(tmp_path: Path) -> None:
         (HEAD + "- quote: {id: i1}\n", "s.yaml:3: steps[1]: `quote` is not supported yet"),
         (HEAD + "- quote: {member: ann}\n", "s.yaml:3: steps[1]: `quote` is not supported yet"),
         (
-            HEAD + "- redeem: {id: o1, member: ann, reward: x, step: refund}\n",
-            "s.yaml:3: steps[1].redeem: step refund is not supported yet",
+            HEAD + "- redeem: {id: o1, member: ann, reward: x, step: undo}\n",
+            "s.yaml:3: steps[1].redeem.step:",
         ),
         (
             HEAD + "- at: 2026-01-05\n  expect: {quote: {}}\n",

@@ -186,7 +186,7 @@ def test_a_tier_that_left_the_program_is_reviewed_at_once() -> None:
     chain.buys("2026-01-05", 300_00)
     shorter = rules(version="v2", tiers=[{"name": "member", "from": 0}, {"name": "silver", "from": 100_00}])
     chain.state["grocer"] = ProgramState.of(shorter, chain.program.clock, chain.program.members)
-    event = take_retired(chain.program, chain.member(), day("2026-05-01"), 9)
+    (event,) = take_retired(chain.program, chain.member(), day("2026-05-01"), 9)
     assert (event.from_tier, event.to_tier, event.since) == ("gold", "silver", day("2026-01-05"))
     assert event.rule == "tier gold is not in version v2; spend of 12 months >= 10000"
 

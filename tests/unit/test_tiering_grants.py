@@ -160,7 +160,7 @@ def test_a_granted_tier_that_a_version_drops_leaves_what_was_earned_alone() -> N
     card(chain, "2026-02-05")
     without = rules(version="v2", tiers=[TIERS[0], TIERS[1], TIERS[3]])
     chain.state["grocer"] = ProgramState.of(without, chain.program.clock, chain.program.members)
-    event = take_retired(chain.program, chain.member(), day("2026-03-05"), 9)
+    (event,) = take_retired(chain.program, chain.member(), day("2026-03-05"), 9)
     assert (event.from_tier, event.to_tier, event.until) == ("plus", "silver", day("2027-01-05"))
     assert event.rule == "tier plus is not in version v2"
 

@@ -57,6 +57,7 @@ AT: dict[VoucherState, Voucher] = {
     S.GIFTED: given(GIFTED),
     S.GIVEN: given(GIFTED, e.VoucherGiven("v1", "bob")),
     S.CLAIMED: CLAIMED,
+    S.HELD: given(e.VoucherHeld("v1", "o1", 500)),
     S.USED: given(e.VoucherUsed("v1", "o1", 500)),
     S.EXPIRED: given(e.VoucherExpired("v1")),
     S.VOIDED: given(e.VoucherVoided("v1", "a mistake")),
@@ -238,7 +239,8 @@ def test_a_pack_gives_as_many_vouchers_as_it_says_each_with_an_id_of_its_own() -
 def test_an_event_out_of_its_place_is_a_broken_invariant(event: type) -> None:
     fields = {
         e.VoucherGifted: (CODE, NOON), e.VoucherGiftReturned: ("withdrawn",), e.VoucherGiven: ("bob",),
-        e.VoucherUsed: ("o1", 5), e.VoucherUnused: ("o1",), e.VoucherVoided: ("why",),
+        e.VoucherHeld: ("o1", 5), e.VoucherUsed: ("o1", 5), e.VoucherUnused: ("o1",),
+            e.VoucherVoided: ("why",),
     }  # fmt: skip
     for state, voucher in AT.items():
         if state not in TRANSITIONS[event]:

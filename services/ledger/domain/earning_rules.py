@@ -6,26 +6,24 @@ docs/programs/earning.md tells their owners what the fields mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from services.common.local_time import read_store_zones, read_window
 from services.common.program_section import ProgramError, Section
 
 RULES_MAX = 500
 BANDS_MAX = 100
-WINDOWS_MAX = 1_000
 FIXED_POINTS_MAX = 1_000_000_000
 MINOR_UNITS_MAX = 1_000_000_000_000_000
 VISITS_MAX = 1_000_000_000
 CAP_MAX = 1_000_000_000_000_000
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 COMBINATIONS = ("stack", "best_of")
 PERIODS = ("day", "month", "lifetime")
 """What a cap can hold for, of a member."""
 RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_HOUR = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 
 AMOUNT, ITEMS, LINES, VISIT, BANDS = range(5)
 """What an effect counts: minor units, units bought, lines, the purchase itself, or minor units by a table."""
@@ -137,17 +135,8 @@ def read_earning_rules(
         excluded_brands=frozenset(earning.texts("exclude_brands")),
         caps=tuple((period, caps.whole(period, 1, CAP_MAX)) for period in PERIODS if period in caps.values),
         zone=zone,
-        zones=_zones(stores),
+        zones=read_store_zones(stores),
     )
-
-
-def _zones(stores: Section) -> dict[str, ZoneInfo]:
-    zones = {}
-    for store in stores.values:
-        section = stores.section(store)
-        section.only("time_zone")
-        zones[str(store)] = section.zone("time_zone")
-    return zones
 
 
 def _rule(entry: Section, groups: Section, base: Fraction, minor: int) -> Rule:
@@ -163,10 +152,7 @@ def _rule(entry: Section, groups: Section, base: Fraction, minor: int) -> Rule:
         "skus", "categories", "brands", "stores", "channels", "payment_methods", "tiers", "weekdays", "hours",
         "dates", "amount", "visits", "first_purchase",
     )  # fmt: skip
-    weekdays = _some(when, "weekdays")
-    for day in weekdays:
-        if day not in WEEKDAYS:
-            raise when.wrong("weekdays", f"has {day!r}; days are {', '.join(WEEKDAYS)}")
+    window = read_window(when)
     counts, points, multiplier, bands = _effect(entry.section("earn"), base, minor)
     return Rule(
         id=id_,
@@ -178,9 +164,9 @@ def _rule(entry: Section, groups: Section, base: Fraction, minor: int) -> Rule:
         channels=_some(when, "channels"),
         payment_methods=_some(when, "payment_methods"),
         tiers=_some(when, "tiers"),
-        weekdays=frozenset(WEEKDAYS.index(day) for day in weekdays),
-        hours=tuple(_windows(when, "hours")),
-        dates=tuple(_windows(when, "dates")),
+        weekdays=window.weekdays,
+        hours=window.hours,
+        dates=window.dates,
         amount=_amount(when),
         visits=_visits(when),
         counts=counts,
@@ -196,15 +182,6 @@ def _some(when: Section, key: str) -> frozenset[str]:
     if key in when.values and not texts:
         raise when.wrong(key, "is empty: leave it out where anything will do")
     return frozenset(texts)
-
-
-def _windows(when: Section, key: str) -> Iterator[tuple[int, int]]:
-    for window in when.sections(key, WINDOWS_MAX):
-        window.only("from", "to")
-        first, last = _bound(window, "from", key), _bound(window, "to", key)
-        if first > last or (key == "hours" and first == last):
-            raise window.wrong("to", "is before `from`; a window over midnight is written as two")
-        yield first, last
 
 
 def _effect(
@@ -260,16 +237,3 @@ def _visits(when: Section) -> tuple[int, int, int]:
     first = visits.whole("from", 1, VISITS_MAX, ANY_VISIT[0])
     last = visits.whole("to", first, VISITS_MAX, ANY_VISIT[1])
     return first, last, visits.whole("every", 1, VISITS_MAX, ANY_VISIT[2])
-
-
-def _bound(window: Section, key: str, kind: str) -> int:
-    """A minute of the day, or a day's ordinal."""
-    if kind == "hours":
-        told = window.text(key)
-        if not _HOUR.fullmatch(told):
-            raise window.wrong(key, f"is {told!r}; a time of day from 00:00 to 24:00")
-        return int(told[:2]) * 60 + int(told[3:])
-    day = window.day(key)
-    if day is None:
-        raise window.wrong(key, "is missing")
-    return day.toordinal()

@@ -45,7 +45,8 @@ async def adjust(
 
     The Idempotency-Key becomes the adjustment's id.
     """
-    key.allow(("ops",), program)
+    # Rewards gives points by a key of its own, and can't take any.
+    key.allow(("rewards",) if body.points > 0 else ("ops",), program)
     chain, member_id = await ledger.resolve(program, member)
     digest = digest_of("adjustment", str(body.points), body.reason, body.note, key.key_id)
     cause = Cause(f"{program}/adjustment", idempotency_key, digest)
@@ -100,7 +101,7 @@ async def get_adjustment(
     program: ProgramPath, member: MemberPath, adjustment: AdjustmentPath, key: Key, ledger: LedgerDep
 ) -> JSONResponse:
     """An adjustment as it is now."""
-    key.allow(("ops", "audit"), program)
+    key.allow(("ops", "audit", "rewards"), program)
     chain, member_id = await ledger.resolve(program, member)
     async with ledger.reader.snapshot() as connection:
         return JSONResponse(await adjustments.find(connection, chain, program, member_id, adjustment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter
@@ -69,6 +70,19 @@ async def get_profile(program: ProgramPath, member: MemberPath, key: Key, ledger
     content = ledger.identifiers.sealer.open(program, sealed, data_key)
     nothing: dict[str, Any] = {**dict.fromkeys(profiles.FIELDS), "tags": []}
     return JSONResponse({"member": member_id, **nothing, **content})
+
+
+@router.get("/members/{member}/birthday", response_model=answers.BirthdayAnswer, tags=["members"])
+async def get_birthday(program: ProgramPath, member: MemberPath, key: Key, ledger: LedgerDep) -> JSONResponse:
+    """Month and day of a member's birthday and no more, for rewards; nulls where none was told."""
+    key.allow(("rewards",), program)
+    async with ledger.reader.snapshot() as connection:
+        chain, member_id, _ = await ledger.find(connection, program, member)
+        sealed, data_key = await people_views.profile(connection, chain, program, member_id)
+    birthday = ledger.identifiers.sealer.open(program, sealed, data_key).get("birthday")
+    born = date.fromisoformat(birthday) if birthday else None
+    answer = {"member": member_id, "month": born and born.month, "day": born and born.day}
+    return JSONResponse(answer)
 
 
 @router.post(

@@ -258,7 +258,7 @@ class Stack:
         if not state.ledger_key:
             ledger = [self.owner_url("ledger")]
             state.ledger_key = run_blocking(
-                lambda: create_key(ledger, name="tally up: rewards to ledger", scopes=["checkout"])
+                lambda: create_key(ledger, name="tally up: rewards to ledger", scopes=["checkout", "rewards"])
             )
             self._save()
 

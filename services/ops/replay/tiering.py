@@ -13,7 +13,7 @@ from services.ops.replay import sources
 from services.ops.replay.digest import Shape
 from services.ops.verify.snapshot import Connection
 from services.tiering import replay
-from services.tiering.consume import LEDGER_TOPIC
+from services.tiering.project import LEDGER_TOPIC
 from services.tiering.wire import LEDGER_TYPES, OWN_TYPES
 
 SHAPES = (

@@ -29,6 +29,8 @@ def enrolment(step: model.Enroll, program: str, at: datetime, number: int) -> En
     )
     for kind, value in step.identifiers.items():
         message.identifiers.add(kind=kind, value=value)
+    if step.birthday is not None:
+        message.profile.birthday = step.birthday.isoformat()
     return message
 
 

@@ -30,8 +30,17 @@ async def look(api: Api, program: str, member: str, expected: Mapping[str, Any])
     if "segments" in expected:
         segments = await _known(api, "tiering", f"{here}/segments")
         actual["segments"] = {**segments, "class_": segments.get("class")}
+    if "catalogue" in expected:
+        catalogue = await api.get("rewards", f"/v1/programs/{program}/catalogue", member=member)
+        actual["catalogue"] = catalogue["rewards"]
+    if "turns" in expected:
+        actual["turns"] = (await api.get("rewards", f"{here}/draws/turns"))["turns"]
+    if "draws" in expected:
+        offers = (await api.get("rewards", f"{here}/draws"))["draws"]
+        actual["draws"] = {offer["draw"]: offer for offer in offers}
     if {"wallet", "redemptions", "vouchers"}.intersection(expected):
         wallet = await _known(api, "rewards", f"{here}/wallet")
+        wallet.setdefault("money", {})
         actual["wallet"] = wallet
         actual["vouchers"] = [
             {**voucher, "expires_at": voucher["expires_at"] and datetime.fromisoformat(voucher["expires_at"])}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, model_validator
+
+from services.ops.scenario.draw_words import DrawOffer, DrawStep, Turn
+from services.ops.scenario.words import Moment
+from services.ops.scenario.words import Words as _Words
 
 LATER_KINDS = frozenset({"quote"})
 """Steps of the scenario language whose rules these services do not have."""
@@ -13,36 +17,12 @@ LATER_KINDS = frozenset({"quote"})
 LATER_EXPECTATIONS = frozenset({"quote"})
 
 
-def _moment(value: Any) -> datetime | date:
-    """A day (its first moment where the program is) or a time with a zone."""
-    if isinstance(value, datetime | date):
-        return value
-    text = str(value).strip()
-    try:
-        if len(text) == len("2026-01-05"):
-            return date.fromisoformat(text)
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no time: write 2026-01-05 or 2026-01-05T10:00:00-05:00") from None
-    if time.tzinfo is None:
-        raise ValueError(f"{text!r} has no zone: write {text}Z or {text}-05:00")
-    return time
-
-
-Moment = Annotated[datetime | date, BeforeValidator(_moment)]
-
-
-class _Words(BaseModel):
-    """Only the words that are known, so that a typing error is not read as nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, populate_by_name=True)
-
-
 class Enroll(_Words):
     """Somebody joins. `identifiers` is kind: value, such as `card: 6001`."""
 
     member: str
     identifiers: dict[str, str] = Field(default_factory=dict)
+    birthday: date | None = None
 
 
 class PurchaseLine(_Words):
@@ -163,21 +143,26 @@ class Gift(_Words):
 
 
 class Redeem(_Words):
-    """A redemption. `capture` of one that was never reserved reserves it first."""
+    """A redemption. `capture` of one that was never reserved reserves it first.
+
+    `voucher` is the program's entry in `rewards.vouchers`: the member's oldest of it that can be used pays. A refund
+    gives all back, or `points` and `money`, or what the lines of `returned` were paid with.
+    """
 
     id: str
     member: str
     reward: str | None = None
-    step: Literal["reserve", "capture", "cancel"]
+    step: Literal["reserve", "capture", "cancel", "refund"]
     order: str | None = None
     ttl_seconds: StrictInt | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refund_is_not_here_yet(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("step") == "refund":
-            raise ValueError("step refund is not supported yet: reserve, capture and cancel are")
-        return value
+    store: str | None = None
+    points: StrictInt | None = None
+    money: StrictInt | None = None
+    voucher: str | None = None
+    outside: StrictInt | None = None
+    lines: list[PurchaseLine] | None = None
+    returned: list[ReturnLine] | None = None
+    restock: bool | None = None
 
 
 class Tag(_Words):
@@ -194,6 +179,20 @@ class SegmentRun(_Words):
     """Everybody is sorted into segments, now."""
 
     id: str
+
+
+class Ranking(_Words):
+    """All members are ranked for the tiers that go to the best, as of the last review."""
+
+    id: str
+
+
+class Merge(_Words):
+    """One member's account is joined to another's: `absorbed` goes, `member` stays."""
+
+    id: str
+    member: str
+    absorbed: str
 
 
 class VoucherStep(_Words):
@@ -263,7 +262,17 @@ class Wallet(_Words):
     """The member as the rewards service knows it."""
 
     points: WalletPoints | None = None
+    money: dict[str, Money] | None = None
     tier: str | None = None
+
+
+class Shelf(_Words):
+    """What the catalogue says of a reward for the member."""
+
+    id: str
+    available: bool | None = None
+    why_not: list[str] | None = None
+    left: StrictInt | None = None
 
 
 class Segments(_Words):
@@ -291,6 +300,9 @@ class Expect(_Words):
     wallet: Wallet | None = None
     redemptions: list[Redemption] | None = None
     vouchers: list[Voucher] | None = None
+    catalogue: list[Shelf] | None = None
+    turns: list[Turn] | None = None
+    draws: dict[str, DrawOffer] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -315,11 +327,14 @@ class Step(_Words):
     hold: Hold | None = None
     redeem: Redeem | None = None
     voucher: VoucherStep | None = None
+    draw: DrawStep | None = None
     top_up: TopUp | None = None
     top_up_reversal: TopUpReversal | None = None
     gift: Gift | None = None
     tag: Tag | None = None
     segment_run: SegmentRun | None = None
+    ranking: Ranking | None = None
+    merge: Merge | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
 
@@ -347,7 +362,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "tag", "segment_run", "voucher", "advance_to",
+    "tag", "segment_run", "ranking", "merge", "voucher", "draw", "advance_to",
 )  # fmt: skip
 
 

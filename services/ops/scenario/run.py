@@ -26,6 +26,7 @@ from services.ops.scenario import activities, model
 from services.ops.scenario.actual import look
 from services.ops.scenario.compare import Difference, differences
 from services.ops.scenario.load import LoadedScenario
+from services.ops.scenario.redeem_steps import RedeemSteps
 from services.ops.scenario.refusals import Refusals, Refused
 from services.ops.scenario.voucher_steps import VoucherSteps
 from services.ops.yaml_document import DocumentError
@@ -54,7 +55,6 @@ class _Now:
     member: str | None = None
     members_of_purchases: dict[str, str] = field(default_factory=dict)
     members_of_top_ups: dict[str, str] = field(default_factory=dict)
-    reserved: set[str] = field(default_factory=set)
 
 
 class ScenarioRun:
@@ -78,6 +78,7 @@ class ScenarioRun:
         self._program = str(self._document["program"])
         self._zone = _zone(self._document)
         self._vouchers = VoucherSteps(api, self._program)
+        self._redemptions = RedeemSteps(api, self._program, self._vouchers)
         self._currency = str(self._document.get("ledger", {}).get("currency", ""))
 
     async def run(self, on_step: Callable[[int], None] = lambda _: None) -> list[StepResult]:
@@ -157,9 +158,14 @@ class ScenarioRun:
         elif step.voucher is not None:
             self._now.member = step.voucher.member
             await self._vouchers.take(step.voucher, request)
+        elif step.draw is not None:
+            self._now.member = step.draw.member
+            path = f"/v1/programs/{self._program}/members/{step.draw.member}/draws"
+            body = {"draw": step.draw.draw, "pay": step.draw.pay}
+            await self._api.post("rewards", path, body, idempotency_key=step.draw.id)
         elif step.redeem is not None:
             self._now.member = step.redeem.member
-            await self._redeem(step.redeem, request)
+            await self._redemptions.take(step.redeem, request)
         elif step.gift is not None:
             self._now.member = step.gift.member
             await self._gift(step.gift)
@@ -169,6 +175,14 @@ class ScenarioRun:
         elif step.segment_run is not None:
             runs = f"/v1/programs/{self._program}/segment_runs"
             await self._api.post("tiering", runs, {}, idempotency_key=step.segment_run.id)
+        elif step.merge is not None:
+            merge = step.merge
+            self._now.member = merge.member
+            path = f"/v1/programs/{self._program}/members/{merge.member}/merge"
+            await self._api.post("ledger", path, {"member": merge.absorbed}, idempotency_key=merge.id)
+        elif step.ranking is not None:
+            rankings = f"/v1/programs/{self._program}/rankings"
+            await self._api.post("tiering", rankings, {}, idempotency_key=step.ranking.id)
         else:
             activity = self._activity(index, step)
             if activity is not None:
@@ -259,18 +273,6 @@ class ScenarioRun:
         path = f"/v1/programs/{self._program}/members/{tag.member}/tags"
         body = {"tag": tag.tag, "set": tag.set, "reason": tag.reason}
         await self._api.post("tiering", path, body, idempotency_key=tag.id)
-
-    async def _redeem(self, redeem: model.Redeem, request: str) -> None:
-        redemptions = f"/v1/programs/{self._program}/members/{redeem.member}/redemptions"
-        if redeem.step == "reserve" or (redeem.step == "capture" and redeem.id not in self._now.reserved):
-            body = _given(
-                reward=redeem.reward, order=redeem.order or redeem.id, ttl_seconds=redeem.ttl_seconds
-            )
-            await self._api.post("rewards", redemptions, body, idempotency_key=redeem.id)
-            self._now.reserved.add(redeem.id)
-        if redeem.step != "reserve":
-            path = f"{redemptions}/{redeem.id}/{redeem.step}"
-            await self._api.post("rewards", path, {}, idempotency_key=request)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class VoucherSteps:
             if step.step == "gift":
                 self._codes[step.member] = str(answer["code"])
 
+    async def usable(self, member: str, reward: str) -> str:
+        """The member's oldest voucher of the program's entry `reward` that can be used; else the newest of it."""
+        step = model.VoucherStep(member=member, reward=reward, step="use")
+        return await self._voucher(f"/v1/programs/{self._program}/members/{member}/vouchers", step)
+
     async def _voucher(self, here: str, step: model.VoucherStep) -> str:
         """The oldest that the step can be about; else the newest of that kind, for the services to say why not."""
         mine = [

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from services.ops.verify import inbox, postings
+from services.ops.verify.draws import DrawsJournal
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.journal_chain import JOURNAL, JournalChain
 from services.ops.verify.ledger_journal import LedgerJournal
 from services.ops.verify.ledger_tables import check_tables
+from services.ops.verify.segments_journal import SegmentsTold
+from services.ops.verify.segments_tables import check_segments
 from services.ops.verify.snapshot import Beside, Connection, batches
 
 HEAD = "SELECT position, hash FROM chain_heads WHERE chain = $1"
 LEDGER = "ledger"
+REWARDS = "rewards"
+TIERING = "tiering"
 
 
 async def verify_chain(connection: Connection, service: str, chain: int, chains: int) -> Report:
@@ -21,6 +26,8 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
     found = Findings(service, chain)
     journal = JournalChain(chain, chains, found)
     ledger = LedgerJournal(chain, found) if service == LEDGER else None
+    draws = DrawsJournal(chain, found) if service == REWARDS else None
+    segments = SegmentsTold() if service == TIERING else None
     requests = Beside(batches(connection, inbox.INBOX, chain))
     moves = Beside(batches(connection, postings.POSTINGS, chain)) if ledger else None
     async for rows in batches(connection, JOURNAL, chain):
@@ -33,8 +40,12 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         for row in rows:
             position = row["position"]
             journal.row(row)
+            if segments is not None:
+                segments.row(row)
             if position in asked or row["cause_digest"] is not None:
                 inbox.check_request(chain, chains, row, asked.pop(position, []), found)
+            if draws is not None:
+                draws.row(row)
             if ledger is not None:
                 wanted = ledger.row(row)
                 if wanted or position in moved:
@@ -50,4 +61,8 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
     if ledger is not None and moves is not None:
         postings.check_strays(chain, await moves.up_to(None), ledger.state, found)
         await check_tables(connection, chain, chains, ledger.state, found)
+    if draws is not None:
+        await draws.check_tables(connection)
+    if segments is not None:
+        await check_segments(connection, chain, segments, found)
     return found.report

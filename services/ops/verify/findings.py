@@ -14,6 +14,8 @@ CHECKS = {
     "L5": "each record read ended as recorded, rejected, duplicate or dead letter",
     "L6": "offsets and topics: nothing read or published that was not written, nothing published missing",
     "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
+    "draws": "each draw says its number and prize again by its seed; turns, points and counts as the journals told",
+    "segments": "segments, tags and runs as tiering's journal tells them; the last run sorted once more",
     "tables": "members, accounts, lots, holds, referrals, budgets, ... as the journal tells them",
 }
 """Every check by name, in the order in which they are shown."""
@@ -51,6 +53,8 @@ class Report:
     """What was sent to members of other chains, less what came from there, by (program, asset)."""
     given: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Points given by (program, campaign): a budget's row is a sum over all chains, so it is checked at the end."""
+    counted: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """What draws added to the counts that all members share, by (program, draw, counter)."""
 
     def add(self, other: Report) -> None:
         """Put the report of another part into this one."""
@@ -59,6 +63,7 @@ class Report:
         self.findings.extend(other.findings)
         self.in_transit.update(other.in_transit)
         self.given.update(other.given)
+        self.counted.update(other.counted)
 
     @property
     def clean(self) -> bool:

@@ -12,7 +12,8 @@ import uvloop
 
 from services.ops.chain_pool import default_processes, each
 from services.ops.verify import broker as kafka
-from services.ops.verify.chain import LEDGER, verify_chain
+from services.ops.verify.chain import LEDGER, REWARDS, verify_chain
+from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
@@ -88,7 +89,7 @@ def verify_book(
                 verified.rows += piece.rows
                 on_rows(verified.rows, total)
             check_in_transit(verified.report)
-            runner.run(_check_budgets(pieces, verified.report))
+            runner.run(_check_sums(pieces, verified.report))
         finally:
             runner.run(stack.aclose())
     verified.seconds = time.monotonic() - began
@@ -126,13 +127,18 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
     return pieces
 
 
-async def _check_budgets(pieces: list[Piece], report: Report) -> None:
+async def _check_sums(pieces: list[Piece], report: Report) -> None:
     """What no chain can tell alone; `report` has what each of them told."""
     piece = next(piece for piece in pieces if piece.service == LEDGER)
     found = Findings(piece.service, None)
     async with imported(piece.url, piece.snapshot) as connection:
         await check_budgets(connection, piece.chains, report.given, found)
     report.add(found.report)
+    for piece in (piece for piece in pieces if (piece.service, piece.chain) == (REWARDS, 0)):
+        found = Findings(piece.service, None)
+        async with imported(piece.url, piece.snapshot) as connection:
+            await check_counters(connection, report.counted, found)
+        report.add(found.report)
 
 
 async def _chains(url: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.ops.verify.findings import Findings
+from services.ops.verify.rewards_tables import check_rewards_tables
 from services.ops.verify.snapshot import Connection
 
 MECHANISM = (
@@ -16,10 +17,15 @@ CHAINED = {
         ("parked", "chain"), ("profiles", "chain"), ("member_keys", "chain"),
         ("programs", "chain"), ("program_versions", "chain"),
     ),
-    "tiering": (*MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain")),
+    "tiering": (
+        *MECHANISM, ("segments", "chain"), ("tags", "chain"), ("segment_runs", "chain"), ("tier_rankings", "chain"),
+        ("absorbed_members", "chain"), ("merges", "chain"),
+    ),
     "rewards": (
-        *MECHANISM, ("redemptions", "chain"), ("vouchers", "chain"), ("voucher_codes", "chain"),
-        ("member_grants", "chain"), ("grant_budgets", "chain"),
+        *MECHANISM, ("member_segments", "chain"), ("redemptions", "chain"), ("vouchers", "chain"),
+        ("reward_stock", "chain"), ("member_money", "chain"), ("voucher_codes", "chain"), ("member_grants", "chain"),
+        ("grant_budgets", "chain"), ("point_awards", "chain"), ("draw_players", "chain"), ("draw_turns", "chain"),
+        ("draw_counters", "chain"), ("member_birthdays", "chain"),
     ),
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""
@@ -66,6 +72,8 @@ async def check_service(connection: Connection, service: str, chains: int, found
         )
         if strays:
             found.add("chain", table, f"{strays} rows have a {column} that does not exist")
+    if service == "rewards":
+        await check_rewards_tables(connection, found)
     if service == "ledger":
         for row in await connection.fetch(KEYS, NOBODYS_MAX):
             where = f"member_keys {row['chain']} {row['program']} {row['member']}"

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.common.errors import Refusal
+from services.rewards.domain.catalogue import Looked, Reward, why_not
 from services.rewards.domain.events import (
     CancellationRequested,
     CaptureRequested,
@@ -21,9 +22,13 @@ from services.rewards.domain.events import (
     RedemptionRequested,
     RedemptionReserved,
 )
-from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased
+from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased, SpendRefunded
+from services.rewards.domain.payment import BasketLine, adds_up
 from services.rewards.domain.program import Program
-from services.rewards.domain.redemption import ENDED, Redemption, State
+from services.rewards.domain.redemption import PAID, UNPAID, Redemption, State
+from services.rewards.domain.refunds import from_ledger_key, settle_refund
+from services.rewards.domain.voucher_terms import Line
+from services.rewards.domain.vouchers import Voucher, take
 
 Step = Literal["capture", "cancel"]
 Asked = Literal["reserve", "capture", "cancel"]
@@ -31,13 +36,29 @@ Asked = Literal["reserve", "capture", "cancel"]
 
 @dataclass(slots=True, frozen=True)
 class Reserve:
-    """Set the points of a reward aside for an order. `ttl_seconds` None: the program's own."""
+    """Set aside what an order is paid with. `ttl_seconds` None: the program's own. Money is minor units.
+
+    `reward` is a reward of the catalogue, or "" where the order is paid without one. `money` of stored value comes on
+    top of the reward's own price; with `lines`, it and `outside` pay what the basket costs.
+    """
 
     redemption: str
     member: str
     reward: str
     order: str
     ttl_seconds: int | None
+    store: str = ""
+    money: int = 0
+    voucher: str = ""
+    outside: int = 0
+    lines: tuple[BasketLine, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class RefundStands:
+    """The ledger has given back what a refund asked for."""
+
+    number: int
 
 
 HoldState = Literal["open", "captured", "released", "expired"]
@@ -60,7 +81,7 @@ class LedgerRefused:
     detail: str
 
 
-LedgerAnswer = HoldStands | LedgerRefused
+LedgerAnswer = HoldStands | RefundStands | LedgerRefused
 
 HOLD_ENDED: dict[str, HoldState] = {
     "hold_already_captured": "captured",
@@ -89,8 +110,14 @@ WHERE_IT_STANDS: dict[State, tuple[str, str]] = {
         "its time was over and its points are free again: make a new redemption",
     ),
     State.REFUSED: ("redemption_refused", "it was refused and holds no points: make a new redemption"),
+    State.REFUNDING: ("redemption_being_refunded", "it was captured, and some of it is being given back"),
+    State.REFUNDED: ("already_refunded", "it was captured, and all of it was given back"),
 }
 """Why a redemption that is not `reserved` can be neither captured nor cancelled."""
+
+
+NO_REWARD = Reward("", "", "", 0, 0)
+"""An order that is paid with stored value, and takes nothing from the catalogue."""
 
 
 def same_request(seen: bytes, digest: bytes, key: str) -> None:
@@ -103,11 +130,15 @@ def same_request(seen: bytes, digest: bytes, key: str) -> None:
 
 
 def reserve(
-    program: Program | None, redemption: Redemption | None, command: Reserve
+    program: Program | None,
+    redemption: Redemption | None,
+    command: Reserve,
+    looked: Looked,
+    voucher: Voucher | None = None,
 ) -> list[RedemptionEvent]:
-    """Begin a redemption. Refusals, in order: id_reused, unknown_program, unknown_reward.
+    """Begin a redemption. The refusals are in order (docs/redemptions.md); out_of_stock comes last of all.
 
-    Whether the member exists and has the points is the ledger's to say: this service hears of both later.
+    Whether the member exists and has the points and the money is the ledger's to say: this service hears of it later.
     """
     if redemption is not None:
         raise Refusal(
@@ -115,21 +146,48 @@ def reserve(
         )
     if program is None:
         raise Refusal("unknown_program", "no such program is active; programs are activated at the ledger")
-    reward = program.catalogue.get(command.reward)
+    reward = program.catalogue.get(command.reward, NO_REWARD if not command.reward else None)
     if reward is None:
         raise Refusal("unknown_reward", f"the catalogue of {program.id!r} has no reward {command.reward!r}")
-    ttl_seconds = program.ttl_seconds if command.ttl_seconds is None else command.ttl_seconds
+    reasons = why_not(reward, looked, program.lowest_tier)
+    for reason in reasons:
+        if reason[0] != "out_of_stock":
+            raise Refusal(*reason)
+    discount = 0
+    if command.voucher:
+        lines = [Line(line.sku, line.category, line.quantity, line.amount) for line in command.lines]
+        discount = take(voucher, command.voucher, command.store, lines, looked.at)
+    value = reward.value if reward.kind == "discount" else 0
+    adds_up(command.lines, discount, value, command.money, command.outside)
+    if reward.points + reward.money + command.money == 0:
+        raise Refusal(
+            "nothing_to_hold", "it takes neither points nor stored value: use the voucher by itself"
+        )
+    for reason in reasons:
+        raise Refusal(*reason)
+    money = reward.money + command.money
     return [
         RedemptionRequested(
             redemption=command.redemption,
             reward=reward.id,
             order=command.order,
             points=reward.points,
-            ttl_seconds=ttl_seconds,
+            ttl_seconds=program.ttl_seconds if command.ttl_seconds is None else command.ttl_seconds,
             kind=reward.kind,
             name=reward.name,
             value=reward.value,
             pack=reward.pack,
+            currency=program.currency if money or discount or command.outside else "",
+            money=money,
+            store=command.store,
+            voucher=command.voucher,
+            discount=discount,
+            outside=command.outside,
+            stocked=reward.stock is not None,
+            draw=reward.draw,
+            tickets=reward.tickets,
+            days=reward.days,
+            lines=command.lines,
         )
     ]
 
@@ -146,7 +204,11 @@ def take_step(redemption: Redemption | None, redemption_id: str, step: Step) -> 
 
 def settle(redemption: Redemption, answer: LedgerAnswer) -> list[RedemptionEvent]:
     """What follows from the ledger's answer. Empty when it tells nothing new: answers and stream say it twice."""
-    if redemption.state in ENDED:
+    if isinstance(answer, RefundStands):
+        return list(settle_refund(redemption, answer.number, None))
+    if redemption.state is State.REFUNDING and isinstance(answer, LedgerRefused):
+        return list(settle_refund(redemption, redemption.refunding.number, (answer.code, answer.detail)))
+    if redemption.state in UNPAID | PAID:
         return []
     if isinstance(answer, LedgerRefused):
         return _refused(redemption, answer)
@@ -172,8 +234,8 @@ def _refused(redemption: Redemption, answer: LedgerRefused) -> list[RedemptionEv
     return [RedemptionRefused(redemption.id, answer.code, answer.detail)]
 
 
-def hear(redemption: Redemption, fact: HoldFact) -> list[RedemptionEvent]:
-    """What follows from a hold on the ledger's stream: it finishes what a crash left open, and times out.
+def hear(redemption: Redemption, fact: HoldFact | SpendRefunded) -> list[RedemptionEvent]:
+    """What follows from the ledger's stream: it finishes what a crash left open, and times out.
 
     A hold of the same name for another order or amount was not placed for this redemption and changes nothing.
     """
@@ -181,13 +243,16 @@ def hear(redemption: Redemption, fact: HoldFact) -> list[RedemptionEvent]:
         return []
     match fact:
         case HoldPlaced():
-            if fact.amount != redemption.points:
+            if (fact.amount, fact.money) != (redemption.points, redemption.money):
                 return []
             return settle(redemption, HoldStands("open", fact.expires_at))
         case HoldCaptured(final=final):
             return settle(redemption, HoldStands("captured")) if final else []
         case HoldReleased():
             return settle(redemption, HoldStands("expired" if fact.expired else "released"))
+        case SpendRefunded(refund=refund):
+            ours = from_ledger_key(refund)
+            return settle(redemption, RefundStands(ours[1])) if ours is not None else []
 
 
 def outcome(asked: Asked, redemption: Redemption) -> Redemption:
@@ -207,8 +272,7 @@ def outcome(asked: Asked, redemption: Redemption) -> Redemption:
             f"the ledger has not answered; the redemption is {state} and will be driven on: "
             "send the same request again, with the same Idempotency-Key",
         )
-    wanted = {"capture": State.CAPTURED, "cancel": State.CANCELLED}.get(asked)
-    if wanted is None or state is wanted:
+    if asked == "reserve" or state in {"capture": PAID, "cancel": {State.CANCELLED}}[asked]:
         return redemption
     code, detail = WHERE_IT_STANDS[state]
     raise Refusal(code, detail)

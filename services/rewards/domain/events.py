@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.rewards.domain.award_events import AwardEvent
+from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grant_events import GrantEvent
+from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.refund_events import RefundEvent
 from services.rewards.domain.voucher_events import VoucherEvent
 from services.rewards.domain.voucher_terms import Pack
 
@@ -24,6 +28,22 @@ class RedemptionRequested:
     value: int
     pack: Pack | None = None
     """The vouchers that it gives when it is captured."""
+    currency: str = ""
+    money: int = 0
+    """Stored value that the ledger is asked to hold beside the points, minor units."""
+    store: str = ""
+    voucher: str = ""
+    discount: int = 0
+    """What the voucher takes off, minor units."""
+    outside: int = 0
+    """Paid by other means, minor units."""
+    stocked: bool = False
+    """It takes one of the reward's stock."""
+    draw: str = ""
+    tickets: int = 0
+    days: int = 0
+    """What a draw ticket and a trial are."""
+    lines: tuple[BasketLine, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,6 +94,6 @@ class ProgramRefused:
 
 RedemptionEvent = (
     RedemptionRequested | RedemptionReserved | RedemptionRefused | CaptureRequested | RedemptionCaptured
-    | CancellationRequested | RedemptionCancelled
+    | CancellationRequested | RedemptionCancelled | RefundEvent
 )  # fmt: skip
-Event = RedemptionEvent | ProgramRefused | VoucherEvent | GrantEvent
+Event = RedemptionEvent | ProgramRefused | VoucherEvent | GrantEvent | AwardEvent | DrawEvent

@@ -46,6 +46,8 @@ class HoldPlaced:
     order: str
     amount: int
     expires_at: datetime
+    money: int = 0
+    """Of stored value, minor units."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,9 +73,27 @@ class HoldReleased:
 
 
 @dataclass(slots=True, frozen=True)
+class SpendRefunded:
+    """`points` that were spent on the order are the member's again; `refund` is the request's id at the ledger."""
+
+    refund: str
+    order: str
+    points: int
+
+
+@dataclass(slots=True, frozen=True)
 class TierChanged:
     tier: str
     since: datetime
+
+
+@dataclass(slots=True, frozen=True)
+class SegmentChanged:
+    """The member is in another segment of `family` (lifecycle | class | tag); a tag comes from "" or goes to ""."""
+
+    family: str
+    from_segment: str
+    to_segment: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -90,14 +110,9 @@ class ClockAdvanced:
 
 
 HoldFact = HoldPlaced | HoldCaptured | HoldReleased
-Fact = (
-    MemberEnrolled
-    | MemberAbsorbed
-    | PointsMoved
-    | PointsMatured
-    | PointsHeld
-    | HoldFact
-    | TierChanged
-    | ProgramActivated
-    | ClockAdvanced
+TiersFact = TierChanged | SegmentChanged
+"""What tiering tells: its times are not the ledger's, so they move no clock."""
+MemberFact = (
+    MemberEnrolled | MemberAbsorbed | PointsMoved | PointsMatured | PointsHeld | HoldFact | SpendRefunded
 )
+Fact = MemberFact | TiersFact | ProgramActivated | ClockAdvanced

@@ -18,14 +18,21 @@ class GrantProgressed:
 
 @dataclass(slots=True, frozen=True)
 class GrantGiven:
-    """The member has this slot of the grant; so many vouchers stand behind this row."""
+    """The member has this slot of the grant; what it gives stands behind this row."""
 
     grant: str
     slot: str
     occasion: str
     vouchers: int
     budgeted: bool = False
-    """They count against the grant's budget."""
+    """What it gives counts against the grant's budget."""
+    points: int = 0
+    tickets: int = 0
+
+    @property
+    def size(self) -> int:
+        """What counts: one with a budget gives only one of the three."""
+        return self.vouchers + self.points + self.tickets
 
 
 @dataclass(slots=True, frozen=True)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section
+from services.rewards.domain.birthdays import SPANS
+from services.rewards.domain.gifts import Gift, PointsGift, RewardGift, Shelf, TicketsGift, read_gifts
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed, GrantWithheld
-from services.rewards.domain.voucher_terms import Pack, Terms, read_pack
+from services.rewards.domain.standing import AUDIENCE, EVERYBODY, Audience, Standing, read_audience
+from services.rewards.domain.voucher_terms import Pack
 
-ON = ("enrolled", "tier_reached", "purchase", "referral_qualified")
-ONCE = ("ever", "year", "always")
+ON = ("enrolled", "tier_reached", "purchase", "referral_qualified", "segment_entered", "birthday")
+ONCE = ("ever", "year", "month", "day", "always")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SIDES = ("referrer", "referee")
 GRANTS_MAX = 200
 GIVES_MAX = 20
 COUNT_MAX = 10**6
 AMOUNT_MAX = 10**15
 
-On = Literal["enrolled", "tier_reached", "purchase", "referral_qualified"]
+On = Literal["enrolled", "tier_reached", "purchase", "referral_qualified", "segment_entered", "birthday"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,10 +33,10 @@ class Grant:
 
     id: str
     on: str
-    give: tuple[Pack, ...]
+    give: tuple[Gift, ...]
     once: str
     budget: int | None = None
-    """So many vouchers over all members, and no more."""
+    """So many of what it gives (`size`) over all members, and no more."""
     tiers: tuple[str, ...] = ()
     side: str = ""
     minimum_spend: int = 0
@@ -42,6 +46,20 @@ class Grant:
     """These are to be reached by all purchases that count, together."""
     first_day: date | None = None
     last_day: date | None = None
+    weekdays: tuple[str, ...] = ()
+    month_days: tuple[int, ...] = ()
+    span: str = "day"
+    """Of `birthday`: the day, its week or its month."""
+    entered: Audience = EVERYBODY
+    """Of `segment_entered`: into one of these."""
+    audience: Audience = EVERYBODY
+    excepted: Audience = EVERYBODY
+    """Who is any of this is left out."""
+
+    @property
+    def is_aimed(self) -> bool:
+        """True: it is not for everybody."""
+        return (self.audience, self.excepted) != (EVERYBODY, EVERYBODY)
 
     @property
     def counts(self) -> bool:
@@ -51,7 +69,22 @@ class Grant:
     @property
     def vouchers(self) -> int:
         """How many vouchers it gives at once."""
-        return sum(pack.count for pack in self.give)
+        return sum(gift.count for gift in self.give if isinstance(gift, Pack))
+
+    @property
+    def points(self) -> int:
+        """How many points."""
+        return sum(gift.points for gift in self.give if isinstance(gift, PointsGift))
+
+    @property
+    def tickets(self) -> int:
+        """How many tickets for draws."""
+        return sum(gift.tickets for gift in self.give if isinstance(gift, TicketsGift))
+
+    @property
+    def size(self) -> int:
+        """What it counts against its budget: one with a budget gives vouchers, points or tickets."""
+        return self.vouchers + self.points + self.tickets
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,6 +97,9 @@ class Occasion:
     tier: str = ""
     side: str = ""
     amount: int = 0
+    family: str = ""
+    segment: str = ""
+    """Of `segment_entered`: which, of the families lifecycle, class and tag."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,16 +120,40 @@ def fits(grant: Grant, occasion: Occasion, zone: ZoneInfo) -> bool:
         and occasion.amount >= grant.minimum_spend
         and (grant.first_day is None or grant.first_day <= day)
         and (grant.last_day is None or day <= grant.last_day)
+        and (not grant.weekdays or WEEKDAYS[day.weekday()] in grant.weekdays)
+        and (not grant.month_days or day.day in grant.month_days)
+        and (grant.entered == EVERYBODY or occasion.segment in _named(grant.entered, occasion.family))
     )
 
 
+def is_for(grant: Grant, standing: Standing, lowest: str) -> bool:
+    """Whether it is for a member who stands so; `lowest` is the program's lowest tier, "" where it has none."""
+    out = grant.excepted
+    segments = standing.segments
+    return grant.audience.missing(standing, lowest) is None and not (
+        (standing.tier or lowest) in out.tiers
+        or segments.lifecycle in out.lifecycle
+        or segments.member_class in out.classes
+        or segments.tags.intersection(out.tags)
+    )
+
+
+def _named(audience: Audience, family: str) -> tuple[str, ...]:
+    return {"lifecycle": audience.lifecycle, "class": audience.classes, "tag": audience.tags}.get(family, ())
+
+
 def slot_of(grant: Grant, occasion: Occasion, zone: ZoneInfo) -> str:
-    """What a grant gives once for: all time, the year in the program's zone, or the occasion itself."""
+    """What a grant gives once for: all time, the year, month or day in the program's zone, or the occasion itself."""
+    day = occasion.at.astimezone(zone).date().isoformat()
     match grant.once:
         case "ever":
             return "ever"
         case "year":
-            return str(occasion.at.astimezone(zone).year)
+            return day[: len("2026")]
+        case "month":
+            return day[: len("2026-11")]
+        case "day":
+            return day
     return occasion.id
 
 
@@ -102,7 +162,7 @@ def decide_grant(
 ) -> list[GrantEvent]:
     """What an occasion that fits comes to.
 
-    `settled`: the member had this slot before. `given`: how many vouchers the grant has given to all members.
+    `settled`: the member had this slot before. `given`: how much the grant has given to all members.
     """
     if settled:
         return []
@@ -112,46 +172,61 @@ def decide_grant(
         events.append(GrantProgressed(grant.id, slot, occasion.id, progress.purchases, progress.amount))
         if progress.purchases < grant.purchases or progress.amount < grant.spend:
             return events
-    if grant.budget is not None and given + grant.vouchers > grant.budget:
+    if grant.budget is not None and given + grant.size > grant.budget:
         return [*events, GrantWithheld(grant.id, slot, occasion.id, "budget_exhausted")]
-    return [*events, GrantGiven(grant.id, slot, occasion.id, grant.vouchers, grant.budget is not None)]
+    budgeted = grant.budget is not None
+    counts = (grant.vouchers, budgeted, grant.points, grant.tickets)
+    return [*events, GrantGiven(grant.id, slot, occasion.id, *counts)]
 
 
-def read_grants(rewards: Section, vouchers: Mapping[str, Terms]) -> tuple[Grant, ...]:
+def read_grants(rewards: Section, shelf: Shelf, tiers: Sequence[str]) -> tuple[Grant, ...]:
     """`rewards.grants`, in the document's order. Raises ProgramError."""
     grants: dict[str, Grant] = {}
     for section in rewards.sections("grants", GRANTS_MAX):
-        grant = _grant(section, vouchers)
+        grant = _grant(section, shelf, tiers)
         if grant.id in grants:
             raise section.wrong("id", f"{grant.id!r} is there twice")
         grants[grant.id] = grant
     return tuple(grants.values())
 
 
-def _grant(section: Section, vouchers: Mapping[str, Terms]) -> Grant:
-    section.only("id", "occasion", "when", "give", "once", "budget")
+def _grant(section: Section, shelf: Shelf, tiers: Sequence[str]) -> Grant:
+    section.only("id", "occasion", "when", "give", "once", "budget", "for", "except")
     grant_id = section.text("id")
     if len(grant_id) > 64 or not all(c.isascii() and (c.isalnum() or c in "_.-") for c in grant_id):
         raise section.wrong("id", "must be 1 to 64 of letters, digits, _ . and -")
     on = section.choice("occasion", ON)
     when = section.section("when", optional=True)
-    when.only("tiers", "side", "minimum_spend", "purchases", "spend", "dates")
+    when.only(
+        "tiers", "side", "minimum_spend", "purchases", "spend", "dates", "weekdays", "month_days", "segments", "tags",
+        "span",
+    )  # fmt: skip
     for key, only_on in WHEN_ONLY.items():
         if key in when.values and on != only_on:
             raise when.wrong(key, f"is for `occasion: {only_on}`")
-    give = []
-    for entry in section.sections("give", GIVES_MAX):
-        entry.only("voucher", "count")
-        give.append(read_pack(entry, vouchers))
+    give = read_gifts(section, GIVES_MAX, shelf)
     if not give:
         raise section.wrong("give", "names nothing to give")
+    if any(isinstance(gift, RewardGift) for gift in give):
+        raise section.wrong("give", "a reward is for the prizes of a draw: give a voucher for it")
+    if "budget" in section.values and len({type(gift) for gift in give}) > 1:
+        raise section.wrong(
+            "budget", "counts vouchers, points or tickets: give one of them, or make two grants"
+        )
     dates = when.section("dates", optional=True)
     dates.only("from", "to")
+    audience, excepted = (section.section(key, optional=True) for key in ("for", "except"))
+    for aimed in (audience, excepted):
+        aimed.only(*AUDIENCE)
+    entered = read_audience(_without_tiers(when), ())
+    if on == "segment_entered" and entered == EVERYBODY:
+        raise section.wrong("when", "names no segment: `segments` or `tags`")
     grant = Grant(
         id=grant_id,
         on=on,
-        give=tuple(give),
-        once=section.choice("once", ONCE, "ever"),
+        give=give,
+        once=section.choice("once", ONCE, "year" if on == "birthday" else "ever"),
+        span=when.choice("span", SPANS, "day"),
         budget=section.whole("budget", 0, AMOUNT_MAX) if "budget" in section.values else None,
         tiers=tuple(when.texts("tiers")),
         side=when.choice("side", SIDES) if on == "referral_qualified" else "",
@@ -160,14 +235,42 @@ def _grant(section: Section, vouchers: Mapping[str, Terms]) -> Grant:
         spend=when.whole("spend", 0, AMOUNT_MAX, 0),
         first_day=dates.day("from"),
         last_day=dates.day("to"),
+        weekdays=tuple(_weekdays(when)),
+        month_days=tuple(_month_days(when)),
+        entered=entered,
+        audience=read_audience(audience, tiers),
+        excepted=read_audience(excepted, tiers),
     )
+    if on == "birthday" and grant.once != "year":
+        raise section.wrong("once", "a birthday is once a year")
     if grant.counts and grant.once == "always":
-        raise section.wrong("once", "of what several purchases reach is `ever` or `year`")
+        raise section.wrong("once", "of what several purchases reach is not `always`")
     return grant
+
+
+def _without_tiers(when: Section) -> Section:
+    """`when.tiers` are the tiers reached, which is another question."""
+    return Section({key: value for key, value in when.values.items() if key != "tiers"}, when.path)
+
+
+def _weekdays(when: Section) -> list[str]:
+    days = when.texts("weekdays")
+    for day in days:
+        if day not in WEEKDAYS:
+            raise when.wrong("weekdays", f"{day!r} is not one of {', '.join(WEEKDAYS)}")
+    return days
+
+
+def _month_days(when: Section) -> list[int]:
+    days = when.values.get("month_days", [])
+    if not isinstance(days, list) or not all(type(day) is int and 1 <= day <= 31 for day in days):
+        raise when.wrong("month_days", "must be a list of days from 1 to 31")
+    return days
 
 
 WHEN_ONLY = {
     "tiers": "tier_reached", "side": "referral_qualified", "minimum_spend": "purchase", "purchases": "purchase",
-    "spend": "purchase",
+    "spend": "purchase", "segments": "segment_entered", "tags": "segment_entered",
+    "span": "birthday",
 }  # fmt: skip
 """Conditions that one kind of occasion has."""

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.common.program_section import Section, read_head
+from services.common.local_time import read_store_zones
+from services.common.program_section import ProgramError, Section, read_head
+from services.rewards.domain.catalogue import Reward, read_catalogue
+from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
+from services.rewards.domain.gifts import Shelf, points_max
 from services.rewards.domain.grants import Grant, read_grants
-from services.rewards.domain.voucher_terms import Pack, Terms, read_pack, read_vouchers
+from services.rewards.domain.standing import read_tiers
+from services.rewards.domain.voucher_terms import Terms, read_vouchers
 
-REWARD_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-KINDS = ("discount", "product", "experience", "voucher_pack")
-CATALOGUE_MAX = 10_000
-NAME_MAX = 200
-POINTS_MAX = 10**15
-VALUE_MAX = 10**15
 TTL_DEFAULT_SECONDS = 900
 TTL_MAX_SECONDS = 366 * 86_400
 """The ledger has a limit of its own, the program's `ledger.holds.max_ttl_seconds`, and refuses what is longer."""
-
-
-@dataclass(slots=True, frozen=True)
-class Reward:
-    """What a member can have for points. `value` is in minor units of the program's currency, 0 for none."""
-
-    id: str
-    name: str
-    kind: str
-    points: int
-    value: int
-    pack: Pack | None = None
-    """What a `voucher_pack` gives."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,6 +34,21 @@ class Program:
     vouchers: Mapping[str, Terms] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    draws: Mapping[str, Draw] = field(default_factory=dict)
+    tiers: tuple[str, ...] = ()
+    """Their names, lowest first."""
+    currency: str = ""
+    zones: Mapping[str, ZoneInfo] = field(default_factory=dict)
+    """Of stores that keep another time than the program."""
+
+    @property
+    def lowest_tier(self) -> str:
+        """The tier of a member of whom tiering has said nothing; "" where the program has no tiers."""
+        return self.tiers[0] if self.tiers else ""
+
+    def zone_of(self, store: str) -> ZoneInfo:
+        """A store's own time zone; the program's, where it has none."""
+        return self.zones.get(store, self.zone)
 
 
 def parse_program(document: Mapping[str, Any], version: str) -> Program:
@@ -59,53 +59,32 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     """
     top = Section(document, "")
     head = read_head(top)
+    # The ledger's own fields, which it has checked.
+    ledger = top.section("ledger", optional=True)
+    tiers = read_tiers(top)
     rewards = top.section("rewards", optional=True)
-    rewards.only("catalogue", "redemption", "vouchers", "grants")
+    rewards.only("catalogue", "redemption", "vouchers", "grants", "draws")
     vouchers = read_vouchers(rewards)
+    catalogue = read_catalogue(rewards, vouchers, tiers, "stored_value" in ledger.values)
+    draws = draw_ids(rewards)
+    for place, reward in enumerate(catalogue.values()):
+        if reward.draw and reward.draw not in draws:
+            where = f"rewards.catalogue[{place}].draw"
+            raise ProgramError(where, f"{reward.draw!r} is not among `rewards.draws`")
+    shelf = Shelf(vouchers, draws, catalogue, points_max(top))
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(
         id=head.program,
         version=version,
         runs_on_events=head.runs_on_events,
-        catalogue=_catalogue(rewards, vouchers),
+        catalogue=catalogue,
         ttl_seconds=redemption.whole("ttl_seconds", 1, TTL_MAX_SECONDS, TTL_DEFAULT_SECONDS),
         vouchers=vouchers,
-        grants=read_grants(rewards, vouchers),
+        grants=read_grants(rewards, shelf, tiers),
         zone=head.time_zone,
-    )
-
-
-def _catalogue(rewards: Section, vouchers: Mapping[str, Terms]) -> dict[str, Reward]:
-    catalogue: dict[str, Reward] = {}
-    for section in rewards.sections("catalogue", CATALOGUE_MAX):
-        reward = _reward(section, vouchers)
-        if reward.id in catalogue:
-            raise section.wrong("id", f"{reward.id!r} is there twice")
-        catalogue[reward.id] = reward
-    return catalogue
-
-
-def _reward(section: Section, vouchers: Mapping[str, Terms]) -> Reward:
-    section.only("id", "name", "kind", "points", "value", "voucher", "count")
-    reward_id = section.text("id")
-    if not REWARD_ID.fullmatch(reward_id):
-        raise section.wrong("id", "must be 1 to 64 of letters, digits, _ . and -")
-    name = section.text("name", reward_id)
-    if len(name) > NAME_MAX or not name.isprintable():
-        raise section.wrong("name", f"must be text of 1 to {NAME_MAX} printable characters")
-    kind = section.choice("kind", KINDS)
-    pack = read_pack(section, vouchers) if kind == "voucher_pack" else None
-    for key in ("voucher", "count"):
-        if pack is None and key in section.values:
-            raise section.wrong(key, "is for kind voucher_pack")
-    # What a discount takes off has no default.
-    least, default = (1, None) if kind == "discount" else (0, 0)
-    return Reward(
-        id=reward_id,
-        name=name,
-        kind=kind,
-        points=section.whole("points", 1, POINTS_MAX),
-        value=section.whole("value", least, VALUE_MAX, default),
-        pack=pack,
+        draws=read_draws(rewards, shelf),
+        tiers=tiers,
+        currency=str(ledger.values.get("currency", "")),
+        zones=read_store_zones(ledger.section("stores", optional=True)),
     )

@@ -1,16 +1,17 @@
 """A redemption's life. Every step is recorded before the ledger is asked, so a crash leaves a step to finish.
 
-    reserving -> reserved -> capturing  -> captured
-       |            |----> cancelling -> cancelled
-       |            `----> timed_out   (the ledger's clock took the hold; also out of capturing and cancelling)
-       `-> refused  (the ledger refused for good; also out of capturing and cancelling)
+    reserving -> reserved -> capturing  -> captured -> refunding -> captured   (some of it is left)
+       |            |----> cancelling -> cancelled        |            |----> refunded
+       |            `----> timed_out                      `-- the ledger refused the refund
+       `-> refused
 
-`reserving`, `capturing` and `cancelling` wait for the ledger; the recovery loop drives them on.
+The ledger's clock times a redemption out (also out of capturing and cancelling), and the ledger may refuse a step for
+good. `reserving`, `capturing`, `cancelling` and `refunding` wait for the ledger; the recovery loop drives them on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -24,6 +25,13 @@ from services.rewards.domain.events import (
     RedemptionRefused,
     RedemptionRequested,
     RedemptionReserved,
+)
+from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.refund_events import (
+    RedemptionRefunded,
+    RefundedLine,
+    RefundRefused,
+    RefundRequested,
 )
 from services.rewards.domain.voucher_terms import Pack
 
@@ -39,11 +47,18 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     TIMED_OUT = "timed_out"
     REFUSED = "refused"
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
 
 
-WAITING = frozenset({State.RESERVING, State.CAPTURING, State.CANCELLING})
+WAITING = frozenset({State.RESERVING, State.CAPTURING, State.CANCELLING, State.REFUNDING})
 """States in which the ledger's answer is awaited."""
-ENDED = frozenset({State.CAPTURED, State.CANCELLED, State.TIMED_OUT, State.REFUSED})
+PAID = frozenset({State.CAPTURED, State.REFUNDING, State.REFUNDED})
+"""The hold was captured: nothing that the ledger says of the hold changes anything."""
+UNPAID = frozenset({State.CANCELLED, State.TIMED_OUT, State.REFUSED})
+"""It ended, and nothing was spent."""
+RETURNED = UNPAID | {State.REFUNDED}
+"""The member has nothing of it: it does not count against a limit."""
 
 _HELD = (State.RESERVED, State.CAPTURING, State.CANCELLING)
 TRANSITIONS: dict[type, tuple[State, ...]] = {
@@ -54,8 +69,35 @@ TRANSITIONS: dict[type, tuple[State, ...]] = {
     # Also without our asking: the hold may be captured or released at the ledger itself.
     RedemptionCaptured: _HELD,
     RedemptionCancelled: _HELD,
+    RefundRequested: (State.CAPTURED,),
+    RedemptionRefunded: (State.REFUNDING,),
+    RefundRefused: (State.REFUNDING,),
 }
 """The states that each event may come in."""
+
+
+class RefundState(StrEnum):
+    """Where a refund stands."""
+
+    REQUESTED = "requested"
+    REFUNDED = "refunded"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True, frozen=True)
+class Refund:
+    """Some or all of what was paid, given back. `outside` and money are minor units."""
+
+    id: str
+    number: int
+    points: int
+    money: int
+    outside: int
+    lines: tuple[RefundedLine, ...]
+    restock: bool
+    state: RefundState = RefundState.REQUESTED
+    code: str = ""
+    detail: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,6 +125,50 @@ class Redemption:
     detail: str | None = None
     pack: Pack | None = None
     """The vouchers that it gives when it is captured."""
+    currency: str = ""
+    money: int = 0
+    store: str = ""
+    voucher: str = ""
+    discount: int = 0
+    outside: int = 0
+    stocked: bool = False
+    draw: str = ""
+    tickets: int = 0
+    days: int = 0
+    lines: tuple[BasketLine, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    """In their order; at most the last is still requested."""
+
+    @property
+    def given_back(self) -> tuple[Refund, ...]:
+        """The refunds that came about, or may."""
+        return tuple(refund for refund in self.refunds if refund.state is not RefundState.REFUSED)
+
+    @property
+    def left(self) -> tuple[int, int, int]:
+        """(points, money, outside) that no refund has given back or is to give back."""
+        back = self.given_back
+        return (
+            self.points - sum(refund.points for refund in back),
+            self.money - sum(refund.money for refund in back),
+            self.outside - sum(refund.outside for refund in back),
+        )
+
+    @property
+    def refunding(self) -> Refund:
+        """The refund that the ledger is being asked for. Raises InvariantBroken."""
+        if self.state is not State.REFUNDING:
+            raise InvariantBroken(f"a redemption that is {self.state} gives nothing back")
+        return self.refunds[-1]
+
+    @property
+    def takes_stock(self) -> bool:
+        """One of the reward's stock is this redemption's."""
+        put_back = any(r.restock and r.state is RefundState.REFUNDED for r in self.refunds)
+        return self.stocked and self.state not in UNPAID and not put_back
+
+
+_AS_REQUESTED = {field.name for field in fields(RedemptionRequested)} - {"redemption"}
 
 
 def begin(
@@ -93,19 +179,12 @@ def begin(
         id=event.redemption,
         program=program,
         member=member,
-        reward=event.reward,
-        name=event.name,
-        kind=event.kind,
-        value=event.value,
-        order=event.order,
-        points=event.points,
-        ttl_seconds=event.ttl_seconds,
         version=version,
         state=State.RESERVING,
         requested_at=at,
         changed_at=at,
         position=position,
-        pack=event.pack,
+        **{name: getattr(event, name) for name in _AS_REQUESTED},
     )
 
 
@@ -122,6 +201,8 @@ def evolve(redemption: Redemption, event: RedemptionEvent, at: datetime) -> Rede
             return replace(redemption, state=State.RESERVED, expires_at=expires_at, changed_at=at)
         case RedemptionRefused(code=code, detail=detail):
             return replace(redemption, state=State.REFUSED, code=code, detail=detail, changed_at=at)
+        case RefundRequested() | RedemptionRefunded() | RefundRefused():
+            return replace(_refund(redemption, event), changed_at=at)
         case CaptureRequested():
             state = State.CAPTURING
         case RedemptionCaptured():
@@ -133,3 +214,23 @@ def evolve(redemption: Redemption, event: RedemptionEvent, at: datetime) -> Rede
         case _:
             raise InvariantBroken(f"{type(event).__name__} is the first event of a redemption")
     return replace(redemption, state=state, changed_at=at)
+
+
+def _refund(
+    redemption: Redemption, event: RefundRequested | RedemptionRefunded | RefundRefused
+) -> Redemption:
+    if isinstance(event, RefundRequested):
+        asked = Refund(
+            event.refund, event.number, event.points, event.money, event.outside, event.lines, event.restock
+        )
+        return replace(redemption, state=State.REFUNDING, refunds=(*redemption.refunds, asked))
+    *before, last = redemption.refunds
+    if last.id != event.refund:
+        raise InvariantBroken(f"refund {event.refund!r} ends, and {last.id!r} was asked for")
+    if isinstance(event, RefundRefused):
+        ended = replace(last, state=RefundState.REFUSED, code=event.code, detail=event.detail)
+        state = State.CAPTURED
+    else:
+        ended = replace(last, state=RefundState.REFUNDED)
+        state = State.REFUNDED if event.whole else State.CAPTURED
+    return replace(redemption, state=state, refunds=(*before, ended))

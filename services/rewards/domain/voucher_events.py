@@ -10,7 +10,7 @@ from services.rewards.domain.voucher_terms import Terms
 
 @dataclass(slots=True, frozen=True)
 class VoucherIssued:
-    """`source`: ops | redemption | grant; `source_id` is what there led to it."""
+    """`source`: ops | redemption | grant | draw; `source_id` is what there led to it."""
 
     voucher: str
     terms: Terms
@@ -55,6 +55,15 @@ class VoucherClaimed:
 
 
 @dataclass(slots=True, frozen=True)
+class VoucherHeld:
+    """Set aside for an order that is being paid; `discount`: what it takes off, in minor units."""
+
+    voucher: str
+    order: str
+    discount: int
+
+
+@dataclass(slots=True, frozen=True)
 class VoucherUsed:
     """`discount`: what it took off, in minor units."""
 
@@ -65,7 +74,7 @@ class VoucherUsed:
 
 @dataclass(slots=True, frozen=True)
 class VoucherUnused:
-    """The order it was used for was cancelled."""
+    """The order it was used or held for was cancelled."""
 
     voucher: str
     order: str
@@ -92,8 +101,8 @@ class VoucherClaimRefused:
 
 
 VoucherStep = (
-    VoucherIssued | VoucherGifted | VoucherGiftReturned | VoucherGiven | VoucherClaimed | VoucherUsed
-    | VoucherUnused | VoucherExpired | VoucherVoided
+    VoucherIssued | VoucherGifted | VoucherGiftReturned | VoucherGiven | VoucherClaimed | VoucherHeld
+    | VoucherUsed | VoucherUnused | VoucherExpired | VoucherVoided
 )  # fmt: skip
 """Changes one voucher."""
 VoucherEvent = VoucherStep | VoucherClaimRefused

@@ -1,6 +1,7 @@
 """A voucher's life, and what is refused in it. The checks of each command are in order; the first that fails is told.
 
     issued -> used                      used -> issued | claimed   (the order was cancelled)
+      |  `--> held -> used              held -> issued | claimed   (the same; held: for a redemption under way)
       |  `--> expired | voided          claimed -> used | expired | voided
       `--> gifted -> given              (another member has it, as `claimed`)
              `----> issued              (withdrawn, or nobody claimed it in time)
@@ -25,6 +26,7 @@ from services.rewards.domain.voucher_events import (
     VoucherGifted,
     VoucherGiftReturned,
     VoucherGiven,
+    VoucherHeld,
     VoucherIssued,
     VoucherStep,
     VoucherUnused,
@@ -43,6 +45,7 @@ class VoucherState(StrEnum):
     GIFTED = "gifted"
     GIVEN = "given"
     CLAIMED = "claimed"
+    HELD = "held"
     USED = "used"
     EXPIRED = "expired"
     VOIDED = "voided"
@@ -54,8 +57,9 @@ TRANSITIONS: dict[type, tuple[VoucherState, ...]] = {
     VoucherGifted: (S.ISSUED,),
     VoucherGiftReturned: (S.GIFTED,),
     VoucherGiven: (S.GIFTED,),
-    VoucherUsed: USABLE,
-    VoucherUnused: (S.USED,),
+    VoucherHeld: USABLE,
+    VoucherUsed: (*USABLE, S.HELD),
+    VoucherUnused: (S.USED, S.HELD),
     VoucherExpired: USABLE,
     VoucherVoided: (*USABLE, S.GIFTED),
 }
@@ -65,6 +69,7 @@ WHERE_IT_STANDS: dict[VoucherState, tuple[str, str]] = {
     S.GIFTED: ("voucher_gifted", "its code was given away and may be claimed: withdraw the gift first"),
     S.GIVEN: ("voucher_given", "another member has claimed it"),
     S.CLAIMED: ("voucher_claimed", "it was a gift itself: what was claimed can't be given on"),
+    S.HELD: ("voucher_held", "it is set aside for an order: capture or cancel that redemption"),
     S.USED: ("voucher_already_used", "it was used for an order"),
     S.EXPIRED: ("voucher_expired", "its time is over"),
     S.VOIDED: ("voucher_voided", "it was taken back"),
@@ -141,6 +146,8 @@ def evolve(voucher: Voucher, event: VoucherStep, at: datetime) -> Voucher:
             return replace(voucher, state=before, code_sha256=None, gift_until=None, changed_at=at)
         case VoucherGiven(claimed_by=member):
             return replace(voucher, state=S.GIVEN, claimed_by=member, gift_until=None, changed_at=at)
+        case VoucherHeld(order=order, discount=taken):
+            return replace(voucher, state=S.HELD, order=order, discount=taken, changed_at=at)
         case VoucherUsed(order=order, discount=taken):
             return replace(voucher, state=S.USED, order=order, discount=taken, changed_at=at)
         case VoucherUnused():
@@ -175,9 +182,16 @@ def use(
     voucher: Voucher | None, voucher_id: str, order: str, store: str, lines: Sequence[Line], present: datetime
 ) -> list[VoucherStep]:
     """Use it for an order. Refusals: unknown_voucher, where it stands, voucher_expired, then `discount`'s."""
+    return [VoucherUsed(voucher_id, order, take(voucher, voucher_id, store, lines, present))]
+
+
+def take(
+    voucher: Voucher | None, voucher_id: str, store: str, lines: Sequence[Line], present: datetime
+) -> int:
+    """What it takes off an order that a redemption is to pay. Refusals: those of `use`."""
     voucher = _in(voucher, voucher_id, USABLE)
     _alive(voucher, present)
-    return [VoucherUsed(voucher.id, order, discount(voucher.terms, store, lines))]
+    return discount(voucher.terms, store, lines)
 
 
 def unuse(voucher: Voucher | None, voucher_id: str, order: str) -> list[VoucherStep]:

@@ -15,6 +15,7 @@ from services.rewards.domain.facts import (
     PointsHeld,
     PointsMatured,
     PointsMoved,
+    SpendRefunded,
     TierChanged,
 )
 
@@ -47,6 +48,8 @@ def evolve(wallet: Wallet, fact: Fact) -> None:
         case PointsMoved(points, pending):
             wallet.posted += points
             wallet.pending += pending
+        case SpendRefunded(points=points):
+            wallet.posted += points
         case PointsMatured(points):
             wallet.pending -= points
         case MemberAbsorbed():

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 from services.common.auth import ApiKey, authenticated
 from services.rewards.domain.voucher_terms import AMOUNT_MAX, Line
 from services.rewards.handle_vouchers import VoucherAnswer, VoucherDesk
-from services.rewards.schemas import KEY, MEMBER, ORDER, PROGRAM, Nothing
+from services.rewards.patterns import KEY, MEMBER, ORDER, PROGRAM, QUANTITY_MAX, TEXT, VOUCHER
+from services.rewards.schemas import Nothing
 from services.rewards.schemas_vouchers import VoucherView, voucher_view
 from services.rewards.views import Views
 
@@ -18,14 +19,11 @@ READ = ("checkout", "member", "audit", "pos")
 CHECKOUT = ("checkout",)
 OWNER = ("checkout", "member")
 OPS = ("ops",)
-VOUCHER = r"^[0-9a-f]{24}$"
 KIND = r"^[A-Za-z0-9_.-]{1,64}$"
 CODE = r"^[A-Za-z2-7 -]{32,80}$"
-TEXT = r"^[^\x00]{0,200}$"
 ISSUE_MAX = 100
 LINES_MAX = 2_000
 PAGE_MAX = 100
-QUANTITY_MAX = 10**9
 
 Caller = Annotated[ApiKey, Depends(authenticated)]
 ProgramId = Annotated[str, Path(pattern=PROGRAM)]

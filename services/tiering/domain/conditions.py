@@ -29,7 +29,10 @@ class AtLeast:
 
     def words(self, metrics: Mapping[str, Metric], reached: bool, nested: bool = False) -> str:
         """`spend of 12 months >= 10000`; with `reached` false what was seen instead."""
-        return f"{metrics[self.metric].words()} {'>=' if reached else '<'} {self.threshold}"
+        metric = metrics[self.metric]
+        if metric.is_flag:
+            return metric.words() if reached else f"not {metric.words()}"
+        return f"{metric.words()} {'>=' if reached else '<'} {self.threshold}"
 
 
 @dataclass(slots=True, frozen=True)

@@ -15,6 +15,9 @@ earned one. What holds for every program (the policies of its document are in `s
 - A late purchase counts on its own day. If that brings today's windows to a condition, the tier is given since the
   latest moment known of the member, never earlier: so the windows that end with `since` always show the metric that
   is stated, and `since` never goes back. If it belongs to a year that is over, what that year earned counts too.
+- A place among the best is given and taken by a ranking of all members, which is also the review of the tiers that ask
+  for one (`take_ranking`). A tier that asks for a paid card goes with the card.
+- A closed account keeps what it has; nothing is given, taken or reviewed any more.
 - What is published is the best of the standing (by the metrics), the cards and the grants by hand.
 - The lowest tier is everybody's: it is implied at enrolment (nothing is published) and is never reviewed.
 - A new version counts for what comes after it. Members whose tier it no longer has are reviewed when it is activated.
@@ -25,10 +28,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.tiering.domain import grants, tally
+from services.tiering.domain import grants, merges, tally
 from services.tiering.domain.events import (
     ClockAdvanced,
     Fact,
+    FactsMoved,
+    MemberClosed,
     MemberEnrolled,
     PointsMoved,
     PurchaseRecorded,
@@ -37,8 +42,10 @@ from services.tiering.domain.events import (
     TierGranted,
     TierGrantRevoked,
     ToppedUp,
+    TopUpReversed,
 )
-from services.tiering.domain.standing import Why, reviewed, taken_back, upgraded, upgraded_late
+from services.tiering.domain.program import Rules
+from services.tiering.domain.standing import Why, card_gone, reviewed, taken_back, upgraded, upgraded_late
 from services.tiering.domain.state import Member, ProgramState, State
 
 MEMBER_FACTS = (MemberEnrolled, PurchaseRecorded, ReturnRecorded, ToppedUp)
@@ -74,6 +81,13 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
             member = _own_clock(program, name, fact, decided)
             tally.top_up(program, member, at, position, event)
             decided += _climb(program, member, at, position)
+        case TopUpReversed():
+            member = program.enrol(name, at)
+            if tally.top_up_reversed(program, member, position, event):
+                decided += _fall(program, member, max(member.as_of, at), position)
+        case MemberClosed():
+            member = _own_clock(program, name, fact, decided)
+            member.closed = member.dirty = True
         case ReturnRecorded():
             member = program.enrol(name, event.purchased_at)
             tally.return_(program, member, position, event)
@@ -88,6 +102,14 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
                     decided += _climb(program, member, day, position)
                     if event.points < 0:
                         decided += _fall(program, member, max(member.as_of, at), position)
+        case FactsMoved():
+            member = _own_clock(program, name, fact, decided)
+            merges.join(program, member, position, event)
+            if event.last:
+                now = max(member.as_of, at)
+                why = merges.keep_better(program.rules, member, event, now)
+                decided += _granted(program, member, now, why, position)
+                decided += _climb(program, member, now, position)
         case TierGranted():
             member = _own_clock(program, name, fact, decided)
             since = max(member.as_of, at)
@@ -111,19 +133,71 @@ def take_reviews(program: ProgramState, bound: tuple[datetime, str], position: i
 def turn(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
     """The member's next moment has come: cards and grants begin or end, the standing is reviewed."""
     why = grants.turn(member, at)
-    until = member.standing.until
+    until = member.standing.review
     if (until is not None and until <= at) or _is_retired(program, member):
         member.standing, why = reviewed(program.rules, member, at)
+    else:
+        why = _cardless(program.rules, member, at) or why
     return _settle(program, member, at, why or Why("renewal", ""), position)
 
 
+def take_ranking(
+    program: ProgramState,
+    member: Member,
+    tops: dict[str, int],
+    missed: dict[str, int],
+    at: datetime,
+    position: int,
+) -> list[TierChanged]:
+    """A ranking at `at` found the member among the best (`tops`) or not (`missed`): tiers that ask for it are reviewed.
+
+    Both give, by flag, what the last one in has. What the clock decides by then comes first.
+    """
+    decided: list[TierChanged] = []
+    while (due := member.due) is not None and due <= at:
+        decided += turn(program, member, due, position)
+    if member.closed:
+        tops = {}
+    if tops != member.tops:
+        member.tops, member.dirty = tops, True
+    rules, since = program.rules, max(member.as_of, at)
+    program.touch(member, since)
+    member.missed = missed
+    if not member.closed and member.standing.ranked:
+        member.standing, why = reviewed(rules, member, since)
+        decided += _settle(program, member, since, why, position)
+    else:
+        decided += _climb(program, member, since, position)
+    member.missed = {}
+    return decided
+
+
 def _is_retired(program: ProgramState, member: Member) -> bool:
-    """The version in force does not have the tier that the metrics gave."""
-    tier, rules = member.standing.tier, program.rules
-    return tier is not None and rules.tiers[rules.rank(tier)].name != tier
+    """The version in force does not have the tier that the metrics gave, or has no ranking any more to end it."""
+    standing, rules = member.standing, program.rules
+    if standing.tier is None:
+        return False
+    return rules.tiers[rules.rank(standing.tier)].name != standing.tier or (
+        standing.ranked and standing.tier not in rules.ranked
+    )
 
 
-def take_retired(program: ProgramState, member: Member, activated_at: datetime, position: int) -> TierChanged:
+def _cardless(rules: Rules, member: Member, at: datetime) -> Why | None:
+    """Why the standing falls because no paid card is left, if it does."""
+    if not member.standing.by_card or member.has_paid_card:
+        return None
+    outcome = card_gone(rules, member, at)
+    if outcome is None:
+        # What was counted since earns it as well: from here on it lasts as any other.
+        member.standing.by_card, member.dirty = False, True
+        return None
+    member.standing, why = outcome
+    return why
+
+
+def take_retired(
+    program: ProgramState, member: Member, activated_at: datetime, position: int
+) -> list[TierChanged]:
     """The review of a member whose tier the version now in force no longer has."""
     at = max(member.as_of, program.clock or activated_at)
     grants.turn(member, at)
@@ -131,8 +205,7 @@ def take_retired(program: ProgramState, member: Member, activated_at: datetime, 
         member.standing, why = reviewed(program.rules, member, at)
     else:
         why = Why("grant_ended", f"tier {member.tier} is not in version {program.rules.version}")
-    (event,) = _settle(program, member, at, why, position)
-    return event
+    return _settle(program, member, at, why, position)
 
 
 def time_after(program: ProgramState, fact: Fact) -> datetime | None:
@@ -159,7 +232,9 @@ def _own_clock(program: ProgramState, name: str, fact: Fact, decided: list[TierC
 def _climb(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
     """What an entry at `at` has earned."""
     rules = program.rules
-    decided = []
+    decided: list[TierChanged] = []
+    if member.closed:
+        return decided
     outcome = upgraded(rules, member)
     if outcome is not None:
         member.standing, why = outcome
@@ -178,7 +253,7 @@ def _climb(program: ProgramState, member: Member, at: datetime, position: int) -
 
 def _fall(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
     """What a return takes at once."""
-    if not program.rules.returns_at_once:
+    if not program.rules.returns_at_once or member.closed:
         return []
     outcome = taken_back(program.rules, member, at)
     if outcome is None:
@@ -192,6 +267,7 @@ def _granted(
 ) -> list[TierChanged]:
     """A card or a grant came or went."""
     grants.turn(member, at)
+    why = _cardless(program.rules, member, at) or why
     return _settle(program, member, at, why, position)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.tiering.domain.state import Member
 
 Lines = list[tuple[str, int, int, str]]
 """(category, minor units of money, units, sku) of each line."""
@@ -62,9 +66,23 @@ class PointsMoved:
 
 @dataclass(slots=True)
 class ToppedUp:
-    """Money loaded by the member, minor units; negative when a load is undone."""
+    """Money loaded by the member, minor units."""
 
     amount: int
+    top_up: str = ""
+
+
+@dataclass(slots=True)
+class TopUpReversed:
+    """So much of what was loaded was handed back."""
+
+    amount: int
+    top_up: str
+
+
+@dataclass(slots=True)
+class MemberClosed:
+    """The account is closed, for good."""
 
 
 @dataclass(slots=True)
@@ -132,12 +150,81 @@ class SegmentsRun:
     ledger_position: int
 
 
-Told = TierGranted | TierGrantRevoked | MemberTagged
+@dataclass(slots=True, frozen=True)
+class Top:
+    """The best `percent` of all members by `metric` (Top in proto/).
+
+    `places`: how many that is, `here`: by chain; `threshold`: what the last one in has.
+    """
+
+    metric: str
+    percent: str
+    places: int
+    here: tuple[int, ...]
+    threshold: int
+
+
+@dataclass(slots=True)
+class TiersRanked:
+    """All members of the program were ranked at `at`, for the tiers that go to the best.
+
+    A fact, for a place is among the members of all chains. What was counted is what the ledger's rows up to
+    `counted_to` (by chain) told, so that the same members come first whenever a chain is decided.
+    """
+
+    run: str
+    cause: str
+    at: datetime
+    tops: tuple[Top, ...]
+    members: int
+    counted_to: tuple[int, ...]
+    ledger_position: int
+
+
+@dataclass(slots=True)
+class MembersMerged:
+    """Another member was merged into this one; what was counted of it comes over once its own chain has let it go."""
+
+    absorbed: str
+
+
+@dataclass(slots=True)
+class MemberAbsorbed:
+    """The member was merged into another, and is nobody any more."""
+
+    into: str
+
+
+@dataclass(slots=True)
+class FactsMoved:
+    """What was counted of an absorbed member counts for this one; nothing is decided before the `last` of several."""
+
+    absorbed: str
+    ledger_position: int
+    last: bool
+    as_of: datetime
+    entries: list[tuple[str, datetime, int]]
+    """(metric, occurred_at, amount)"""
+    purchases: list[tuple[str, datetime, int, int, tuple[int, ...]]]
+    """(purchase, occurred_at, what counts of it and was kept, the promoted part of that, its lines in a promotion)"""
+    days: list[tuple[str, date, int]]
+    """(metric, local day, visits)"""
+    tags: list[tuple[str, datetime]]
+    life: tuple[datetime | None, datetime | None, datetime | None] | None
+    """The first purchase, the last, and the last that came when the member was dormant."""
+    came: Member
+    """The absorbed member, with its standing, its cards and grants, and without windows."""
+    told: object = field(default=None, compare=False)
+    """What it was read from, to be written as it was."""
+
+
+Told = TierGranted | TierGrantRevoked | MemberTagged | FactsMoved
 """What tiering itself is told, and keeps in its own journal."""
 
 
 FactEvent = (
     ProgramActivated | ClockAdvanced | MemberEnrolled | PurchaseRecorded | ReturnRecorded | PointsMoved | ToppedUp
+    | TopUpReversed | MemberClosed | TiersRanked | MembersMerged | MemberAbsorbed | FactsMoved
     | TierGranted | TierGrantRevoked | MemberTagged
 )  # fmt: skip
 
@@ -183,7 +270,7 @@ class TierChanged:
     until: datetime | None
     reason: str
     """By metrics: upgrade | downgrade | renewal | grace | protected | lifetime | return. Otherwise: card |
-    card_renewed | card_ended | card_refunded | grant | grant_ended | grant_revoked."""
+    card_renewed | card_ended | card_refunded | grant | grant_ended | grant_revoked | merge."""
     rule: str
     metric: int
     threshold: int
@@ -228,5 +315,5 @@ class SegmentChanged:
 
 
 Decision = TierChanged | SegmentChanged | ProgramRefused
-Recorded = Decision | Told | SegmentsRun
+Recorded = Decision | Told | SegmentsRun | TiersRanked
 """What rows of our journal say."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 SHORTEST_MONTH = 28
+SHIFTS_REMEMBERED = 8_192
+"""A batch asks again and again for its clock, and for where a member's window began at the purchase before. Measured: a
+tenth of what a purchase costs here."""
 
 
+@lru_cache(maxsize=SHIFTS_REMEMBERED)
 def shift_months(time: datetime, months: int, zone: ZoneInfo) -> datetime:
     """The same local date and time `months` later (earlier when negative), in UTC.
 

@@ -6,7 +6,7 @@ import re
 from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section
-from services.tiering.domain.metrics import COUNTS, SIMPLE, Metric
+from services.tiering.domain.metrics import COUNTS, PAID_CARD, SIMPLE, Metric, paid_card, top_percent
 from services.tiering.domain.windows import PERIODS, Span
 
 METRIC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -47,12 +47,33 @@ class Metrics:
             self.used[name] = Metric(name, name, self._span)
         return name
 
+    def top(self, section: Section) -> str:
+        """The flag of the best `top_percent` by the metric that `section` names; a ranking compares all members."""
+        base = self.used[self.name(section)]
+        percent = section.rate("top_percent")
+        if not 0 < percent <= 100:
+            raise section.wrong("top_percent", "must be more than 0 and at most 100")
+        for name in [part for part, _ in base.parts] or [base.name]:
+            if self.used[name].span.period == "anniversary_year":
+                raise section.wrong("top_percent", f"{name!r} is of membership years, which nobody shares")
+        flag = top_percent(base, percent)
+        self.used[flag.name] = flag
+        return flag.name
+
+    def paid_card(self, section: Section) -> str:
+        """The flag of who has a paid card."""
+        if section.values["paid_card"] is not True:
+            raise section.wrong("paid_card", "must be true, or left out")
+        self.used.setdefault(PAID_CARD, paid_card(self._span))
+        return PAID_CARD
+
     def lifetime(self) -> frozenset[str]:
         """The names of metrics that are counted over a lifetime; of a formula each part is."""
         return frozenset(
             metric.name
             for metric in self.used.values()
-            if all(
+            if not metric.is_flag
+            and all(
                 self.used[name].span.is_lifetime
                 for name in ([part for part, _ in metric.parts] or [metric.name])
             )
@@ -71,6 +92,8 @@ class Metrics:
         name, counts = section.text("name"), section.choice("counts", COUNTS)
         if not METRIC_NAME.fullmatch(name):
             raise section.wrong("name", f"is {name!r}; 1 to 32 of a-z, 0-9, _ and -")
+        if name == PAID_CARD:
+            raise section.wrong("name", f"{name!r} says that a member has a paid card")
         fields = {"least": ("visits", "days"), "categories": ("units",), "sum": ("formula",)}
         for field, kinds in fields.items():
             if field in section.values and counts not in kinds:

@@ -14,7 +14,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 TIERS_MAX = 20
 CARDS_MAX = 20
 PARTS_MAX = 10
-CONDITION = ("metric", "from", "any_of", "all_of")
+LEAF = ("metric", "from", "top_percent", "paid_card")
+CONDITION = (*LEAF, "any_of", "all_of")
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,7 +28,10 @@ class Tier:
 
 @dataclass(slots=True, frozen=True)
 class Card:
-    """A card that gives a tier for so many months: bought (`sku`), or issued once to whoever meets `condition`."""
+    """A card that gives a tier for so many months: bought (`sku`), or issued once to whoever meets `condition`.
+
+    One that is bought may give no tier by itself (empty): a tier's condition asks for it.
+    """
 
     name: str
     tier: str
@@ -54,14 +58,16 @@ def parse_tiers(tiering: Section, metrics: Metrics, cards: Sequence[Card]) -> tu
             isinstance(condition, AtLeast)
             and isinstance(before, AtLeast)
             and condition.metric == before.metric
+            and not metrics.used[condition.metric].is_flag
             and condition.threshold <= before.threshold
         ):
             raise section.wrong("from", f"must be more than {before.threshold}, that of the tier before")
+        _narrower(section, metrics, condition, before)
         tiers.append(Tier(name, condition))
     if not tiers:
         raise tiering.wrong("tiers", "is missing or empty: there is at least the tier that is everybody's")
     for place, card in enumerate(cards):
-        if card.tier not in [tier.name for tier in tiers[1:]]:
+        if card.tier and card.tier not in [tier.name for tier in tiers[1:]]:
             raise tiering.wrong(
                 f"cards[{place}].tier", f"no tier {card.tier!r} above the lowest in tiering.tiers"
             )
@@ -83,7 +89,8 @@ def parse_cards(tiering: Section, metrics: Metrics) -> tuple[Card, ...]:
         if not sku and not asked:
             raise section.wrong("sku", "is missing, and so is a condition: a card is bought, or it is issued")
         condition = _condition(section, metrics) if asked else None
-        cards.append(Card(name, section.text("tier"), section.whole("months", 1, MONTHS_MAX), sku, condition))
+        tier = section.text("tier") if "tier" in section.values or not sku else ""
+        cards.append(Card(name, tier, section.whole("months", 1, MONTHS_MAX), sku, condition))
     return tuple(cards)
 
 
@@ -101,7 +108,7 @@ def _condition(section: Section, metrics: Metrics) -> Condition:
     joins = [key for key in ("any_of", "all_of") if key in section.values]
     if not joins:
         return _leaf(section, metrics)
-    if len(joins) > 1 or "from" in section.values or "metric" in section.values:
+    if len(joins) > 1 or set(LEAF) & set(section.values):
         raise section.wrong(joins[0], "stands alone: a condition is `from`, `any_of` or `all_of`")
     return _joined(section, joins[0], metrics)
 
@@ -110,9 +117,9 @@ def _joined(section: Section, key: str, metrics: Metrics) -> Joined:
     parts: list[Condition] = []
     for part in section.sections(key, PARTS_MAX):
         if key == "any_of":
-            part.only("metric", "from", "all_of")
+            part.only(*LEAF, "all_of")
         else:
-            part.only("metric", "from")
+            part.only(*LEAF)
         if "all_of" not in part.values:
             parts.append(_leaf(part, metrics))
         elif len(part.values) > 1:
@@ -124,5 +131,24 @@ def _joined(section: Section, key: str, metrics: Metrics) -> Joined:
     return Joined(key == "any_of", tuple(parts))
 
 
+def _narrower(
+    section: Section, metrics: Metrics, condition: Condition | None, before: Condition | None
+) -> None:
+    """Of two tiers for the best by one metric the higher is for fewer."""
+    if isinstance(condition, AtLeast) and isinstance(before, AtLeast):
+        one, other = metrics.used[condition.metric], metrics.used[before.metric]
+        if one.of and one.of == other.of and one.percent >= other.percent:
+            raise section.wrong("top_percent", "must be less than that of the tier before")
+
+
 def _leaf(section: Section, metrics: Metrics) -> AtLeast:
+    asked = [key for key in ("from", "top_percent", "paid_card") if key in section.values]
+    if len(asked) > 1:
+        raise section.wrong(asked[1], f"is there beside {asked[0]}: join them with `all_of` or `any_of`")
+    if "top_percent" in asked:
+        return AtLeast(metrics.top(section), 1)
+    if "paid_card" in asked:
+        if "metric" in section.values:
+            raise section.wrong("metric", "is not for a paid card: there is one or there is none")
+        return AtLeast(metrics.paid_card(section), 1)
     return AtLeast(metrics.name(section), section.whole("from", 0, THRESHOLD_MAX))

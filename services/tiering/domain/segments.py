@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.tiering.domain.events import Fact, MemberTagged, PurchaseRecorded, SegmentChanged
+from services.tiering.domain.events import Fact, FactsMoved, MemberTagged, PurchaseRecorded, SegmentChanged
+from services.tiering.domain.merges import lived_together
 from services.tiering.domain.months import EARLIEST
 from services.tiering.domain.program_segments import LifecycleDays, Rules
 from services.tiering.domain.state import Life, ProgramState
@@ -85,6 +86,8 @@ def take(program: ProgramState, fact: Fact) -> list[SegmentChanged]:
         return []
     if isinstance(event, MemberTagged):
         return _tagged(program, name, fact, event)
+    if isinstance(event, FactsMoved):
+        return _joined(program, name, fact, event)
     if rules is None or not isinstance(event, PurchaseRecorded):
         return []
     at = fact.occurred_at
@@ -99,6 +102,28 @@ def take(program: ProgramState, fact: Fact) -> list[SegmentChanged]:
         return []
     rule = rule_of(rules, "lifecycle", after.segment)
     return [_changed(program, name, ("lifecycle", before.segment, after.segment), now, rule, fact.position)]
+
+
+def _joined(program: ProgramState, name: str, fact: Fact, event: FactsMoved) -> list[SegmentChanged]:
+    """What the absorbed member bought and was said to be is the survivor's; both life cycles are one."""
+    decided = []
+    for tag, _ in event.tags:
+        told = MemberTagged("", tag, True, f"came over from {event.absorbed}", fact.position)
+        decided += _tagged(program, name, fact, told)
+    rules = program.rules.segments
+    if rules is None or event.life is None:
+        return decided
+    now = max(fact.occurred_at, program.clock or fact.occurred_at)
+    before = program.lives.get(name) or Life(since=now)
+    after = lived_together(before, event)
+    segment = lifecycle(rules.lifecycle, after, now)
+    program.lives[name] = after if segment == before.segment else replace(after, segment=segment, since=now)
+    program.lived.add(name)
+    if segment != before.segment:
+        rule = rule_of(rules, "lifecycle", segment)
+        moved = ("lifecycle", before.segment, segment)
+        decided.append(_changed(program, name, moved, now, rule, fact.position))
+    return decided
 
 
 def rule_of(rules: Rules, family: str, segment: str) -> str:

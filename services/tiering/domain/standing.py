@@ -11,7 +11,7 @@ from datetime import datetime
 
 from services.tiering.domain.conditions import Condition, known_only
 from services.tiering.domain.events import Measure
-from services.tiering.domain.metrics import Metric, Values, counted_names
+from services.tiering.domain.metrics import PAID_CARD, Metric, Values, counted_names
 from services.tiering.domain.program import Rules
 from services.tiering.domain.state import Member, Standing, Window
 from services.tiering.domain.windows import MOMENT
@@ -44,11 +44,11 @@ def upgraded(rules: Rules, member: Member) -> Outcome | None:
     floor = _floor(rules, standing, values)
     if earned > rank:
         why = _why(rules, member, "upgrade", earned, values, member.as_of)
-        return _given(rules, standing, earned, member.as_of, floor), why
+        return _given(rules, standing, earned, member.as_of, floor, values=values), why
     if floor != standing.floor:
         why = _why(rules, member, "lifetime", rules.rank(floor), values, member.as_of)
         until = None if rank <= rules.rank(floor) else standing.until
-        return replace(standing, floor=floor, until=until), why
+        return replace(standing, floor=floor, until=until, ranked=standing.ranked and until is not None), why
     return None
 
 
@@ -69,7 +69,7 @@ def upgraded_late(rules: Rules, member: Member, at: datetime, now: datetime) -> 
     until = rules.review_after(at, rank)
     if rank <= rules.rank(member.standing.tier) or (until is not None and until <= now):
         return None
-    standing = _given(rules, member.standing, rank, member.as_of, member.standing.floor)
+    standing = _given(rules, member.standing, rank, member.as_of, member.standing.floor, values=values)
     why = _why(rules, member, "upgrade", rank, values, at)
     return replace(standing, until=until, earned_at=at), why
 
@@ -77,7 +77,7 @@ def upgraded_late(rules: Rules, member: Member, at: datetime, now: datetime) -> 
 def reviewed(rules: Rules, member: Member, at: datetime) -> Outcome:
     """The standing after a review at `at`."""
     standing = member.standing
-    values = member.values_at(rules, at, closing=True)
+    values = member.values_reviewed(rules, at)
     floor = _floor(rules, standing, values)
     rank = rules.rank(standing.tier)
     earned = max(rules.earned(values), rules.rank(floor))
@@ -94,22 +94,22 @@ def reviewed(rules: Rules, member: Member, at: datetime) -> Outcome:
         if retired:
             rule = f"tier {standing.tier} is not in version {rules.version}; {why.rule}"
             why = replace(why, rule=rule)
-        return _given(rules, standing, earned, at, floor, closing=True), why
+        return _given(rules, standing, earned, at, floor, closing=True, values=values), why
     missed = _why(rules, member, "downgrade", rank, values, at, closing=True, reached=False)
     policy = rules.downgrade
     if rules.review.grace_months and not standing.grace:
         until = rules.later(at, rules.review.grace_months)
-        kept = replace(standing, since=at, until=until, grace=True, floor=floor, earned_at=None)
+        kept = replace(standing, since=at, until=until, grace=True, floor=floor, earned_at=None, ranked=False)
         return kept, replace(missed, reason="grace", rule=f"{missed.rule}; kept for a time of grace")
     if policy.once_in_months and standing.lowered_at and rules.protected_until(standing.lowered_at) > at:
-        until = rules.review_after(at, rank, closing=True)
-        kept = replace(standing, since=at, until=until, floor=floor, lent=True)
+        until, ranked = rules.until(at, rank, closing=True)
+        kept = replace(standing, since=at, until=until, floor=floor, lent=True, ranked=ranked)
         text = f"{missed.rule}; kept, at most one downgrade in {policy.once_in_months} months"
         return kept, replace(missed, reason="protected", rule=text)
     landing = (
         rank - 1 if policy.to == "one_step" or (policy.to == "soft_landing" and not standing.soft) else earned
     )
-    given = _given(rules, standing, landing, at, floor, closing=True)
+    given = _given(rules, standing, landing, at, floor, closing=True, values=values)
     given.soft = policy.to == "soft_landing" and landing > earned
     given.lent = landing > earned
     given.lowered_at = at if policy.once_in_months else None
@@ -142,6 +142,17 @@ def taken_back(rules: Rules, member: Member, at: datetime) -> Outcome | None:
     return given, _why(rules, member, "return", rank, then, earned_at, standing.closing, reached=False)
 
 
+def card_gone(rules: Rules, member: Member, at: datetime) -> Outcome | None:
+    """The lower tier at once, when a paid card had earned the tier and is no more: no policy lends a card."""
+    standing = member.standing
+    rank, values = rules.rank(standing.tier), member.values_at(rules, at, closing=True)
+    left = max(rules.earned(values), rules.rank(standing.floor))
+    if left >= rank:
+        return None
+    why = _why(rules, member, "downgrade", rank, values, at, closing=True, reached=False)
+    return _given(rules, standing, left, at, standing.floor, closing=True), why
+
+
 def _floor(rules: Rules, standing: Standing, values: Values) -> str | None:
     """The highest tier that lifetime metrics alone have ever given."""
     if not rules.lifetime:
@@ -151,18 +162,35 @@ def _floor(rules: Rules, standing: Standing, values: Values) -> str | None:
 
 
 def _given(
-    rules: Rules, before: Standing, rank: int, at: datetime, floor: str | None, closing: bool = False
+    rules: Rules,
+    before: Standing,
+    rank: int,
+    at: datetime,
+    floor: str | None,
+    closing: bool = False,
+    values: Values | None = None,
 ) -> Standing:
-    """A tier by the metrics, from `at` on."""
+    """A tier by the metrics, from `at` on; `values` are what earned it."""
+    until, ranked = (None, False) if rank <= rules.rank(floor) else rules.until(at, rank, closing)
     return Standing(
         tier=rules.tiers[rank].name if rank else None,
         since=at,
-        until=None if rank <= rules.rank(floor) else rules.review_after(at, rank, closing),
+        until=until,
         floor=floor,
+        ranked=ranked,
+        by_card=values is not None and _by_card(rules, rank, values),
         lowered_at=before.lowered_at,
         # Only a return that counts at once asks which windows it was.
         closing=closing and rules.returns_at_once,
     )
+
+
+def _by_card(rules: Rules, rank: int, values: Values) -> bool:
+    """Without a paid card the tier would not have been earned."""
+    tier = rules.tiers[rank]
+    if tier.name not in rules.carded or tier.condition is None:
+        return False
+    return tier.condition.holds(values) and not tier.condition.holds({**values, PAID_CARD: 0})
 
 
 def _why(
@@ -192,9 +220,22 @@ def measured(
     first = condition.decisive(values)
     found = []
     for leaf in (first, *(leaf for leaf in condition.leaves() if leaf is not first)):
-        spans = [rules.metrics[name].span for name in counted_names(rules.metrics, leaf.metric)]
-        after = min(span.start(at, member.enrolled_at, closing) for span in spans)
-        ends = [span.end(at - MOMENT if closing else at, member.enrolled_at) for span in spans]
+        metric = rules.metrics[leaf.metric]
+        if metric.is_flag and not metric.of:
+            found.append(Measure(leaf.metric, values[leaf.metric], 1, member.enrolled_at, at))
+            continue
+        counted = [rules.metrics[name] for name in counted_names(rules.metrics, leaf.metric)]
+        since, joined = member.standing.since, member.enrolled_at
+        after = min(
+            rules.reviewed_from(each, at, joined, since) if closing else each.span.start(at, joined)
+            for each in counted
+        )
+        ends = [each.span.end(at - MOMENT if closing else at, joined) for each in counted]
         up_to = min([max(at, member.as_of), *(end for end in ends if end is not None)])
-        found.append(Measure(leaf.metric, values[leaf.metric], leaf.threshold, after, up_to))
+        threshold = leaf.threshold
+        if metric.of:
+            # A place is told by what it is by: the member's own, and that of the last one in.
+            threshold = member.tops.get(leaf.metric, member.missed.get(leaf.metric, 0))
+        name = metric.of or metric.name
+        found.append(Measure(name, values[name], threshold, after, up_to))
     return found

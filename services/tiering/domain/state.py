@@ -69,10 +69,19 @@ class Standing:
     """The tier is the soft landing of a higher one: the next review goes to what is earned."""
     lent: bool = False
     """A policy of downgrades left it; no window has earned it."""
+    by_card: bool = False
+    """Without a paid card it would not have been earned."""
+    ranked: bool = False
+    """A ranking ends it, whenever that comes: `until` is when it should."""
     earned_at: datetime | None = None
     """The moment whose windows earned it; None: `since`."""
     closing: bool = False
     """It was earned in the windows that `since` closed (a review's), not in those that it lies in."""
+
+    @property
+    def review(self) -> datetime | None:
+        """When the clock looks at it again."""
+        return None if self.ranked else self.until
 
 
 @dataclass(slots=True)
@@ -112,6 +121,12 @@ class Member:
     grants: list[Grant] = field(default_factory=list)
     issued: list[str] = field(default_factory=list)
     """The cards that were issued automatically: each once."""
+    tops: dict[str, int] = field(default_factory=dict)
+    """The flags of the best that the last ranking gave, each with the value of the last one in."""
+    missed: dict[str, int] = field(default_factory=dict)
+    """The others, with the same; only while a ranking is being taken."""
+    closed: bool = False
+    """The account is closed: nothing is given or reviewed any more."""
     changed_position: int | None = None
     """The row of our journal with the last TierChanged; None: never changed."""
     dirty: bool = False
@@ -119,25 +134,45 @@ class Member:
     @property
     def due(self) -> datetime | None:
         """When the clock decides something next: a review, or a card or grant that begins or ends."""
+        if self.closed:
+            return None
         if not self.grants:
-            return self.standing.until
-        times = [self.standing.until, *(g.until if g.started else g.start for g in self.grants)]
+            return self.standing.review
+        times = [self.standing.review, *(g.until if g.started else g.start for g in self.grants)]
         return min((time for time in times if time is not None), default=None)
 
     def values(self, rules: Rules, total: Callable[[Metric, Window], int]) -> Values:
         """What every metric holds, by `total` of each window; with the formulas."""
         values = {metric.name: total(metric, self.windows[metric.name]) for metric in rules.counted}
-        return values if len(values) == len(rules.metrics) else with_formulas(rules.metrics.values(), values)
+        return values if len(values) == len(rules.metrics) else self._all(rules, values)
 
     def values_now(self, rules: Rules) -> Values:
         """What the windows that end with `as_of` hold."""
         values = {name: window.total for name, window in self.windows.items()}
-        return values if len(values) == len(rules.metrics) else with_formulas(rules.metrics.values(), values)
+        return values if len(values) == len(rules.metrics) else self._all(rules, values)
+
+    def _all(self, rules: Rules, values: Values) -> Values:
+        """`values` of the counted metrics, with the flags and the formulas."""
+        for flag in rules.flags:
+            values[flag.name] = int(flag.name in self.tops if flag.of else self.has_paid_card)
+        return with_formulas(rules.metrics.values(), values)
+
+    @property
+    def has_paid_card(self) -> bool:
+        """One that was bought runs now."""
+        return any(grant.started and grant.card and grant.units for grant in self.grants)
 
     def values_at(self, rules: Rules, at: datetime, closing: bool) -> Values:
         """What the windows of `at` hold, `at` being the last moment that is known."""
         return self.values(
             rules, lambda m, window: window.total_after(m.span.start(at, self.enrolled_at, closing))
+        )
+
+    def values_reviewed(self, rules: Rules, at: datetime) -> Values:
+        """The same at the review of what was given at `standing.since`."""
+        since = self.standing.since
+        return self.values(
+            rules, lambda m, window: window.total_after(rules.reviewed_from(m, at, self.enrolled_at, since))
         )
 
 
@@ -185,6 +220,8 @@ class ProgramState:
     clock_moved: bool = False
     counted: list[tuple[str, str, datetime, int, int]] = field(default_factory=list)
     """New entries: (member, metric, occurred_at, ledger position, amount)."""
+    moved: dict[tuple[str, str, datetime, int], int] = field(default_factory=dict)
+    """Entries that came over by a merge, by (member, metric, occurred_at, ledger position): added to those there."""
     purchases: dict[str, Bought] = field(default_factory=dict)
     """By purchase id; only in programs that follow purchases."""
     days: dict[tuple[str, str, date], Visits] = field(default_factory=dict)

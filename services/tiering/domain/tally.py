@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.tiering.domain.events import Lines, PointsMoved, PurchaseRecorded, ReturnRecorded, ToppedUp
+from services.tiering.domain.events import (
+    Lines,
+    PointsMoved,
+    PurchaseRecorded,
+    ReturnRecorded,
+    ToppedUp,
+    TopUpReversed,
+)
 from services.tiering.domain.metrics import Metric, counted, units
 from services.tiering.domain.months import local_midnight
 from services.tiering.domain.state import Bought, Member, ProgramState, Visits
+
+TOP_UP = "top-up "
+"""Before a top-up's id, among the ids of purchases: those have no spaces."""
 
 
 def purchase(
@@ -74,11 +84,25 @@ def points(program: ProgramState, member: Member, position: int, event: PointsMo
 
 
 def top_up(program: ProgramState, member: Member, at: datetime, position: int, event: ToppedUp) -> None:
-    """Money loaded counts when it is loaded."""
+    """Money loaded counts when it is loaded; its day is kept for what is handed back of it."""
     program.touch(member, at)
+    if "top_ups" in program.rules.kinds:
+        program.purchases[TOP_UP + event.top_up] = Bought(member.member, at, 0, dirty=True)
     for metric in program.rules.counted:
         if metric.counts == "top_ups":
             program.count(member, metric.name, at, position, event.amount)
+
+
+def top_up_reversed(program: ProgramState, member: Member, position: int, event: TopUpReversed) -> bool:
+    """What is handed back of a load counts on its day. False for a load that nobody had followed."""
+    loaded = program.purchases.get(TOP_UP + event.top_up)
+    if loaded is None:
+        return False
+    program.touch(member, loaded.at)
+    for metric in program.rules.counted:
+        if metric.counts == "top_ups":
+            program.count(member, metric.name, loaded.at, position, -event.amount)
+    return True
 
 
 def _promoted(excluded: frozenset[str], promoted: frozenset[int], ids: tuple[int, ...], lines: Lines) -> int:

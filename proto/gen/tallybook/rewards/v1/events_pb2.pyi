@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RedemptionRequested(_message.Message):
-    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack")
+    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack", "currency", "money", "store", "voucher", "discount", "outside", "stocked", "draw", "tickets", "days", "basket")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,17 @@ class RedemptionRequested(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     PACK_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    STOCKED_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    BASKET_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     reward: str
     order: str
@@ -29,7 +40,38 @@ class RedemptionRequested(_message.Message):
     name: str
     value: int
     pack: VoucherPack
-    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ...) -> None: ...
+    currency: str
+    money: int
+    store: str
+    voucher: str
+    discount: int
+    outside: int
+    stocked: bool
+    draw: str
+    tickets: int
+    days: int
+    basket: Basket
+    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., currency: _Optional[str] = ..., money: _Optional[int] = ..., store: _Optional[str] = ..., voucher: _Optional[str] = ..., discount: _Optional[int] = ..., outside: _Optional[int] = ..., stocked: _Optional[bool] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., days: _Optional[int] = ..., basket: _Optional[_Union[Basket, _Mapping]] = ...) -> None: ...
+
+class Basket(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedCompositeFieldContainer[BasketLine]
+    def __init__(self, lines: _Optional[_Iterable[_Union[BasketLine, _Mapping]]] = ...) -> None: ...
+
+class BasketLine(_message.Message):
+    __slots__ = ("line", "sku", "category", "quantity", "amount")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    SKU_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    sku: str
+    category: str
+    quantity: int
+    amount: int
+    def __init__(self, line: _Optional[int] = ..., sku: _Optional[str] = ..., category: _Optional[str] = ..., quantity: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class RedemptionReserved(_message.Message):
     __slots__ = ("redemption", "expires_at")
@@ -74,6 +116,80 @@ class RedemptionCancelled(_message.Message):
     redemption: str
     reason: str
     def __init__(self, redemption: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RefundRequested(_message.Message):
+    __slots__ = ("redemption", "refund", "number", "points", "money", "outside", "lines", "restock")
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    RESTOCK_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    refund: str
+    number: int
+    points: int
+    money: int
+    outside: int
+    lines: _containers.RepeatedCompositeFieldContainer[RefundedLine]
+    restock: bool
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., number: _Optional[int] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[RefundedLine, _Mapping]]] = ..., restock: _Optional[bool] = ...) -> None: ...
+
+class RefundedLine(_message.Message):
+    __slots__ = ("line", "quantity")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    quantity: int
+    def __init__(self, line: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class RedemptionRefunded(_message.Message):
+    __slots__ = ("redemption", "refund", "points", "money", "outside", "whole")
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    refund: str
+    points: int
+    money: int
+    outside: int
+    whole: bool
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., whole: _Optional[bool] = ...) -> None: ...
+
+class RefundRefused(_message.Message):
+    __slots__ = ("redemption", "refund", "code", "detail")
+    REDEMPTION_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    redemption: str
+    refund: str
+    code: str
+    detail: str
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Refunds(_message.Message):
+    __slots__ = ("refunds",)
+    REFUNDS_FIELD_NUMBER: _ClassVar[int]
+    refunds: _containers.RepeatedCompositeFieldContainer[Refund]
+    def __init__(self, refunds: _Optional[_Iterable[_Union[Refund, _Mapping]]] = ...) -> None: ...
+
+class Refund(_message.Message):
+    __slots__ = ("asked", "state", "code", "detail")
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    asked: RefundRequested
+    state: str
+    code: str
+    detail: str
+    def __init__(self, asked: _Optional[_Union[RefundRequested, _Mapping]] = ..., state: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ProgramRefused(_message.Message):
     __slots__ = ("version", "reason")
@@ -171,6 +287,16 @@ class VoucherClaimed(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     def __init__(self, voucher: _Optional[str] = ..., terms: _Optional[_Union[VoucherTerms, _Mapping]] = ..., giver: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class VoucherHeld(_message.Message):
+    __slots__ = ("voucher", "order", "discount")
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    voucher: str
+    order: str
+    discount: int
+    def __init__(self, voucher: _Optional[str] = ..., order: _Optional[str] = ..., discount: _Optional[int] = ...) -> None: ...
+
 class VoucherUsed(_message.Message):
     __slots__ = ("voucher", "order", "discount")
     VOUCHER_FIELD_NUMBER: _ClassVar[int]
@@ -226,18 +352,22 @@ class GrantProgressed(_message.Message):
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class GrantGiven(_message.Message):
-    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted")
+    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted", "points", "tickets")
     GRANT_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     OCCASION_FIELD_NUMBER: _ClassVar[int]
     VOUCHERS_FIELD_NUMBER: _ClassVar[int]
     BUDGETED_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
     grant: str
     slot: str
     occasion: str
     vouchers: int
     budgeted: bool
-    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ...) -> None: ...
+    points: int
+    tickets: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ..., points: _Optional[int] = ..., tickets: _Optional[int] = ...) -> None: ...
 
 class GrantWithheld(_message.Message):
     __slots__ = ("grant", "slot", "occasion", "reason")
@@ -250,3 +380,183 @@ class GrantWithheld(_message.Message):
     occasion: str
     reason: str
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Gift(_message.Message):
+    __slots__ = ("pack", "points", "draw", "tickets", "reward")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    REWARD_FIELD_NUMBER: _ClassVar[int]
+    pack: VoucherPack
+    points: int
+    draw: str
+    tickets: int
+    reward: str
+    def __init__(self, pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., points: _Optional[int] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., reward: _Optional[str] = ...) -> None: ...
+
+class PointsPromised(_message.Message):
+    __slots__ = ("award", "points", "source", "source_id")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    points: int
+    source: str
+    source_id: str
+    def __init__(self, award: _Optional[str] = ..., points: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class PointsGiven(_message.Message):
+    __slots__ = ("award",)
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    def __init__(self, award: _Optional[str] = ...) -> None: ...
+
+class PointsRefused(_message.Message):
+    __slots__ = ("award", "code", "detail")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    code: str
+    detail: str
+    def __init__(self, award: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class TicketsGiven(_message.Message):
+    __slots__ = ("draw", "tickets", "source", "source_id")
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    source: str
+    source_id: str
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class TicketsTaken(_message.Message):
+    __slots__ = ("draw", "tickets", "source", "source_id")
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    source: str
+    source_id: str
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class Prize(_message.Message):
+    __slots__ = ("id", "name", "weight", "stock", "cost", "give")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    GIVE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    weight: int
+    stock: int
+    cost: int
+    give: _containers.RepeatedCompositeFieldContainer[Gift]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., weight: _Optional[int] = ..., stock: _Optional[int] = ..., cost: _Optional[int] = ..., give: _Optional[_Iterable[_Union[Gift, _Mapping]]] = ...) -> None: ...
+
+class DrawTerms(_message.Message):
+    __slots__ = ("id", "prizes", "budget_day", "budget_ever", "pity_after", "pity_prize")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PRIZES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_DAY_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_EVER_FIELD_NUMBER: _ClassVar[int]
+    PITY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    PITY_PRIZE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    prizes: _containers.RepeatedCompositeFieldContainer[Prize]
+    budget_day: int
+    budget_ever: int
+    pity_after: int
+    pity_prize: str
+    def __init__(self, id: _Optional[str] = ..., prizes: _Optional[_Iterable[_Union[Prize, _Mapping]]] = ..., budget_day: _Optional[int] = ..., budget_ever: _Optional[int] = ..., pity_after: _Optional[int] = ..., pity_prize: _Optional[str] = ...) -> None: ...
+
+class TurnBegun(_message.Message):
+    __slots__ = ("turn", "terms", "seed", "day", "points")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    turn: str
+    terms: DrawTerms
+    seed: bytes
+    day: str
+    points: int
+    def __init__(self, turn: _Optional[str] = ..., terms: _Optional[_Union[DrawTerms, _Mapping]] = ..., seed: _Optional[bytes] = ..., day: _Optional[str] = ..., points: _Optional[int] = ...) -> None: ...
+
+class TurnRefused(_message.Message):
+    __slots__ = ("turn", "draw", "day", "code", "detail")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    turn: str
+    draw: str
+    day: str
+    code: str
+    detail: str
+    def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Chance(_message.Message):
+    __slots__ = ("prize", "weight", "out", "loss")
+    PRIZE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    OUT_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    prize: str
+    weight: int
+    out: bool
+    loss: bool
+    def __init__(self, prize: _Optional[str] = ..., weight: _Optional[int] = ..., out: _Optional[bool] = ..., loss: _Optional[bool] = ...) -> None: ...
+
+class Count(_message.Message):
+    __slots__ = ("counter", "added")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    counter: str
+    added: int
+    def __init__(self, counter: _Optional[str] = ..., added: _Optional[int] = ...) -> None: ...
+
+class DrawMade(_message.Message):
+    __slots__ = ("turn", "draw", "day", "pay", "points", "seed", "number", "chances", "pity", "fell_on", "prize", "won", "counts", "rewards", "tickets")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    PAY_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHANCES_FIELD_NUMBER: _ClassVar[int]
+    PITY_FIELD_NUMBER: _ClassVar[int]
+    FELL_ON_FIELD_NUMBER: _ClassVar[int]
+    PRIZE_FIELD_NUMBER: _ClassVar[int]
+    WON_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    REWARDS_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    turn: str
+    draw: str
+    day: str
+    pay: str
+    points: int
+    seed: bytes
+    number: int
+    chances: _containers.RepeatedCompositeFieldContainer[Chance]
+    pity: str
+    fell_on: str
+    prize: str
+    won: bool
+    counts: _containers.RepeatedCompositeFieldContainer[Count]
+    rewards: _containers.RepeatedScalarFieldContainer[str]
+    tickets: int
+    def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., pay: _Optional[str] = ..., points: _Optional[int] = ..., seed: _Optional[bytes] = ..., number: _Optional[int] = ..., chances: _Optional[_Iterable[_Union[Chance, _Mapping]]] = ..., pity: _Optional[str] = ..., fell_on: _Optional[str] = ..., prize: _Optional[str] = ..., won: _Optional[bool] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., rewards: _Optional[_Iterable[str]] = ..., tickets: _Optional[int] = ...) -> None: ...

@@ -75,6 +75,120 @@ class TierGrantRevoked(_message.Message):
     ledger_position: int
     def __init__(self, grant: _Optional[str] = ..., reason: _Optional[str] = ..., ledger_position: _Optional[int] = ...) -> None: ...
 
+class TiersRanked(_message.Message):
+    __slots__ = ("run", "cause", "at", "tops", "members", "counted_to", "ledger_position")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    TOPS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_TO_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    cause: str
+    at: _timestamp_pb2.Timestamp
+    tops: _containers.RepeatedCompositeFieldContainer[Top]
+    members: int
+    counted_to: _containers.RepeatedScalarFieldContainer[int]
+    ledger_position: int
+    def __init__(self, run: _Optional[str] = ..., cause: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tops: _Optional[_Iterable[_Union[Top, _Mapping]]] = ..., members: _Optional[int] = ..., counted_to: _Optional[_Iterable[int]] = ..., ledger_position: _Optional[int] = ...) -> None: ...
+
+class Top(_message.Message):
+    __slots__ = ("metric", "percent", "places", "here", "threshold")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    HERE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    percent: str
+    places: int
+    here: _containers.RepeatedScalarFieldContainer[int]
+    threshold: int
+    def __init__(self, metric: _Optional[str] = ..., percent: _Optional[str] = ..., places: _Optional[int] = ..., here: _Optional[_Iterable[int]] = ..., threshold: _Optional[int] = ...) -> None: ...
+
+class FactsMoved(_message.Message):
+    __slots__ = ("absorbed", "ledger_position", "last", "as_of", "entries", "purchases", "days", "tags", "life", "tier", "since", "until", "standing")
+    ABSORBED_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    PURCHASES_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    absorbed: str
+    ledger_position: int
+    last: bool
+    as_of: _timestamp_pb2.Timestamp
+    entries: _containers.RepeatedCompositeFieldContainer[MovedEntry]
+    purchases: _containers.RepeatedCompositeFieldContainer[MovedPurchase]
+    days: _containers.RepeatedCompositeFieldContainer[MovedDay]
+    tags: _containers.RepeatedCompositeFieldContainer[MovedTag]
+    life: MovedLife
+    tier: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    standing: str
+    def __init__(self, absorbed: _Optional[str] = ..., ledger_position: _Optional[int] = ..., last: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[MovedEntry, _Mapping]]] = ..., purchases: _Optional[_Iterable[_Union[MovedPurchase, _Mapping]]] = ..., days: _Optional[_Iterable[_Union[MovedDay, _Mapping]]] = ..., tags: _Optional[_Iterable[_Union[MovedTag, _Mapping]]] = ..., life: _Optional[_Union[MovedLife, _Mapping]] = ..., tier: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., standing: _Optional[str] = ...) -> None: ...
+
+class MovedEntry(_message.Message):
+    __slots__ = ("metric", "at", "amount")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    at: _timestamp_pb2.Timestamp
+    amount: int
+    def __init__(self, metric: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[int] = ...) -> None: ...
+
+class MovedPurchase(_message.Message):
+    __slots__ = ("purchase", "at", "amount_left", "promoted_left", "promoted_lines")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_LEFT_FIELD_NUMBER: _ClassVar[int]
+    PROMOTED_LEFT_FIELD_NUMBER: _ClassVar[int]
+    PROMOTED_LINES_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    at: _timestamp_pb2.Timestamp
+    amount_left: int
+    promoted_left: int
+    promoted_lines: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, purchase: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount_left: _Optional[int] = ..., promoted_left: _Optional[int] = ..., promoted_lines: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class MovedDay(_message.Message):
+    __slots__ = ("metric", "day", "visits")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    VISITS_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    day: str
+    visits: int
+    def __init__(self, metric: _Optional[str] = ..., day: _Optional[str] = ..., visits: _Optional[int] = ...) -> None: ...
+
+class MovedTag(_message.Message):
+    __slots__ = ("tag", "since")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    tag: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, tag: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MovedLife(_message.Message):
+    __slots__ = ("first_at", "last_at", "won_back_at")
+    FIRST_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_FIELD_NUMBER: _ClassVar[int]
+    WON_BACK_AT_FIELD_NUMBER: _ClassVar[int]
+    first_at: _timestamp_pb2.Timestamp
+    last_at: _timestamp_pb2.Timestamp
+    won_back_at: _timestamp_pb2.Timestamp
+    def __init__(self, first_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., won_back_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class ProgramRefused(_message.Message):
     __slots__ = ("version", "reason")
     VERSION_FIELD_NUMBER: _ClassVar[int]

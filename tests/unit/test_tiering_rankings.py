@@ -1,0 +1,237 @@
+"""Places among the best, and paid cards, as leaves of a condition."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from services.common.program_section import ProgramError
+from services.tiering.domain.decide import take_ranking, take_retired
+from services.tiering.domain.events import MemberClosed, TierChanged, ToppedUp, TopUpReversed
+from services.tiering.domain.state import ProgramState
+from tests.unit.tiering_given import Chain, day, rules, said
+
+TOP = "top 10 percent by spend of 12 months"
+BEST = [{"name": "member"}, {"name": "silver", "from": 100_00}, {"name": "black", "top_percent": 10}]
+CARD = {"name": "plus", "months": 1, "sku": "PLUS"}
+CARDED = [{"name": "member"}, {"name": "silver", "any_of": [{"paid_card": True}, {"from": 100_00}]}]
+
+
+def best(**tiering: Any) -> Chain:
+    return Chain(rules(**({"tiers": BEST, "review": {"at": "first_of_month"}} | tiering)))
+
+
+def ranks(
+    chain: Chain, at: str, *, inside: bool, member: str = "ann", least: int = 50_00
+) -> list[TierChanged]:
+    """A ranking in which the last one in has `least`."""
+    names = {flag.name: least for flag in chain.rules.tops}
+    tops, missed = (names, {}) if inside else ({}, names)
+    return take_ranking(chain.program, chain.member(member), tops, missed, day(at), chain.position)
+
+
+def test_a_place_is_given_at_the_ranking_and_lasts_until_the_next_one_takes_it() -> None:
+    chain = best()
+    assert chain.buys("2026-01-05", 60_00) == []
+    (event,) = ranks(chain, "2026-02-01", inside=True)
+    assert (event.to_tier, event.reason, event.rule) == ("black", "upgrade", TOP)
+    assert (event.metric, event.threshold, event.until) == (60_00, 50_00, day("2026-03-01"))
+    # The clock does not end it: the ranking of March may come some moments later.
+    assert chain.clock("2026-03-01T00:00:01") == []
+    assert said(ranks(chain, "2026-03-01", inside=True)) == [("ann", "black", "renewal", "2026-03-01")]
+    (event,) = ranks(chain, "2026-04-01", inside=False, least=70_00)
+    assert (event.to_tier, event.reason, event.rule) == ("member", "downgrade", f"not {TOP}")
+    assert (event.metric, event.threshold) == (60_00, 70_00)
+
+
+def test_who_loses_the_place_keeps_what_the_metrics_give() -> None:
+    chain = best()
+    chain.buys("2026-01-05", 100_00)
+    ranks(chain, "2026-02-01", inside=True)
+    assert said(ranks(chain, "2026-03-01", inside=False)) == [("ann", "silver", "downgrade", "2026-03-01")]
+    assert chain.member().until == day("2026-04-01")
+    assert said(chain.clock("2026-04-01")) == [("ann", "silver", "renewal", "2026-04-01")]
+
+
+def test_a_place_that_is_lost_is_a_review_that_failed_grace_and_steps_included() -> None:
+    lent = best(review={"at": "first_of_month", "grace_months": 2})
+    steps = best(downgrade={"to": "one_step"})
+    for chain in (lent, steps):
+        chain.buys("2026-01-05", 60_00)
+        ranks(chain, "2026-02-01", inside=True)
+    assert said(ranks(lent, "2026-03-01", inside=False)) == [("ann", "black", "grace", "2026-03-01")]
+    assert ranks(lent, "2026-04-01", inside=False) == []
+    assert said(lent.clock("2026-05-01")) == [("ann", "member", "downgrade", "2026-05-01")]
+    assert said(ranks(steps, "2026-03-01", inside=False)) == [("ann", "silver", "downgrade", "2026-03-01")]
+
+
+def test_a_place_and_a_threshold_can_be_asked_together() -> None:
+    tiers = [{"name": "member"}, {"name": "black", "all_of": [{"top_percent": 10}, {"from": 100_00}]}]
+    chain = best(tiers=tiers)
+    chain.buys("2026-01-05", 60_00)
+    assert ranks(chain, "2026-02-01", inside=True) == []
+    # The purchase that crosses the threshold upgrades at once: the place is there.
+    (event,) = chain.buys("2026-02-05", 40_00)
+    assert (event.to_tier, event.since) == ("black", day("2026-02-05"))
+    assert [(m.metric, m.value, m.threshold) for m in event.measures] == [
+        ("spend", 100_00, 50_00),
+        ("spend", 100_00, 100_00),
+    ]
+
+
+def test_a_version_without_the_place_reviews_who_has_the_tier() -> None:
+    chain = best()
+    chain.buys("2026-01-05", 60_00)
+    ranks(chain, "2026-02-01", inside=True)
+    tiers = [{"name": "member"}, {"name": "silver", "from": 50_00}, {"name": "black", "from": 250_00}]
+    plain = rules(version="v2", tiers=tiers)
+    chain.state["grocer"] = ProgramState.of(plain, chain.program.clock, chain.program.members)
+    (event,) = take_retired(chain.program, chain.member(), day("2026-02-05"), 9)
+    assert (event.to_tier, event.reason) == ("silver", "downgrade")
+    assert not chain.member().standing.ranked
+
+
+@pytest.mark.parametrize(
+    ("review", "time", "start", "after"),
+    [
+        ({"at": "first_of_month"}, "2026-02-28T23:59:59", "2026-02-01", "2026-03-01"),
+        ({"at": "end_of_next_year"}, "2026-12-31T23:59:59", "2026-01-01", "2027-01-01"),
+        ({"months": 3}, "2026-05-05", "2026-04-01", "2026-07-01"),
+        ({"months": 12}, "2028-02-29", "2028-01-01", "2029-01-01"),
+        ({"months": 1}, "2026-02-01", "2026-02-01", "2026-03-01"),
+    ],
+)
+def test_rankings_have_fixed_days(review: dict[str, Any], time: str, start: str, after: str) -> None:
+    found = rules(tiers=BEST, review=review)
+    assert found.ranking_start(day(time)) == day(start)
+    assert found.until(day(time), 2) == (day(after), True)
+
+
+def test_a_ranking_begins_at_local_midnight_across_a_change_of_the_clocks() -> None:
+    found = rules(tiers=BEST, review={"at": "first_of_month"}, zone="America/New_York")
+    assert found.ranking_start(day("2026-04-01T03:59:59")) == day("2026-03-01T05:00")
+    assert found.ranking_start(day("2026-04-01T04:00")) == day("2026-04-01T04:00")
+
+
+@pytest.mark.parametrize(
+    ("tiering", "message"),
+    [
+        (
+            {"tiers": [{"name": "a"}, {"name": "b", "top_percent": 0}]},
+            r"tiers\[1\].top_percent: must be more than 0",
+        ),
+        (
+            {"tiers": [{"name": "a"}, {"name": "b", "top_percent": "100.1"}]},
+            r"top_percent: must be more than 0",
+        ),
+        (
+            {"tiers": [{"name": "a"}, {"name": "b", "top_percent": 5, "from": 1}]},
+            "top_percent: is there beside from",
+        ),
+        (
+            {"tiers": [{"name": "a"}, {"name": "b", "top_percent": 5}, {"name": "c", "top_percent": 5}]},
+            r"tiers\[2\].top_percent: must be less than that of the tier before",
+        ),
+        ({"tiers": BEST, "window": {"period": "anniversary_year"}}, "membership years, which nobody shares"),
+        ({"tiers": CARDED}, "cards: has none with a sku"),
+        (
+            {"tiers": [{"name": "a"}, {"name": "b", "paid_card": False}], "cards": [CARD]},
+            "paid_card: must be true",
+        ),
+    ],
+)
+def test_what_can_not_be_ranked_or_had_is_refused(tiering: dict[str, Any], message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        rules(**tiering)
+
+
+def test_a_percentage_is_exact() -> None:
+    (flag,) = rules(tiers=[{"name": "a"}, {"name": "b", "top_percent": "0.10"}]).tops
+    assert flag.name == "top 0.1 percent by spend of 12 months"
+
+
+def carded(**tiering: Any) -> Chain:
+    return Chain(rules(tiers=CARDED, cards=[CARD], **tiering))
+
+
+def test_a_tier_by_a_paid_card_goes_with_the_card_not_with_the_review() -> None:
+    chain = carded()
+    (event,) = chain.buys("2026-01-05", 10_00, sku="PLUS")
+    assert (event.to_tier, event.reason, event.rule) == (
+        "silver",
+        "upgrade",
+        "paid_card or spend of 12 months >= 10000",
+    )
+    assert said(chain.clock("2026-02-05")) == [("ann", "member", "downgrade", "2026-02-05")]
+
+
+def test_a_paid_card_that_is_brought_back_takes_its_tier_at_once() -> None:
+    chain = carded()
+    chain.buys("2026-01-05", 10_00, sku="PLUS", purchase="c1")
+    (event,) = chain.returns("2026-01-07", 10_00, "2026-01-05", purchase="c1", sku="PLUS")
+    assert (event.to_tier, event.since) == ("member", day("2026-01-07"))
+
+
+def test_a_tier_that_the_metrics_have_earned_too_outlives_the_card() -> None:
+    before, later = carded(), carded()
+    before.buys("2026-01-04", 100_00)
+    before.buys("2026-01-05", 10_00, sku="PLUS")
+    later.buys("2026-01-05", 10_00, sku="PLUS")
+    later.buys("2026-01-20", 100_00)
+    for chain in (before, later):
+        assert chain.clock("2026-02-05") == []
+        assert chain.member().tier == "silver"
+        assert not chain.member().standing.by_card
+    # From then on it is reviewed as any other.
+    assert said(later.clock("2027-01-05")) == [("ann", "silver", "renewal", "2027-01-05")]
+
+
+def test_a_card_renewed_in_time_keeps_the_tier() -> None:
+    chain = carded()
+    chain.buys("2026-01-05", 10_00, sku="PLUS")
+    chain.buys("2026-02-04", 10_00, sku="PLUS")
+    assert chain.clock("2026-02-05") == []
+    assert said(chain.clock("2026-03-05")) == [("ann", "member", "downgrade", "2026-03-05")]
+
+
+def test_what_is_handed_back_of_a_load_counts_down_on_its_day() -> None:
+    chain = Chain(rules(metric="top_ups", returns="at_once"))
+    (event,) = chain.when("2026-01-05", ToppedUp(100_00, "t1"))
+    assert event.to_tier == "silver"
+    (event,) = chain.when("2026-03-05", TopUpReversed(60_00, "t1"))
+    assert (event.to_tier, event.reason) == ("member", "return")
+    assert chain.member().windows["top_ups"].entries == [
+        (day("2026-01-05"), 100_00),
+        (day("2026-01-05"), -60_00),
+    ]
+    assert chain.when("2026-03-06", TopUpReversed(60_00, "unknown")) == []
+    assert chain.member().windows["top_ups"].total == 40_00
+
+
+def test_a_closed_account_is_given_and_reviewed_nothing_any_more() -> None:
+    chain = Chain()
+    chain.buys("2026-01-05", 100_00)
+    assert chain.when("2026-02-05", MemberClosed()) == []
+    assert chain.buys("2026-02-06", 900_00) == []
+    assert chain.clock("2030-01-01") == []
+    assert chain.member().tier == "silver"
+    assert chain.member().due is None
+
+
+def test_a_closed_account_has_no_place() -> None:
+    chain = best()
+    chain.buys("2026-01-05", 60_00)
+    chain.when("2026-01-06", MemberClosed())
+    assert ranks(chain, "2026-02-01", inside=True) == []
+    assert chain.member().tops == {}
+
+
+def test_a_ranking_that_is_told_late_gives_since_the_latest_moment_known() -> None:
+    chain = best()
+    chain.buys("2026-01-05", 60_00)
+    chain.buys("2026-02-03", 1_00)
+    (event,) = ranks(chain, "2026-02-01", inside=True)
+    since: datetime = event.since
+    assert since == day("2026-02-03")
