@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 from tests.simulation import naive_earning
 from tests.simulation.naive_earning import Counts
@@ -16,6 +18,8 @@ TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
 """Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
 EXCLUDED = "FUEL"
+SPEND_FIRST = {"v2": "given", "month_end": "earned"}
+"""Points of which kind go first, by version."""
 
 
 @dataclass
@@ -34,6 +38,13 @@ class Credit:
     def order(self) -> tuple[datetime, int]:
         """Soonest expiry first, then the oldest."""
         return (FAR if self.expires is None else self.expires, self.number)
+
+
+def spending(version: str) -> Callable[[Any], tuple[bool, datetime, int]]:
+    """The order in which credits are spent."""
+    first = SPEND_FIRST.get(version.removesuffix("-park"))
+    late = {None: (), "given": (False,), "earned": (True,)}[first]
+    return lambda credit: ((credit.purchase == "") in late, *credit.order())
 
 
 @dataclass

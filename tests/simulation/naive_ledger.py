@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from tests.simulation import naive_earning, naive_holds, naive_lots, naive_money_holds
-from tests.simulation.naive_accounts import Account, Bought, Credit, tier_at
+from tests.simulation.naive_accounts import Account, Bought, Credit, spending, tier_at
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 from tests.simulation.naive_merge import last_heir
@@ -122,7 +122,7 @@ class NaiveLedger(NaiveStoredValue):
             raise Refused("insufficient_points")
         paying = self._paying(member, coins)
         parts: list[tuple[naive_holds.Credit, int]] = []
-        for credit in sorted(usable, key=Credit.order):
+        for credit in sorted(usable, key=spending(self.version)):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
             if part:
@@ -171,7 +171,7 @@ class NaiveLedger(NaiveStoredValue):
         if coins > paid:
             raise Refused("value_exceeds_spend")
         debt, days = account.debt, REINSTATE_DAYS.get(self.version)
-        account.debt = naive_holds.refund(holds, amount, debt, self.clock, days)
+        account.debt = naive_holds.refund(holds, amount, debt, self.clock, days, spending(self.version))
         self.refund_money(member, [hold.coins for hold in holds], coins, days)
         if amount:
             self._lapse(account)
