@@ -122,8 +122,7 @@ async def test_a_live_row_too_few_is_named(book: tuple[str, Ledger]) -> None:
         try:
             result = await replayed(url)
         finally:
-            values = ", ".join(f"${n}" for n in range(1, len(lost) + 1))
-            await owner.execute(f"INSERT INTO settlements VALUES ({values})", *lost)
+            await owner.copy_records_to_table("settlements", records=[tuple(lost)])
     (wrong,) = [part for part in result.compared if not part.same]
     assert (wrong.table, wrong.chain, wrong.rebuilt.rows - wrong.live.rows) == (
         "settlements",

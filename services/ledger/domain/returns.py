@@ -69,7 +69,7 @@ def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
 def units_coming(member: Member, purchase: PurchaseFact, activity: Return) -> dict[int, int]:
     """The units of a return by line of its purchase. Raises Refusal for what was not bought, or came back before."""
     settlement = member.settlements.get(purchase.id) or Settlement()
-    by_id = {line.id: line for line in purchase.lines}
+    by_id = {line.id: line for line in purchase.told.lines}
     coming: dict[int, int] = {}
     for line_id, quantity in activity.lines:
         if line_id not in by_id:
@@ -104,7 +104,7 @@ def give_back(
 ) -> Iterator[Decided]:
     """Record that units `coming` came back, and settle their purchase."""
     settlement = member.settlements.get(purchase.id) or Settlement()
-    by_id = {line.id: line for line in purchase.lines}
+    by_id = {line.id: line for line in purchase.told.lines}
     returned = []
     for line_id, quantity in coming.items():
         line, before = by_id[line_id], settlement.returned.get(line_id, 0)

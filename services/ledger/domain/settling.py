@@ -153,7 +153,7 @@ def _recount(
 
 def _earned(program: Program, purchase: PurchaseFact, tier: str, before: dict[str, Fraction]) -> Earned:
     """What the purchase earns; what a late tier makes of it can't be refused, so at the limit it stays there."""
-    earned = earning.earn(program, purchase, tier, before)
+    earned = earning.earn(program, purchase.told, tier, before)
     if earned.points <= POINTS_MAX:
         return earned
     if program.counting is None:
