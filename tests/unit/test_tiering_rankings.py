@@ -306,7 +306,9 @@ def test_a_return_that_leaves_a_tier_to_the_card_leaves_it_for_as_long_as_the_ca
     chain = Chain(rules(tiers=tiers, cards=[CARD], returns="at_once"))
     chain.buys("2026-01-05", 10_00, sku="PLUS")
     chain.buys("2026-01-06", 300_00)
-    assert said(chain.returns("2026-01-07", 250_00, "2026-01-06")) == [("ann", "silver", "return", "2026-01-07")]
+    assert said(chain.returns("2026-01-07", 250_00, "2026-01-06")) == [
+        ("ann", "silver", "return", "2026-01-07")
+    ]
     assert said(chain.clock("2026-02-05")) == [("ann", "member", "downgrade", "2026-02-05")]
 
 

@@ -45,7 +45,15 @@ from services.tiering.domain.events import (
     TopUpReversed,
 )
 from services.tiering.domain.program import Rules
-from services.tiering.domain.standing import Why, card_gone, ranked, reviewed, taken_back, upgraded, upgraded_late
+from services.tiering.domain.standing import (
+    Why,
+    card_gone,
+    ranked,
+    reviewed,
+    taken_back,
+    upgraded,
+    upgraded_late,
+)
 from services.tiering.domain.state import Member, ProgramState, State
 
 MEMBER_FACTS = (MemberEnrolled, PurchaseRecorded, ReturnRecorded, ToppedUp)
