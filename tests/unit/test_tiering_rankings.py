@@ -321,3 +321,35 @@ def test_a_closed_account_keeps_its_tier_when_a_card_is_brought_back_or_bought()
     assert chain.returns("2026-01-07", 1, "2026-01-05", purchase="c1", sku="PLUS") == []
     assert chain.buys("2026-01-07", 1, member="bob", sku="PLUS") == []
     assert (chain.member().tier, chain.member("bob").tier, chain.member("bob").grants) == ("gold", None, [])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"review": {"months": 1, "grace_months": 1}},
+        {"review": {"months": 1}, "downgrade": {"to": "one_step"}},
+        {"review": {"months": 1}, "downgrade": {"to": "soft_landing"}},
+    ],
+)
+def test_no_policy_lends_the_tier_of_a_card_that_ends_with_the_review(policy: dict[str, Any]) -> None:
+    tiers = [
+        {"name": "member"},
+        {"name": "silver", "from": 100_00},
+        {"name": "gold", "any_of": [{"from": 200_00}, {"paid_card": True}]},
+    ]
+    chain = Chain(rules(tiers=tiers, cards=[CARD], **policy))
+    chain.buys("2026-01-05", 10_00, sku="PLUS")
+    assert chain.member().until == day("2026-02-05")
+    assert said(chain.clock("2026-02-05")) == [("ann", "member", "downgrade", "2026-02-05")]
+    assert chain.clock("2030-01-01") == []
+
+
+def test_a_return_takes_nothing_between_a_review_and_its_ranking() -> None:
+    chain = best(returns="at_once")
+    chain.buys("2026-01-05", 120_00, purchase="p1")
+    ranks(chain, "2026-02-01", inside=True)
+    chain.clock("2026-03-01")
+    assert chain.returns("2026-03-01T10:00", 30_00, "2026-01-05", purchase="p1") == []
+    (event,) = ranks(chain, "2026-03-01", inside=False)
+    assert (event.to_tier, event.since) == ("member", day("2026-03-01"))
+    assert chain.clock("2030-01-01") == []

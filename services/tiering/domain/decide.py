@@ -143,11 +143,11 @@ def take_reviews(program: ProgramState, bound: tuple[datetime, str], position: i
 def turn(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
     """The member's next moment has come: cards and grants begin or end, the standing is reviewed."""
     why = grants.turn(member, at)
+    # A card comes before the review: no policy of reviews lends what only a card had earned.
+    why = _cardless(program.rules, member, at) or why
     until = member.standing.review
     if (until is not None and until <= at) or _is_retired(program, member):
         member.standing, why = reviewed(program.rules, member, at)
-    else:
-        why = _cardless(program.rules, member, at) or why
     return _settle(program, member, at, why or Why("renewal", ""), position)
 
 

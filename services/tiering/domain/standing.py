@@ -139,6 +139,9 @@ def taken_back(rules: Rules, member: Member, at: datetime) -> Outcome | None:
     rank = rules.rank(standing.tier)
     if rank == 0 or standing.grace or standing.lent:
         return None
+    if standing.ranked and standing.until is not None and standing.until <= at:
+        # The ranking that ends it is under way, and will see what is left.
+        return None
     earned_at = standing.earned_at or standing.since
 
     def held(metric: Metric, window: Window) -> int:
