@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -192,8 +191,7 @@ async def post_grant(
 ) -> GrantAnswer:
     """Give a tier by hand until a day, whatever the metrics say; the Idempotency-Key becomes the grant's id."""
     key.allow(("ops",), program)
-    until = body.until.astimezone(UTC)
-    duplicate = await by.grant(program, member, idempotency_key, body.tier, until, body.reason)
+    duplicate = await by.grant(program, member, idempotency_key, body.tier, body.until, body.reason)
     response.status_code = 200 if duplicate else 201
     return await _granted(source, program, member, idempotency_key, duplicate)
 

@@ -61,8 +61,6 @@ def needs_of(state: State, facts: Sequence[Fact], purchases: Mapping[tuple[str, 
                 days[fact.program, event.purchase] = at
         elif isinstance(event, ReturnRecorded):
             at = event.purchased_at
-            if not program.rules.returns_at_once and not program.rules.cards:
-                last = at
             needs.falls.add((fact.program, fact.member))
         elif isinstance(event, FactsMoved):
             last = max(last, event.as_of)

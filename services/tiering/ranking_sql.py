@@ -12,7 +12,7 @@ _HELD = f"""
 -- Returns lie on the day of their purchase: a moment of which nothing is left is no moment at which anything was
 -- reached.
 WITH moments AS (
-    SELECT e.chain, e.member, e.occurred_at, sum(e.amount * p.times) AS amount
+    SELECT e.chain, e.member, e.occurred_at, sum(e.amount::numeric * p.times) AS amount
     FROM entries AS e JOIN unnest($2::text[], $3::timestamptz[], $4::bigint[]) AS p (metric, after, times)
         ON p.metric = e.metric AND e.occurred_at > p.after
     WHERE e.program = $1 AND e.occurred_at < $6 AND e.position <= ($7::bigint[])[e.chain + 1] {{where}}

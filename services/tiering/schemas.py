@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL has no text with it."""
+
+
+def _in_utc(told: datetime) -> datetime:
+    try:
+        return told.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("there is no such time in UTC") from error
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class MeasureView(BaseModel):
@@ -192,8 +206,10 @@ class GrantRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tier: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
-    until: AwareDatetime
-    reason: str = Field(min_length=1, max_length=500, description="Who wants it and why: it is published.")
+    until: Time
+    reason: str = Field(
+        min_length=1, max_length=500, pattern=NO_NUL, description="Who wants it and why: it is published."
+    )
 
 
 class RevokeRequest(BaseModel):
@@ -201,7 +217,7 @@ class RevokeRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: str = Field(min_length=1, max_length=500, pattern=NO_NUL)
 
 
 class GrantAnswer(BaseModel):

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.tiering.schemas import NO_NUL
+
 
 class ScoresView(BaseModel):
     """RFM scores of the last run: 1 is the lowest."""
@@ -107,7 +109,9 @@ class TagRequest(BaseModel):
 
     tag: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     set: bool = Field(default=True, description="false: it is so no more.")
-    reason: str = Field(min_length=1, max_length=500, description="Who says so and why: it is published.")
+    reason: str = Field(
+        min_length=1, max_length=500, pattern=NO_NUL, description="Who says so and why: it is published."
+    )
 
 
 class TagAnswer(BaseModel):

@@ -26,7 +26,8 @@ from services.tiering.tables import members, metadata, segment_runs, tags
 from services.tiering.tables import segments as table
 from services.tiering.views import answering, is_open, member_in, rules_in_force
 
-FAMILIES = ("tier", "lifecycle", "class", "rfm", "tag")
+NAMED = {"lifecycle": LIFECYCLE, "class": CLASSES, "rfm": tuple(GROUPS.values())}
+"""The families whose segments are the same in every program."""
 
 
 async def one(read: AsyncConnection, chains: int, program: str, member: str) -> SegmentsView:
@@ -67,6 +68,9 @@ async def listed(
     tiers = [step.name for step in rules.tiers]
     if wanted.get("tier") not in (None, *tiers):
         raise Refusal("unknown_tier", f"no tier {wanted['tier']!r}; one of {', '.join(tiers)}")
+    for family, known in NAMED.items():
+        if wanted.get(family) not in (None, *known):
+            raise Refusal("unknown_segment", f"no {family} {wanted[family]!r}; one of {', '.join(known)}")
     lifecycle = func.coalesce(table.c.lifecycle, FIRST["lifecycle"])
     class_ = func.coalesce(table.c["class"], FIRST["class"])
     rfm = func.coalesce(table.c.rfm, UNSCORED)

@@ -18,6 +18,7 @@ from services.tiering.domain.events import Fact
 from services.tiering.domain.months import EARLIEST
 from services.tiering.domain.program import Rules, parse_rules
 from services.tiering.domain.state import Bought, Member, ProgramState, State, Visits
+from services.tiering.domain.windows import MOMENT
 from services.tiering.member_row import COLUMNS, member_of, row_of
 from services.tiering.needs import Needs, needed_days, needed_purchases, needs_of
 
@@ -214,7 +215,8 @@ async def load_members(
 ) -> list[Member]:
     """Members by id, added to `program`, with what a review at `at` needs, in the order of `names`."""
     rows = await tx.fetch(MEMBERS, chain, [program.rules.program] * len(names), list(names))
-    found = {member.member: member for member in await _add(tx, chain, program, rows, at)}
+    # A ranking looks at the year that ended `at` then, even when it is told in the year after it.
+    found = {member.member: member for member in await _add(tx, chain, program, rows, at, at - MOMENT)}
     return [found[name] for name in names]
 
 
@@ -229,11 +231,17 @@ async def load_retired(
 
 
 async def _add(
-    tx: Transaction, chain: int, program: ProgramState, rows: Sequence[Any], at: datetime
+    tx: Transaction,
+    chain: int,
+    program: ProgramState,
+    rows: Sequence[Any],
+    at: datetime,
+    earliest: datetime | None = None,
 ) -> list[Member]:
     rules = program.rules
     found = {(rules.program, row["member"]): member_of(row, rules) for row in rows}
-    await load_entries(tx, chain, {rules.program: program}, found, Needs(clocks={rules.program: at}))
+    needs = Needs(clocks={rules.program: at}, earliest=dict.fromkeys(found, earliest or at))
+    await load_entries(tx, chain, {rules.program: program}, found, needs)
     program.members = {member.member: member for member in found.values()}
     return list(found.values())
 

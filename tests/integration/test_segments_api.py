@@ -157,6 +157,10 @@ async def test_what_is_refused(service: Service) -> None:
         (await post(service, "members/nobody/tags", "t3", tag), 404, "unknown_member"),
         (await service.get("nowhere/segments"), 404, "unknown_program"),
         (await service.get("grocer/members?tier=platinum"), 422, "unknown_tier"),
+        (await post(service, "members/ann/tags", "t4", {**tag, "reason": "a\x00b"}), 422, "invalid_request"),
+        (await service.get("grocer/members?lifecycle=asleep"), 422, "unknown_segment"),
+        (await service.get("grocer/members?class=vip"), 422, "unknown_segment"),
+        (await service.get("grocer/members?rfm=best"), 422, "unknown_segment"),
         (await service.get("grocer/members?after=x"), 422, "invalid_request"),
         (await service.get("grocer/segment_runs?after=x"), 422, "invalid_request"),
     ]

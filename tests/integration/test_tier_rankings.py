@@ -107,6 +107,35 @@ async def test_who_has_the_same_since_the_same_moment_goes_by_the_member_id(writ
     assert await black(writer) == {"-"}
 
 
+async def test_a_ranking_that_comes_after_new_year_asks_the_year_that_is_over(writer: Writer) -> None:
+    both = [TEN[0], {"name": "black", "all_of": [{"top_percent": 100}, {"from": 100_00}]}]
+    club = Club(tiers=both, window={"period": "calendar_year"}, review={"at": "end_of_next_year"})
+    for member, first, second in (("ann", 100_00, 0), ("bob", 60_00, 60_00), ("cat", 1, 100_00)):
+        club.buys(member, day("2026-05-05"), first)
+        club.buys(member, day("2027-01-01T00:00:01"), second)
+    club.clock(day("2027-01-02"))
+    await tell(writer, club.take(), at_once=1)
+    await Rankings(writer).run("grocer")
+    # 60 and 60 of two years are no 120 of one; cat has earned it in the new one.
+    assert await black(writer) == {"ann", "cat"}
+    club.clock(day("2028-01-02"))
+    await tell(writer, club.take())
+    await Rankings(writer).run("grocer")
+    assert await black(writer) == {"cat"}
+
+
+async def test_a_formula_of_very_small_and_very_large_parts_is_ranked(writer: Writer) -> None:
+    parts = [{"metric": "spend", "times": 1_000_000}, {"metric": "visits", "times": "0.000000001"}]
+    growth = {"name": "growth", "counts": "formula", "sum": parts}
+    club = Club(metrics=[growth], tiers=[TEN[0], {"name": "black", "top_percent": 50, "metric": "growth"}])
+    for member, amount in (("ann", 100_000_00), ("bob", 100_000_01)):
+        club.buys(member, day("2026-01-05"), amount)
+    club.clock(day("2026-02-01"))
+    await tell(writer, club.take())
+    await Rankings(writer).run("grocer")
+    assert await black(writer) == {"bob"}
+
+
 async def test_what_was_reached_by_a_purchase_that_came_back_was_not_reached(writer: Writer) -> None:
     club = Club()
     club.buys("ann", day("2026-01-05"), 100)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from services.tiering.domain.decide import take_retired
-from services.tiering.domain.events import Lines, MemberEnrolled, PurchaseRecorded, TierChanged
+from services.tiering.domain.events import (
+    Lines,
+    MemberEnrolled,
+    PurchaseRecorded,
+    TierChanged,
+    ToppedUp,
+    TopUpReversed,
+)
 from services.tiering.domain.state import ProgramState
 from tests.unit.tiering_given import Chain, day, held, rules, said
 
@@ -210,3 +219,32 @@ def test_a_return_of_what_a_merged_member_bought_breaks_nothing() -> None:
     chain = Chain()
     chain.when("2026-01-05", MemberEnrolled())
     assert chain.returns("2026-01-06", 100_00, "2026-01-01") == []
+
+
+CARD = {"name": "plus", "tier": "gold", "months": 12, "sku": "PLUS"}
+
+
+@pytest.mark.parametrize("returns", ["review", "at_once"])
+def test_what_is_taken_back_after_a_review_but_told_before_its_tick_comes_after_the_review(
+    returns: str,
+) -> None:
+    chain = Chain(rules(runs_on_events=False, returns=returns, cards=[CARD]))
+    chain.buys("2026-06-05T10:00", 250_00)
+    chain.buys("2026-07-05", 1, sku="PLUS", purchase="c1")
+    back = chain.returns("2027-06-05T10:30", 1, "2026-07-05", sku="PLUS", purchase="c1")
+    assert said(back) == [("ann", "member", "card_refunded", "2027-06-05")]
+    assert back[0].since == day("2027-06-05T10:30")
+    assert chain.clock("2027-06-05T11:00") == []
+
+
+def test_a_top_up_that_is_handed_back_after_a_review_comes_after_it() -> None:
+    chain = Chain(rules(metric="top_ups", returns="at_once"))
+    chain.when("2026-01-05", ToppedUp(100_00, "t1"))
+    (event,) = chain.when("2027-02-05", TopUpReversed(10_00, "t1"))
+    assert (event.to_tier, event.reason, event.since) == ("member", "downgrade", day("2027-01-05"))
+
+
+def test_points_of_a_purchase_that_nobody_followed_touch_no_member() -> None:
+    chain = Chain(rules(metric="points"))
+    chain.points("2026-01-05", 10, "p0")
+    assert chain.program.members == {}

@@ -49,8 +49,10 @@ def test_a_card_that_is_bought_again_begins_where_the_first_ends() -> None:
     chain = club()
     card(chain, "2026-01-05")
     assert card(chain, "2026-12-05", "c2") == []  # nothing shows before the first has ended
-    assert said(chain.clock("2027-01-05")) == [("ann", "plus", "card_ended", "2027-01-05")]
-    assert chain.member().until == day("2028-01-05")
+    (event,) = chain.clock("2027-01-05")
+    assert (event.to_tier, event.reason, event.until) == ("plus", "card_renewed", day("2028-01-05"))
+    assert event.grant.startswith("purchase:c2")
+    assert said(chain.clock("2028-01-05")) == [("ann", "member", "card_ended", "2028-01-05")]
 
 
 def test_several_units_are_several_terms() -> None:

@@ -235,3 +235,121 @@ def test_a_ranking_that_is_told_late_gives_since_the_latest_moment_known() -> No
     (event,) = ranks(chain, "2026-02-01", inside=True)
     since: datetime = event.since
     assert since == day("2026-02-03")
+
+
+YEARLY = {"window": {"period": "calendar_year"}, "review": {"at": "end_of_next_year"}}
+BOTH = [{"name": "member"}, {"name": "black", "all_of": [{"top_percent": 10}, {"from": 100_00}]}]
+
+
+def test_a_ranking_at_new_year_asks_the_year_that_is_over_for_the_threshold_too() -> None:
+    chain = best(tiers=BOTH, **YEARLY)
+    chain.buys("2026-05-05", 100_00)
+    (event,) = ranks(chain, "2027-01-01", inside=True)
+    assert (event.to_tier, event.reason, event.until) == ("black", "upgrade", day("2028-01-01"))
+    assert [(m.metric, m.value, m.threshold) for m in event.measures] == [
+        ("spend", 100_00, 50_00),
+        ("spend", 100_00, 100_00),
+    ]
+    chain.buys("2027-05-05", 99_99)
+    # In the best tenth, and a cent short in 2027.
+    assert said(ranks(chain, "2028-01-01", inside=True)) == [("ann", "member", "downgrade", "2028-01-01")]
+
+
+def test_purchases_between_new_year_and_its_ranking_count_for_the_new_year() -> None:
+    first, again, short = (best(tiers=BOTH, **YEARLY) for _ in range(3))
+    for chain in (first, again, short):
+        chain.buys("2026-05-05", 100_00)
+    chain = first
+    chain.buys("2027-01-01T10:00", 5_00)
+    (event,) = ranks(chain, "2027-01-01", inside=True)
+    assert (event.to_tier, event.metric, event.since) == ("black", 100_00, day("2027-01-01T10:00"))
+    assert event.measures[1].up_to == day("2026-12-31T23:59:59.999999")
+    for chain in (again, short):
+        ranks(chain, "2027-01-01", inside=True)
+    again.buys("2027-12-31T23:59:59.999", 100_00)
+    short.buys("2027-12-31T23:59:59.999", 50_00)
+    for chain in (again, short):
+        chain.buys("2028-01-01T10:00", 60_00)
+    assert said(ranks(again, "2028-01-01", inside=True)) == [("ann", "black", "renewal", "2028-01-01")]
+    # 50 and 60 of two years are no 100 of one.
+    assert said(ranks(short, "2028-01-01", inside=True)) == [("ann", "member", "downgrade", "2028-01-01")]
+
+
+def test_what_the_year_that_is_over_has_earned_besides_the_place_is_kept() -> None:
+    tiers = [{"name": "member"}, {"name": "silver", "from": 100_00}, {"name": "black", "top_percent": 10}]
+    chain = best(tiers=tiers, **YEARLY)
+    chain.buys("2026-05-05", 600_00)
+    ranks(chain, "2027-01-01", inside=True)
+    chain.buys("2027-05-05", 100_00)
+    chain.buys("2028-01-01T10:00", 5_00)
+    (event,) = ranks(chain, "2028-01-01", inside=False)
+    assert (event.to_tier, event.since, event.until) == ("silver", day("2028-01-01T10:00"), day("2029-01-01"))
+
+
+def test_a_card_for_a_place_is_issued_to_who_has_another_place_already() -> None:
+    card = {"name": "inner", "tier": "inner", "months": 3, "top_percent": 1}
+    tiers = [{"name": "member"}, {"name": "black", "top_percent": 10}, {"name": "inner"}]
+    chain = best(tiers=tiers, cards=[card])
+    chain.buys("2026-01-05", 60_00)
+    inner, black = sorted((flag.name for flag in chain.rules.tops), key=lambda name: "10" in name)
+    for at, tops, told in (
+        ("2026-02-01", {black: 1}, [("ann", "black", "upgrade", "2026-02-01")]),
+        ("2026-03-01", {black: 1, inner: 1}, [("ann", "black", "renewal", "2026-03-01"),
+                                              ("ann", "inner", "card", "2026-03-01")]),
+    ):  # fmt: skip
+        missed = {name: 1 for name in (black, inner) if name not in tops}
+        assert said(take_ranking(chain.program, chain.member(), tops, missed, day(at), 9)) == told
+
+
+def test_a_return_that_leaves_a_tier_to_the_card_leaves_it_for_as_long_as_the_card_runs() -> None:
+    tiers = [*CARDED, {"name": "gold", "from": 300_00}]
+    chain = Chain(rules(tiers=tiers, cards=[CARD], returns="at_once"))
+    chain.buys("2026-01-05", 10_00, sku="PLUS")
+    chain.buys("2026-01-06", 300_00)
+    assert said(chain.returns("2026-01-07", 250_00, "2026-01-06")) == [
+        ("ann", "silver", "return", "2026-01-07")
+    ]
+    assert said(chain.clock("2026-02-05")) == [("ann", "member", "downgrade", "2026-02-05")]
+
+
+def test_a_closed_account_keeps_its_tier_when_a_card_is_brought_back_or_bought() -> None:
+    chain = Chain(rules(cards=[CARD | {"tier": "gold"}]))
+    chain.buys("2026-01-05", 1, sku="PLUS", purchase="c1")
+    chain.buys("2026-01-05", 1, member="bob")
+    for name in ("ann", "bob"):
+        chain.when("2026-01-06", MemberClosed(), name)
+    assert chain.returns("2026-01-07", 1, "2026-01-05", purchase="c1", sku="PLUS") == []
+    assert chain.buys("2026-01-07", 1, member="bob", sku="PLUS") == []
+    assert (chain.member().tier, chain.member("bob").tier, chain.member("bob").grants) == ("gold", None, [])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"review": {"months": 1, "grace_months": 1}},
+        {"review": {"months": 1}, "downgrade": {"to": "one_step"}},
+        {"review": {"months": 1}, "downgrade": {"to": "soft_landing"}},
+    ],
+)
+def test_no_policy_lends_the_tier_of_a_card_that_ends_with_the_review(policy: dict[str, Any]) -> None:
+    tiers = [
+        {"name": "member"},
+        {"name": "silver", "from": 100_00},
+        {"name": "gold", "any_of": [{"from": 200_00}, {"paid_card": True}]},
+    ]
+    chain = Chain(rules(tiers=tiers, cards=[CARD], **policy))
+    chain.buys("2026-01-05", 10_00, sku="PLUS")
+    assert chain.member().until == day("2026-02-05")
+    assert said(chain.clock("2026-02-05")) == [("ann", "member", "downgrade", "2026-02-05")]
+    assert chain.clock("2030-01-01") == []
+
+
+def test_a_return_takes_nothing_between_a_review_and_its_ranking() -> None:
+    chain = best(returns="at_once")
+    chain.buys("2026-01-05", 120_00, purchase="p1")
+    ranks(chain, "2026-02-01", inside=True)
+    chain.clock("2026-03-01")
+    assert chain.returns("2026-03-01T10:00", 30_00, "2026-01-05", purchase="p1") == []
+    (event,) = ranks(chain, "2026-03-01", inside=False)
+    assert (event.to_tier, event.since) == ("member", day("2026-03-01"))
+    assert chain.clock("2030-01-01") == []

@@ -45,7 +45,15 @@ from services.tiering.domain.events import (
     TopUpReversed,
 )
 from services.tiering.domain.program import Rules
-from services.tiering.domain.standing import Why, card_gone, reviewed, taken_back, upgraded, upgraded_late
+from services.tiering.domain.standing import (
+    Why,
+    card_gone,
+    ranked,
+    reviewed,
+    taken_back,
+    upgraded,
+    upgraded_late,
+)
 from services.tiering.domain.state import Member, ProgramState, State
 
 MEMBER_FACTS = (MemberEnrolled, PurchaseRecorded, ReturnRecorded, ToppedUp)
@@ -70,7 +78,7 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
         case PurchaseRecorded():
             member = _own_clock(program, name, fact, decided)
             tally.purchase(program, member, at, position, event)
-            if program.rules.sells_cards:
+            if program.rules.sells_cards and not member.closed:
                 since = max(member.as_of, program.clock or at)
                 for why in grants.bought(program.rules, member, event.purchase, event.lines, at, since):
                     decided += _granted(program, member, member.as_of, why, position)
@@ -82,26 +90,28 @@ def take(state: State, fact: Fact) -> list[TierChanged]:
             tally.top_up(program, member, at, position, event)
             decided += _climb(program, member, at, position)
         case TopUpReversed():
-            member = program.enrol(name, at)
+            member = _own_clock(program, name, fact, decided)
             if tally.top_up_reversed(program, member, position, event):
                 decided += _fall(program, member, max(member.as_of, at), position)
         case MemberClosed():
             member = _own_clock(program, name, fact, decided)
             member.closed = member.dirty = True
         case ReturnRecorded():
-            member = program.enrol(name, event.purchased_at)
+            program.enrol(name, event.purchased_at)
+            member = _own_clock(program, name, fact, decided)
             tally.return_(program, member, position, event)
             for why in grants.brought_back(program.rules, member, event.purchase, event.lines):
                 decided += _granted(program, member, max(member.as_of, at), why, position)
             decided += _fall(program, member, max(member.as_of, at), position)
         case PointsMoved():
-            if "points" in program.rules.kinds:
-                member = program.enrol(name, at)
-                day = tally.points(program, member, position, event)
-                if day is not None:
-                    decided += _climb(program, member, day, position)
-                    if event.points < 0:
-                        decided += _fall(program, member, max(member.as_of, at), position)
+            # Of a purchase that nobody followed, and of its member, nothing was loaded.
+            bought = program.purchases.get(event.purchase)
+            if bought is not None and "points" in program.rules.kinds:
+                member = _own_clock(program, name, fact, decided)
+                tally.points(program, member, position, event, bought.at)
+                decided += _climb(program, member, bought.at, position)
+                if event.points < 0:
+                    decided += _fall(program, member, max(member.as_of, at), position)
         case FactsMoved():
             member = _own_clock(program, name, fact, decided)
             merges.join(program, member, position, event)
@@ -133,11 +143,11 @@ def take_reviews(program: ProgramState, bound: tuple[datetime, str], position: i
 def turn(program: ProgramState, member: Member, at: datetime, position: int) -> list[TierChanged]:
     """The member's next moment has come: cards and grants begin or end, the standing is reviewed."""
     why = grants.turn(member, at)
+    # A card comes before the review: no policy of reviews lends what only a card had earned.
+    why = _cardless(program.rules, member, at) or why
     until = member.standing.review
     if (until is not None and until <= at) or _is_retired(program, member):
         member.standing, why = reviewed(program.rules, member, at)
-    else:
-        why = _cardless(program.rules, member, at) or why
     return _settle(program, member, at, why or Why("renewal", ""), position)
 
 
@@ -160,13 +170,17 @@ def take_ranking(
         tops = {}
     if tops != member.tops:
         member.tops, member.dirty = tops, True
-    rules, since = program.rules, max(member.as_of, at)
+    since = max(member.as_of, at)
     program.touch(member, since)
     member.missed = missed
-    if not member.closed and member.standing.ranked:
-        member.standing, why = reviewed(rules, member, since)
-        decided += _settle(program, member, since, why, position)
-    else:
+    if not member.closed:
+        outcome = ranked(program.rules, member, at, since)
+        if outcome is not None:
+            member.standing, why = outcome
+            decided += _settle(program, member, since, why, position)
+            # A ranking that is told late may lend a tier for a time that is over.
+            while (due := member.due) is not None and due <= since:
+                decided += turn(program, member, since, position)
         decided += _climb(program, member, since, position)
     member.missed = {}
     return decided
@@ -222,7 +236,7 @@ def time_after(program: ProgramState, fact: Fact) -> datetime | None:
 
 
 def _own_clock(program: ProgramState, name: str, fact: Fact, decided: list[TierChanged]) -> Member:
-    """The member, with what its own row makes due: on the wall's clock it may be told before the tick that is."""
+    """The member, with what its own row makes due: that may be told before the tick or the event that is."""
     member = program.enrol(name, fact.occurred_at)
     while (due := member.due) is not None and due <= fact.occurred_at:
         decided += turn(program, member, due, fact.position)
@@ -265,7 +279,9 @@ def _fall(program: ProgramState, member: Member, at: datetime, position: int) ->
 def _granted(
     program: ProgramState, member: Member, at: datetime, why: Why, position: int
 ) -> list[TierChanged]:
-    """A card or a grant came or went."""
+    """A card or a grant came or went; a closed account keeps what it had."""
+    if member.closed:
+        return []
     grants.turn(member, at)
     why = _cardless(program.rules, member, at) or why
     return _settle(program, member, at, why, position)

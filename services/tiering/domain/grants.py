@@ -100,10 +100,15 @@ def turn(member: Member, at: datetime) -> Why | None:
             why = Why("card" if grant.card else "grant", what, (), grant.id)
     for grant in [each for each in member.grants if each.until is not None and each.until <= at]:
         member.grants.remove(grant)
-        reason, what = (
-            ("card_ended", f"card {grant.card} ended") if grant.card else ("grant_ended", "the grant ended")
-        )
-        why = Why(reason, what, (), grant.id)
+        following = [
+            each for each in member.grants if each.started and grant.card and each.card == grant.card
+        ]
+        if following:
+            why = Why("card_renewed", f"card {grant.card} was bought again in time", (), following[-1].id)
+        elif grant.card:
+            why = Why("card_ended", f"card {grant.card} ended", (), grant.id)
+        else:
+            why = Why("grant_ended", "the grant ended", (), grant.id)
     return why
 
 

@@ -74,10 +74,27 @@ def upgraded_late(rules: Rules, member: Member, at: datetime, now: datetime) -> 
     return replace(standing, until=until, earned_at=at), why
 
 
-def reviewed(rules: Rules, member: Member, at: datetime) -> Outcome:
-    """The standing after a review at `at`."""
+def ranked(rules: Rules, member: Member, at: datetime, since: datetime) -> Outcome | None:
+    """The standing after a ranking of `at` that is told when the member is known up to `since`; None: it stays.
+
+    The windows that ended `at` then are asked, and those of now too: what was bought since may have earned as much.
+    """
     standing = member.standing
-    values = member.values_reviewed(rules, at)
+    values, now = member.values_reviewed(rules, at), member.values_now(rules)
+    if since > at and rules.earned(now) > rules.earned(values):
+        at, values = since, now
+    if not standing.ranked and rules.earned(values) <= rules.rank(standing.tier):
+        return None
+    after, why = reviewed(rules, member, at, values)
+    # No row of the ledger made it due: all that was applied is behind it.
+    return after, replace(why, closing=False)
+
+
+def reviewed(rules: Rules, member: Member, at: datetime, values: Values | None = None) -> Outcome:
+    """The standing after a review at `at`; `values` are what the windows hold, where the caller knows."""
+    standing = member.standing
+    if values is None:
+        values = member.values_reviewed(rules, at)
     floor = _floor(rules, standing, values)
     rank = rules.rank(standing.tier)
     earned = max(rules.earned(values), rules.rank(floor))
@@ -122,6 +139,9 @@ def taken_back(rules: Rules, member: Member, at: datetime) -> Outcome | None:
     rank = rules.rank(standing.tier)
     if rank == 0 or standing.grace or standing.lent:
         return None
+    if standing.ranked and standing.until is not None and standing.until <= at:
+        # The ranking that ends it is under way, and will see what is left.
+        return None
     earned_at = standing.earned_at or standing.since
 
     def held(metric: Metric, window: Window) -> int:
@@ -133,10 +153,12 @@ def taken_back(rules: Rules, member: Member, at: datetime) -> Outcome | None:
         return window.between(start, end or earned_at)
 
     then = member.values(rules, held)
-    left = max(rules.earned(then), rules.earned(member.values_now(rules)), rules.rank(standing.floor))
+    now = member.values_now(rules)
+    left = max(rules.earned(then), rules.earned(now), rules.rank(standing.floor))
     if left >= rank:
         return None
-    given = _given(rules, standing, left, at, standing.floor)
+    values = then if rules.earned(then) == left else now
+    given = _given(rules, standing, left, at, standing.floor, values=values)
     given.until = given.until and standing.until
     given.earned_at, given.closing = earned_at, standing.closing
     return given, _why(rules, member, "return", rank, then, earned_at, standing.closing, reached=False)

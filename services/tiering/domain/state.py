@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush
 
 from services.tiering.domain.metrics import Metric, Values, with_formulas
 from services.tiering.domain.program import Rules
+from services.tiering.domain.windows import MOMENT
 
 
 @dataclass(slots=True)
@@ -169,11 +170,14 @@ class Member:
         )
 
     def values_reviewed(self, rules: Rules, at: datetime) -> Values:
-        """The same at the review of what was given at `standing.since`."""
-        since = self.standing.since
-        return self.values(
-            rules, lambda m, window: window.total_after(rules.reviewed_from(m, at, self.enrolled_at, since))
-        )
+        """The same at the review of what was given at `standing.since`; of a year that ended `at` then nothing more."""
+
+        def held(metric: Metric, window: Window) -> int:
+            start = rules.reviewed_from(metric, at, self.enrolled_at, self.standing.since)
+            end = metric.span.end(start + MOMENT, self.enrolled_at) if start < window.start else None
+            return window.total_after(start) if end is None else window.between(start, end)
+
+        return self.values(rules, held)
 
 
 @dataclass(slots=True)

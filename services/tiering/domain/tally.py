@@ -71,16 +71,14 @@ def return_(program: ProgramState, member: Member, position: int, event: ReturnR
         bought.dirty = True
 
 
-def points(program: ProgramState, member: Member, position: int, event: PointsMoved) -> datetime | None:
-    """Points of a purchase count on its day. Returns that; None for a purchase that nobody had followed."""
-    bought = program.purchases.get(event.purchase)
-    if bought is None:
-        return None
-    program.touch(member, bought.at)
+def points(
+    program: ProgramState, member: Member, position: int, event: PointsMoved, bought_at: datetime
+) -> None:
+    """Points of a purchase count on its day."""
+    program.touch(member, bought_at)
     for metric in program.rules.counted:
         if metric.counts == "points":
-            program.count(member, metric.name, bought.at, position, event.points)
-    return bought.at
+            program.count(member, metric.name, bought_at, position, event.points)
 
 
 def top_up(program: ProgramState, member: Member, at: datetime, position: int, event: ToppedUp) -> None:
