@@ -77,6 +77,8 @@ class LineView(BaseModel):
     quantity: int
     before: int
     off_by_prices: int
+    after_prices: int
+    """What the line costs in a redemption, which takes the voucher off itself."""
     off_by_vouchers: int
     total: int
     prices: list[ReductionView]
@@ -173,6 +175,7 @@ def quote_view(
                 quantity=q.line.quantity,
                 before=q.line.amount,
                 off_by_prices=sum(one.off for one in q.prices),
+                after_prices=q.left + q.off_by_vouchers,
                 off_by_vouchers=q.off_by_vouchers,
                 total=q.left,
                 prices=[ReductionView(price=one.price.id, off=one.off) for one in q.prices],

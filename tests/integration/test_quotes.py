@@ -114,35 +114,42 @@ async def test_a_quote_tells_prices_vouchers_points_money_and_what_is_earned(sta
     assert (shown["tier"], shown["stacking"]) == ("insider", {"prices": "best_of", "vouchers": "best_of"})
 
 
-async def test_what_is_quoted_can_be_redeemed_and_is_earned(stack: RewardsStack) -> None:
+def lines_of(shown: dict[str, Any], amount: str) -> list[dict[str, Any]]:
+    """The lines of a quote for a redemption or a purchase."""
+    same = ("id", "sku", "category", "quantity")
+    return [{**{name: line[name] for name in same}, "amount": line[amount]} for line in shown["lines"]]
+
+
+async def test_what_is_quoted_can_be_redeemed(stack: RewardsStack) -> None:
     shown = (await ask(stack)).json()
-    taken = next(v for v in shown["vouchers"] if v["applied"])
-    lines = [
-        {"id": line["id"], "sku": line["sku"], "category": line["category"], "quantity": line["quantity"],
-         "amount": line["before"] - line["off_by_prices"]}
-        for line in shown["lines"]
-    ]  # fmt: skip
+    voucher = next(v for v in shown["vouchers"] if v["applied"])
     body = {
-        "order": "o1", "store": "s1", "voucher": taken["voucher"], "lines": lines, "money": shown["money"]["most"],
+        "order": "o1", "store": "s1", "voucher": voucher["voucher"], "lines": lines_of(shown, "after_prices"),
+        "money": shown["money"]["most"],
     }  # fmt: skip
     url = f"/v1/programs/{stack.program}/members/ann/redemptions"
     reserved = await stack.http.post(url, json=body, headers={"Idempotency-Key": "r1"})
-    assert (reserved.status_code, reserved.json()["discount"]) == (201, taken["off"]), reserved.text
-    for number in (2, 3):
-        promised = (await ask(stack)).json()["earns"]["points"] if number == 3 else shown["earns"]["points"]
-        shown = shown if number == 2 else (await ask(stack)).json()
+    assert (reserved.status_code, reserved.json()["discount"]) == (201, voucher["off"]), reserved.text
+    await stack.carry()
+    # What is held for it is not there for another order.
+    again = (await ask(stack)).json()
+    assert [v["reward"] for v in again["vouchers"]] == ["fifth"]
+    assert again["money"]["most"] == 400
+
+
+async def test_what_is_quoted_is_earned_also_by_visit_and_carried_fraction(stack: RewardsStack) -> None:
+    promised, earned = [], []
+    for number in range(4):
+        shown = (await ask(stack, lines=[{**TEA, "amount": 4_133}])).json()
         purchase = {
             "id": f"p{number}", "member": "ann", "occurred_at": TUESDAY, "store": "s1", "currency": "USD",
-            "lines": [
-                {"id": line["id"], "sku": line["sku"], "category": line["category"], "quantity": line["quantity"],
-                 "amount": line["total"]}
-                for line in shown["lines"]
-            ],
+            "lines": lines_of(shown, "total"),
         }  # fmt: skip
         recorded = await stack.ledger.post(f"/v1/programs/{stack.program}/purchases", json=purchase)
-        assert recorded.json()["points"] == promised, recorded.text
-    # The tenner is held by then, so the third purchase costs 3,040 + 1,800; it is the third, which gives 7 more.
-    assert promised == 48 + 7
+        promised.append(shown["earns"]["points"])
+        earned.append(recorded.json()["points"])
+    # 31.47 each after the fifth off, one purchase before them: the second of these is the third.
+    assert promised == earned == [31, 38, 32, 31]
 
 
 async def test_a_quote_changes_nothing(stack: RewardsStack) -> None:

@@ -107,13 +107,13 @@ class PointsAsPayment:
         """
         least = self._upto(self.minimum)
         share = due * self.most_percent // 100
-        points = min(available, share * self.points // self.value)
+        points = min(available, ((share + 1) * self.points - 1) // self.value)
         points -= points % self.step
         if points < least:
             return 0, 0, "insufficient_points" if available < least else "order_too_small"
         worth = points * self.value // self.points
         if not worth:
-            return 0, 0, "points_worth_nothing"
+            return 0, 0, "points_worth_nothing" if share else "order_too_small"
         return max(least, self._upto(-(-worth * self.points // self.value))), worth, ""
 
     def _upto(self, points: int) -> int:
