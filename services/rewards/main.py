@@ -78,7 +78,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
                     "rewards_owed": owed,
                 }
 
-        views, quotes = Views(reader, settings.chains), QuoteViews(reader, ledger, settings.chains)
+        views, quotes = Views(reader, settings.chains), QuoteViews(writer, ledger, settings.chains)
         app = create_app(Keys(writer), redeemer, desk, draws, views, quotes, ready)
         tasks: dict[str, SideTask] = {"invariants": redeemer.watch}
         if settings.consume:

@@ -246,7 +246,7 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
         desk = VoucherDesk(writer, nothing, CHAINS, redeemer.patiently)
         draws = DrawDesk(writer, client, nothing, CHAINS, redeemer.patiently)
         app = create_app(
-            Keys(writer), redeemer, desk, draws, views, QuoteViews(reader, client, CHAINS), ready
+            Keys(writer), redeemer, desk, draws, views, QuoteViews(writer, client, CHAINS), ready
         )
         checkout = await add_key(owner_url, ("checkout",))
         async with (

@@ -167,7 +167,7 @@ async def test_a_quote_changes_nothing(stack: RewardsStack) -> None:
 async def test_without_the_ledger_a_quote_is_whole_but_for_what_is_earned(stack: RewardsStack) -> None:
     client = LedgerClient("http://ledger", SecretStr(stack.ledger_key), NeverSent())
     body = QuoteRequest.model_validate({"member": "ann", "occurred_at": TUESDAY, "lines": [TEA]})
-    shown = await QuoteViews(stack.views.reader, client, CHAINS).quote(stack.program, body)
+    shown = await QuoteViews(stack.writer, client, CHAINS).quote(stack.program, body)
     assert shown.total == 3_040
     assert shown.earns is not None
     assert (shown.earns.points, shown.earns.why_not) == (None, "ledger_did_not_answer")
