@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
@@ -32,8 +32,10 @@ def micros(time: datetime) -> int:
 
 
 def from_micros(value: int) -> datetime:
-    """The inverse of `micros`. Raises OverflowError outside the years 1 to 9999."""
-    return EPOCH + timedelta(microseconds=value)
+    """The inverse of `micros`. Raises OverflowError or ValueError outside the years 1 to 9999."""
+    seconds, rest = divmod(value, 1_000_000)
+    time = datetime.fromtimestamp(seconds, UTC)
+    return time.replace(microsecond=rest) if rest else time
 
 
 def genesis(chain: int) -> bytes:
@@ -48,15 +50,15 @@ def row_hash(
     program: str,
     member: str | None,
     type_: str,
-    occurred_at: datetime,
-    recorded_at: datetime,
+    occurred_at: int,
+    recorded_at: int,
     cause_source: str,
     cause_id: str,
     cause_digest: bytes | None,
     program_version: str,
     payload: bytes,
 ) -> bytes:
-    """SHA-256 over the previous row's hash and every byte of the row.
+    """SHA-256 over the previous row's hash and every byte of the row; times in microseconds since 1970.
 
     Layout: previous hash; chain u16, position i64, occurred and recorded i64 microseconds, eight u32 lengths
     (program, member + 1 or 0 for none, type, source, id, digest + 1 or 0 for none, version, payload), all
@@ -68,7 +70,7 @@ def row_hash(
     f = b"" if cause_digest is None else cause_digest
     g = program_version.encode()
     numbers = _NUMBERS.pack(
-        chain, position, micros(occurred_at), micros(recorded_at),
+        chain, position, occurred_at, recorded_at,
         len(a), 0 if member is None else len(b) + 1, len(c), len(d), len(e),
         0 if cause_digest is None else len(f) + 1, len(g), len(payload),
     )  # fmt: skip

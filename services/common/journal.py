@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.common.chain import row_hash
+from services.common.chain import micros, row_hash
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 
@@ -81,8 +81,21 @@ class Journal:
         """Put one event behind the chain's head and return its position. `cause` is (source, id, digest)."""
         head = self.heads[chain]
         position = head.position = head.position + 1
+        source, id_, digest = cause
         self.entries.append(
-            (chain, position, program, member, event, occurred_at, recorded_at, *cause, program_version)
+            (
+                chain,
+                position,
+                program,
+                member,
+                event,
+                occurred_at,
+                recorded_at,
+                source,
+                id_,
+                digest,
+                program_version,
+            )
         )
         return position
 
@@ -91,6 +104,7 @@ class Journal:
 
         In a pass of its own, and not entry by entry: deciding, encoding and hashing each run faster undisturbed.
         """
+        occurred_was = recorded_was = None
         for entry in self.entries[len(self._rows) :]:
             (
                 chain,
@@ -107,8 +121,13 @@ class Journal:
             ) = entry
             type_, payload = self._encode(event)
             head = self.heads[chain]
+            # A command's rows have one time, and a batch was recorded at one.
+            if occurred_at is not occurred_was:
+                occurred, occurred_was = micros(occurred_at), occurred_at
+            if recorded_at is not recorded_was:
+                recorded, recorded_was = micros(recorded_at), recorded_at
             head.hash = row_hash(
-                head.hash, chain, position, program, member, type_, occurred_at, recorded_at,
+                head.hash, chain, position, program, member, type_, occurred, recorded,
                 source, id_, digest, version, payload,
             )  # fmt: skip
             self._rows.append(

@@ -84,6 +84,8 @@ class Outcome:
     duplicate: bool = False
     balance: tuple[int, int, int, int] | None = None
     """The member's posted, held, debt and pending right after it."""
+    parked: bool = False
+    """It waits for its member to enrol."""
 
 
 async def handle(
@@ -125,14 +127,14 @@ def decide_batch(loaded: store.Loaded, commands: Sequence[Command], recorded_at:
             _take(loaded, tick, recorded_at)
         outcome = _take(loaded, command, recorded_at)
         outcomes.append(outcome)
-        if isinstance(command, Enrol | SetProfile) and command.profile is not None:
+        if isinstance(command, (Enrol, SetProfile)) and command.profile is not None:
             loaded.changes.profile_keys[command.profile.sealed] = command.profile.key
-        if _is_parked(outcome.events) and isinstance(command, RecordPurchase | RecordReturn):
+        if outcome.parked and isinstance(command, (RecordPurchase, RecordReturn)):
             kept = parking.Parked(outcome.chain, outcome.position, recorded_at, command)
             loaded.waiting.setdefault((command.program, command.member), []).append(kept)
         elif loaded.waiting and outcome.refusal is None and _joined(outcome):
             _apply(loaded, outcome, recorded_at)
-    for chain, position, program, member, event, *_ in loaded.journal.entries[first:]:
+    for chain, position, program, member, event, _, _, _, _, _, _ in loaded.journal.entries[first:]:
         loaded.changes.note(chain, program, member, event, position)
     return outcomes
 
@@ -168,10 +170,12 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
 
     def append(decided: Decided) -> int:
         nonlocal cause
-        member, event, occurred_at = decided.member, decided.event, decided.occurred_at
-        chain = command.chain if decided.chain is None else decided.chain
-        of_chain = version if chain == command.chain else _version(loaded, chain, program)
-        position = journal.append(chain, program, member, event, occurred_at, recorded_at, cause, of_chain)
+        chain, of_chain = command.chain, version
+        if decided.chain is not None and decided.chain != chain:
+            chain, of_chain = decided.chain, _version(loaded, decided.chain, program)
+        position = journal.append(
+            chain, program, decided.member, decided.event, decided.occurred_at, recorded_at, cause, of_chain
+        )
         # The digest stands on the first row of a command only; it marks where the rows of a command begin.
         cause = (cause[0], cause[1], None)
         return position
@@ -183,16 +187,13 @@ def _take(loaded: store.Loaded, command: Command, recorded_at: datetime) -> Outc
         refusal = (refused.code, refused.detail)
         events = _refuse(loaded, command, refused.code, refused.detail, append)
     position = events[0][0] if events else 0
-    if command.cause.digest is not None:
-        code = refusal[0] if refusal else parking.PARKED if _is_parked(events) else None
-        _remember(loaded, command, command.cause.digest, position, code, events)
     member = loaded.book.members.get((command.program, command.member))
+    parked = member is None and bool(events) and isinstance(events[0][1].event, ActivityParked)
+    if command.cause.digest is not None:
+        code = refusal[0] if refusal else parking.PARKED if parked else None
+        _remember(loaded, command, command.cause.digest, position, code, events)
     balance = None if member is None else (member.posted, member.held, member.debt, member.pending)
-    return Outcome(command, command.chain, position, events, refusal, balance=balance)
-
-
-def _is_parked(events: list[tuple[int, Decided]]) -> bool:
-    return bool(events) and isinstance(events[0][1].event, ActivityParked)
+    return Outcome(command, command.chain, position, events, refusal, False, balance, parked)
 
 
 def _joined(outcome: Outcome) -> bool:

@@ -58,7 +58,8 @@ async def load_inbox(
         )
         for row in rows
     }
-    await _load_first_events(tx, commands, seen)
+    if seen:
+        await _load_first_events(tx, commands, seen)
     return seen
 
 

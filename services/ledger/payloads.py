@@ -31,7 +31,7 @@ def encode(event: e.Event) -> tuple[str, bytes]:
     if isinstance(event, e.PurchaseRecorded):
         # Field 1 of PurchaseRecorded is the activity itself: its bytes as they are, behind tag and length.
         return "PurchaseRecorded", _embedded(event.purchase.content)
-    form = FORMS[type(event).__name__]
+    form = FORMS_OF_EVENTS[type(event)]
     return form.name, form.message_of(event).SerializeToString()
 
 
@@ -195,3 +195,4 @@ def _embedded(content: bytes) -> bytes:
 
 FORMS = {event.__name__: Form(event) for event in get_args(e.Event) if event is not e.PurchaseRecorded}
 """By event type."""
+FORMS_OF_EVENTS = {form.event: form for form in FORMS.values()}

@@ -37,6 +37,7 @@ from services.ledger.domain.commands import (
     EraseMember,
     MergeMembers,
     PlaceHold,
+    RecordPurchase,
     RecordReferral,
     RecordReturn,
     RecordTopUp,
@@ -175,9 +176,8 @@ class Programs:
 
 async def load(tx: Transaction, commands: Sequence[Command], programs: Programs, chains: int) -> Loaded:
     """Lock the chains of `commands` and read what they need."""
-    journal = await Journal.lock(
-        tx, (chain for command in commands for chain, _ in command.places()), payloads.encode
-    )
+    keys = _places(commands)
+    journal = await Journal.lock(tx, {chain for chain, _, _ in keys}, payloads.encode)
     book = Book()
     book.versions = programs.versions
     seen = await load_inbox(tx, commands, chains)
@@ -188,23 +188,21 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     if programs.parking:
         await parking.check(tx, asked, programs.parking, chains)
         waiting = await parking.load(tx, book, asked, programs.parking)
-        commands += parking.prospects(asked, waiting)
+        prospects = parking.prospects(asked, waiting)
+        commands += prospects
+        keys |= _places(prospects)
+    # Purchases are most of what comes, and need nothing of what is looked for from here on.
+    others = [command for command in commands if not isinstance(command, RecordPurchase)]
     parked = await store_parked.find_parked(tx, commands, with_returns)
-    merges = [command for command in commands if isinstance(command, MergeMembers)]
+    merges = [command for command in others if isinstance(command, MergeMembers)]
     if merges and len(commands) > 1:
         raise InvariantBroken(
             "a merge shares its transaction with what may name a member who is another by then"
         )
     due = book.horizon = _due_until(book, commands)
-    keys: dict[Key, None] = {
-        (chain, c.program, member): None for c in commands for chain, member in c.places() if member
-    }
-    spenders: dict[Key, None] = {
-        (chain, c.program, member): None
-        for c in commands
-        if isinstance(c, SPENDING) or (isinstance(c, Enrol) and c.references)
-        for chain, member in c.places()
-    }
+    spenders = _places(
+        c for c in others if isinstance(c, SPENDING) or (isinstance(c, Enrol) and c.references)
+    )
     spenders.update({(row["chain"], row["program"], row["member"]): None for row in parked})
     due_lots = []
     if due:
@@ -219,7 +217,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         # An account of money is the sum of its lots, and so needs them all.
         spenders.update(money_rows.owners(due_lots))
     merged = []
-    for row in await tx.fetch(FIND_MEMBERS, *_columns(keys)):
+    for row in await tx.fetch(FIND_MEMBERS, *_columns(key for key in keys if key[2])):
         member = book.members[row["program"], row["member"]] = member_of(row)
         book.expect_lapse(member)
         if member.merged_into:
@@ -231,7 +229,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     if spenders:
         await _load_spenders(tx, book, commands, spenders, chains)
     if any(
-        isinstance(command, (RecordReturn, AssignTier, RecordReferral, MergeMembers)) for command in commands
+        isinstance(command, (RecordReturn, AssignTier, RecordReferral, MergeMembers)) for command in others
     ):
         await _load_purchases(tx, book, commands, programs, chains)
     for row in due_lots:
@@ -240,13 +238,13 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
             _add_lot(book, member, row)
     named = [
         (c.program, digest)
-        for c in commands
+        for c in others
         if isinstance(c, Enrol | UnlinkIdentifiers)
         for _, digest in c.identifiers
     ]
     book.identifiers = await find_identifiers(tx, named, chains)
     losing = [(c.program, c.absorbed) for c in merges]
-    losing += [(c.program, c.member) for c in commands if isinstance(c, EraseMember)]
+    losing += [(c.program, c.member) for c in others if isinstance(c, EraseMember)]
     await load_identifiers(tx, book, losing)
     await social_store.load(tx, book, commands, chains)
     if merges:
@@ -368,12 +366,8 @@ async def _load_purchases(
         buyer = row["member"] if row["member"] != member.id else ""
         event = payloads.decode(row["type"], row["payload"])
         if isinstance(event, PurchaseRecorded):
-            p = event.purchase
-            if p.id not in member.purchases:
-                member.purchases[p.id] = PurchaseFact(
-                    p.id, row["position"], p.occurred_at, row["program_version"], p.lines,
-                    0, p.store, p.channel, p.payment_method, buyer=buyer,
-                )  # fmt: skip
+            fact = PurchaseFact(event.purchase, row["position"], row["program_version"], buyer=buyer)
+            member.purchases.setdefault(fact.id, fact)
         elif (
             isinstance(event, PointsAccrued)
             and event.reason == "purchase"
@@ -393,6 +387,11 @@ def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
     lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
     member.lots_of(lot.asset)[lot.id] = lot
     book.expect_lot(member, lot)
+
+
+def _places(commands: Iterable[Command]) -> dict[Key, None]:
+    """All whom the commands concern; a program's own commands concern nobody."""
+    return {(chain, c.program, member): None for c in commands for chain, member in c.places()}
 
 
 def _columns(keys: Iterable[Key]) -> tuple[list[int], list[str], list[str]]:

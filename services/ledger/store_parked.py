@@ -45,7 +45,7 @@ async def find_parked(
     asked only where (chain, program) has any."""
     keys = dict.fromkeys(
         (c.chain, c.program, c.member, c.purchase.id)
-        for c in commands
+        for c in (commands if waiting else ())
         if isinstance(c, RecordPurchase) and (c.chain, c.program) in waiting
     )
     merged = dict.fromkeys(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -48,6 +51,8 @@ ID = re.compile(r"[!-~]{1,128}")
 """Ids of purchases, returns, enrolments: printable ASCII without blanks."""
 TEXT_CHARS_MAX = 200
 _LINE_FIELDS = attrgetter(*PurchaseLine._fields)
+# Half of PurchaseLine._make, which counts the fields each time; there are as many as `_LINE_FIELDS` gives.
+_line: Callable[[tuple[Any, ...]], PurchaseLine] = partial(tuple.__new__, PurchaseLine)
 
 
 class Identifiers:
@@ -113,8 +118,9 @@ def check_texts(message: Any, content: bytes, lines: list[PurchaseLine]) -> None
     bounded(message.store, "store")
     bounded(message.channel, "channel")
     # All at once, for they are nearly always good; one by one only to find the one that is not.
-    texts = [text for _, sku, category, _, _, brand in lines for text in (sku, category, brand)]
-    if texts and (max(map(len, texts)) > TEXT_CHARS_MAX or "\x00" in "".join(texts)):
+    _, skus, categories, _, _, brands = zip(*lines, strict=True) if lines else ((),) * 6
+    longest = max(map(len, chain(skus, categories, brands)), default=0)
+    if longest > TEXT_CHARS_MAX or b"\x00" in content:
         for line in lines:
             bounded(line.sku, "sku")
             bounded(line.category, "category")
@@ -150,7 +156,7 @@ def purchase_of(message: Any, content: bytes) -> Purchase:
     """A `Purchase` message in the core's words; `content` is what the book keeps of it. Raises Undecodable."""
     if not message.HasField("occurred_at"):
         raise Undecodable("occurred_at is missing")
-    lines = list(map(PurchaseLine._make, map(_LINE_FIELDS, message.lines)))
+    lines = list(map(_line, map(_LINE_FIELDS, message.lines)))
     return Purchase(
         required_id(message.id, "id"), time_of(message.occurred_at), message.currency, lines, content,
         message.store, message.channel, message.payment_method,

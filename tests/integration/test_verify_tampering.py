@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.common.chain import genesis, row_hash
+from services.common.chain import genesis, micros, row_hash
 from services.ledger.tables import metadata
 from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
@@ -214,9 +214,9 @@ async def forge(connection: asyncpg.Connection, chain: int, position: int, paylo
     previous = genesis(chain)
     for row in await connection.fetch("SELECT * FROM journal WHERE chain = $1 ORDER BY position", chain):
         previous = row_hash(
-            previous, chain, row["position"], row["program"], row["member"], row["type"], row["occurred_at"],
-            row["recorded_at"], row["cause_source"], row["cause_id"], row["cause_digest"], row["program_version"],
-            row["payload"],
+            previous, chain, row["position"], row["program"], row["member"], row["type"],
+            micros(row["occurred_at"]), micros(row["recorded_at"]), row["cause_source"], row["cause_id"],
+            row["cause_digest"], row["program_version"], row["payload"],
         )  # fmt: skip
         await connection.execute(
             "UPDATE journal SET hash = $3 WHERE chain = $1 AND position = $2",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.common.chain import genesis, row_hash
+from services.common.chain import genesis, micros, row_hash
 from services.common.clock import utc_now
 from services.common.journal import Head, Journal
 from services.common.program_document import canonical
@@ -172,8 +172,8 @@ class RealBook:
                 program,
                 member,
                 type_,
-                occurred_at,
-                recorded_at,
+                micros(occurred_at),
+                micros(recorded_at),
                 *cause,
                 version,
                 payload,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.chain import genesis, row_hash
+from services.common.chain import genesis, micros, row_hash
 from services.ledger.domain.book import Book, Member, ProgramState
 from services.ledger.domain.commands import Purchase
 from services.ledger.domain.events import ActivityRejected, Decided, Event, PurchaseRecorded
@@ -41,8 +41,8 @@ rows = st.fixed_dictionaries(
 @given(st.integers(0, 1023), st.binary(min_size=32, max_size=32), rows)
 def test_two_implementations_of_the_hash_agree(chain: int, previous: bytes, row: dict[str, Any]) -> None:
     written = row_hash(
-        previous, chain, row["position"], row["program"], row["member"], row["type"], row["occurred_at"],
-        row["recorded_at"], row["cause_source"], row["cause_id"], row["cause_digest"], row["program_version"],
+        previous, chain, row["position"], row["program"], row["member"], row["type"], micros(row["occurred_at"]),
+        micros(row["recorded_at"]), row["cause_source"], row["cause_id"], row["cause_digest"], row["program_version"],
         row["payload"],
     )  # fmt: skip
     assert hash_of(previous, chain, (*(row[column] for column in COLUMNS), written)) == written

@@ -6,10 +6,11 @@ A book holds as much as the commands at hand need: the store loads it for one ba
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.ledger.domain.commands import PurchaseLine, Return
+from services.ledger.domain.commands import Purchase, Return
 from services.ledger.domain.counters import Counted, Counter
 from services.ledger.domain.program import Program
 
@@ -90,22 +91,27 @@ class Hold:
 
 @dataclass(slots=True)
 class PurchaseFact:
-    """A purchase as the book has it, and what became of it."""
+    """A purchase as it was told, where the book has it, and what became of it."""
 
-    id: str
+    told: Purchase
     position: int
-    occurred_at: datetime
     version: str
-    lines: list[PurchaseLine]
     accrued: int = 0
     """Points of the first accrual."""
-    store: str = ""
-    channel: str = ""
-    payment_method: str = ""
-    counters: list[Counter] = field(default_factory=list)
+    counters: Sequence[Counter] = ()
     """What the first accrual found counted."""
     buyer: str = ""
     """The absorbed member whose purchase it was; empty: the member's own."""
+
+    @property
+    def id(self) -> str:
+        """The purchase's own."""
+        return self.told.id
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it was made."""
+        return self.told.occurred_at
 
 
 @dataclass(slots=True)

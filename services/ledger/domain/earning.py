@@ -18,6 +18,8 @@ from services.ledger.domain.program import Program
 from services.ledger.domain.rulebook import Bought, Found, band, shares
 
 SHORTEST_MONTH_DAYS = 28
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 class AppliedRule(NamedTuple):
@@ -50,7 +52,10 @@ def eligible(program: Program, lines: list[PurchaseLine]) -> list[PurchaseLine]:
 
 def eligible_amount(program: Program, lines: list[PurchaseLine]) -> int:
     """Minor units that earn."""
-    return sum([amount for _, _, _, _, amount, _ in eligible(program, lines)])
+    if program.excluded_skus or program.excluded_brands:
+        lines = eligible(program, lines)
+    categories = program.excluded_categories
+    return sum([amount for _, _, category, _, amount, _ in lines if category not in categories])
 
 
 def points_for(program: Program, amount: int, tier: str) -> int:
@@ -93,7 +98,7 @@ def owed_for(
     """
     if settlement is None or not settlement.returned:
         return earned.points
-    lines = eligible(program, purchase.lines)
+    lines = eligible(program, purchase.told.lines)
     weights = _weights(program, purchase, lines, earned.amount, tier)
     whole = sum(weights)
     owed, weight_so_far, points_so_far = earned.points, Fraction(0), 0
@@ -216,7 +221,7 @@ def _weights(
     if not program.rulebook.rules:
         return [line.amount for line in lines]
     weights: list[Fraction | int] = [_base(program, line.amount, tier) for line in lines]
-    for one in _found(program, purchase, lines, amount, tier, recorded(purchase.counters)):
+    for one in _found(program, purchase.told, lines, amount, tier, recorded(purchase.counters)):
         for place, part in shares(one, lines):
             weights[place] += part
     return weights
@@ -227,22 +232,21 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
     where the program's mode says that it ends. None: never, or with all of the member's points (`inactivity`)."""
     if program.expiry_months is None or program.expiry.activities:
         return None
-    hour = earned_at.replace(minute=0, second=0, microsecond=0)
     # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
-    there = _hour_months_on(hour, program.time_zone, program.expiry_months)
-    if there is None:
-        there = months_on(earned_at, program.time_zone, program.expiry_months)
-    else:
-        there += earned_at - hour
-    return program.expiry.end(there, program.time_zone)
+    zone, months = program.time_zone, program.expiry_months
+    later = _months_from_hour((earned_at - EPOCH) // HOUR, zone, months)
+    there = months_on(earned_at, zone, months) if later is None else earned_at + later
+    return program.expiry.end(there, zone)
 
 
 @lru_cache(maxsize=4_096)
-def _hour_months_on(hour: datetime, zone: ZoneInfo, months: int) -> datetime | None:
-    """Where a whole hour comes to lie; None when it does not stay whole (a clock is changed, a month is short)."""
-    there = months_on(hour, zone, months)
-    last = timedelta(hours=1) - timedelta.resolution
-    return there if months_on(hour + last, zone, months) - there == last else None
+def _months_from_hour(number: int, zone: ZoneInfo, months: int) -> timedelta | None:
+    """How much later every instant of an hour (counted from 1970) is so many months on; None when they differ (a clock
+    is changed, a month is short)."""
+    first = EPOCH + number * HOUR
+    last = first + HOUR - timedelta.resolution
+    later = months_on(first, zone, months) - first
+    return later if months_on(last, zone, months) - last == later else None
 
 
 def months_on(time: datetime, zone: ZoneInfo, months: int) -> datetime:

@@ -77,6 +77,14 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
     """
     event = decided.event
     match event:
+        case PurchaseRecorded():
+            # Half of all events, and so the first that is asked for.
+            if book.keeps_purchases:
+                member = book.members[program, decided.member or ""]
+                member.uncounted += 1
+                version = book.programs[chain, program].version
+                member.purchases[event.purchase.id] = PurchaseFact(event.purchase, position, version)
+            return
         case ProgramActivated():
             # The caller has put the parsed version into `book.versions`.
             state = book.programs.get((chain, program))
@@ -99,14 +107,6 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             return
     member = book.members[program, decided.member or ""]
     match event:
-        case PurchaseRecorded():
-            if book.keeps_purchases:
-                member.uncounted += 1
-                p = event.purchase
-                version = book.programs[chain, program].version
-                member.purchases[p.id] = PurchaseFact(
-                    p.id, position, p.occurred_at, version, p.lines, 0, p.store, p.channel, p.payment_method
-                )
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
         case PointsClawedBack():

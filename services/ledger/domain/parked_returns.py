@@ -18,6 +18,13 @@ def record_purchase_and_parked(book: Book, command: RecordPurchase) -> Iterator[
     One that does not fit the purchase (a line that it has not, more units than it has) is refused now: whoever sent it
     was told long ago that it is recorded, so the refusal is an event of its own.
     """
+    member = book.members.get((command.program, command.member))
+    if member is not None and not member.parked:
+        return record_purchase(book, command)
+    return _with_parked(book, command)
+
+
+def _with_parked(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     yield from record_purchase(book, command)
     member = book.members.get((command.program, command.member))
     if member is None:

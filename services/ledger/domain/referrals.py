@@ -82,7 +82,7 @@ def _register(
     yield Decided(ReferralRegistered(command.referral, command.referrer), member.id, at)
     # Purchases come by another topic: one made after this may have been booked before it.
     for fact in sorted(member.purchases.values(), key=lambda p: (p.occurred_at, p.position)):
-        amount = earning.eligible_amount(program, fact.lines)
+        amount = earning.eligible_amount(program, fact.told.lines)
         yield from _qualify_by(book, rules, member, fact.id, fact.occurred_at, amount)
 
 

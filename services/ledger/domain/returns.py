@@ -72,7 +72,7 @@ def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
 def units_coming(member: Member, purchase: PurchaseFact, activity: Return) -> dict[int, int]:
     """The units of a return by line of its purchase. Raises Refusal for what was not bought, or came back before."""
     settlement = member.settlements.get(purchase.id) or Settlement()
-    by_id = {line.id: line for line in purchase.lines}
+    by_id = {line.id: line for line in purchase.told.lines}
     coming: dict[int, int] = {}
     for line_id, quantity in activity.lines:
         if line_id not in by_id:
@@ -107,7 +107,7 @@ def give_back(
 ) -> Iterator[Decided]:
     """Record that units `coming` came back, and settle their purchase."""
     settlement = member.settlements.get(purchase.id) or Settlement()
-    by_id = {line.id: line for line in purchase.lines}
+    by_id = {line.id: line for line in purchase.told.lines}
     returned = []
     for line_id, quantity in coming.items():
         line, before = by_id[line_id], settlement.returned.get(line_id, 0)
@@ -128,7 +128,7 @@ def settle(
     program = book.versions[purchase.version]
     settlement = member.settlements.get(purchase.id)
     tier = member.tier_of(purchase)
-    earned = earning.earn(program, purchase, tier, recorded(purchase.counters))
+    earned = earning.earn(program, purchase.told, tier, recorded(purchase.counters))
     owed = earning.owed_for(program, purchase, settlement, tier, earned)
     given = purchase.accrued + (settlement.adjusted if settlement else 0)
     if owed > given:
