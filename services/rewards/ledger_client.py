@@ -148,7 +148,10 @@ class LedgerClient:
                 )
         except TimeoutError as error:
             raise LedgerUnavailable(f"no answer within {PREVIEW_SECONDS} s") from error
-        return int(answer["points"]) if status < 300 else _refused(answer)
+        try:
+            return int(answer["points"]) if status < 300 else _refused(answer)
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerUnavailable(f"the answer {status} can't be read: {error!r}") from error
 
     async def pay(self, turn: Turn, hold: str) -> LedgerGave | LedgerDenied:
         """Have the ledger spend the points of a turn: a hold, captured at once.
