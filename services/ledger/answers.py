@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -10,6 +10,12 @@ from pydantic import BaseModel, Field
 class Rule(BaseModel):
     rule: str
     arithmetic: str
+
+
+Flags = Annotated[
+    list[str],
+    Field(description="What is odd about occurred_at: late, clock_ahead. It counts by its day all the same."),
+]
 
 
 class Balance(BaseModel):
@@ -23,12 +29,14 @@ class Balance(BaseModel):
 class EnrolmentAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     member: str
 
 
 class PurchaseAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     purchase: str
     member: str
     points: int
@@ -49,6 +57,7 @@ class PreviewAnswer(BaseModel):
 class ReturnAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     id: str
     purchase: str
     member: str
@@ -62,6 +71,7 @@ class ReturnAnswer(BaseModel):
 class InteractionAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     id: str
     member: str
     kind: str
@@ -76,6 +86,7 @@ class InteractionAnswer(BaseModel):
 class ReferralAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     id: str
     member: str
     qualified: bool = Field(description="True when this is what the referral was waiting for.")
@@ -112,6 +123,7 @@ class HoldAnswer(BaseModel):
 class TopUpAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     top_up: str
     member: str
     currency: str
@@ -126,6 +138,7 @@ class TopUpAnswer(BaseModel):
 class TopUpReversalAnswer(BaseModel):
     outcome: str
     duplicate: bool
+    flags: Flags
     id: str
     top_up: str
     member: str

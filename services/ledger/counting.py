@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
+
+import asyncpg
 
 from services.common.db import Transaction
 from services.ledger.domain.book import BEGINNING, Book
@@ -11,6 +14,7 @@ from services.ledger.domain.checks import FUTURE_TOLERANCE
 from services.ledger.domain.clock import CLOCK_MAX
 from services.ledger.domain.commands import ActivateProgram, Command, MergeMembers, RecordPurchase
 from services.ledger.domain.counters import VISITS, Counted, Counting
+from services.ledger.domain.program import Program
 
 FIND_COUNTERS = """
 SELECT c.program, c.member, c.counter, c.value, c.position
@@ -21,6 +25,17 @@ FIND_ALL_COUNTERS = """
 SELECT c.program, c.member, c.counter, c.value, c.position
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN counters AS c USING (chain, program, member)
+"""
+FIND_BEHIND = """
+-- What was booked behind the first purchase made after a time, though it was made before: under caps it is settled too.
+SELECT j.chain, j.position, j.program, j.member, j.type, j.program_version, j.payload
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
+    AS k (chain, program, member, since, first)
+CROSS JOIN LATERAL (
+    SELECT * FROM journal
+    WHERE chain = k.chain AND program = k.program AND member = k.member AND position > k.first
+        AND type IN ('PurchaseRecorded', 'PointsAccrued') AND occurred_at <= k.since OFFSET 0
+) AS j
 """
 FIND_UNCOUNTED = """
 -- Purchases since a member's visits were last written: those from before the program counted, and in between.
@@ -81,6 +96,45 @@ async def _load_all(tx: Transaction, book: Book, merges: Sequence[MergeMembers])
     columns = [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
     for row in await tx.fetch(FIND_UNCOUNTED, *columns, since):
         book.members[row["program"], row["member"]].uncounted = row["purchases"]
+
+
+async def find_behind(
+    tx: Transaction,
+    rows: Sequence[asyncpg.Record],
+    retiered: Sequence[tuple[int, str, str, datetime]],
+    versions: Mapping[str, Program],
+) -> list[asyncpg.Record]:
+    """Rows of purchases that a tier learnt late concerns only by what it leaves of a cap.
+
+    `rows` are those of the purchases made after it, in order; `retiered` are (chain, program, member, since).
+    """
+    first: dict[tuple[int, str, str], int] = {}
+    for row in rows:
+        counting = versions[row["program_version"]].counting
+        if counting is not None and counting.caps:
+            first.setdefault((row["chain"], row["program"], row["member"]), row["position"])
+    places = [(*tier, first[tier[:3]]) for tier in retiered if tier[:3] in first]
+    if not places:
+        return []
+    found: list[asyncpg.Record] = await tx.fetch(
+        FIND_BEHIND, *([place[i] for place in places] for i in range(5))
+    )
+    return found
+
+
+async def load_counters_met(tx: Transaction, book: Book) -> None:
+    """Put into `book` the counters that its purchases met, as they are today: settling a purchase again moves them."""
+    wanted = {
+        (member.chain, member.program, member.id, name): None
+        for member in book.members.values()
+        for purchase in member.purchases.values()
+        for name, _, _ in purchase.counters
+        if name != VISITS and name not in member.counters
+    }
+    if wanted:
+        for row in await tx.fetch(FIND_COUNTERS, *([key[i] for key in wanted] for i in range(4))):
+            member = book.members[row["program"], row["member"]]
+            member.counters[row["counter"]] = Counted(Fraction(row["value"]), row["position"])
 
 
 def _counting(book: Book, commands: Sequence[Command]) -> dict[tuple[int, str], list[Counting]]:

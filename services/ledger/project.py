@@ -132,6 +132,9 @@ class Changes:
                     return
                 for counter in event.counters:
                     self.counters[program, member, counter.name] = None
+            case e.PurchaseRecounted():
+                self.settlements[program, member, event.purchase] = None
+                self.counters |= {(program, member, counter.name): None for counter in event.moved}
             case e.MemberEnrolled():
                 self.members[key] = False
                 self.accounts[key] = None

@@ -166,8 +166,14 @@ class EnrolmentEntry(EnrolmentBody):
     program: ProgramId
 
 
-Entry = Annotated[PurchaseEntry | ReturnEntry | EnrolmentEntry, Field(discriminator="type")]
-"""A line of a batch: what the single route takes, and which route and program it would have been sent to."""
+class InteractionEntry(InteractionBody):
+    type: Literal["interaction"]
+    program: ProgramId
+
+
+class ReferralEntry(ReferralBody):
+    type: Literal["referral"]
+    program: ProgramId
 
 
 class MoneyBody(Body):
@@ -248,6 +254,29 @@ class TopUpReversalBody(Body):
     of: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
     store: ShortText = ""
     channel: ShortText = ""
+
+
+class TopUpEntry(TopUpBody):
+    type: Literal["top_up"]
+    program: ProgramId
+
+
+class TopUpReversalEntry(TopUpReversalBody):
+    type: Literal["top_up_reversal"]
+    program: ProgramId
+
+
+AnyEntry = (
+    PurchaseEntry
+    | ReturnEntry
+    | EnrolmentEntry
+    | InteractionEntry
+    | ReferralEntry
+    | TopUpEntry
+    | TopUpReversalEntry
+)
+Entry = Annotated[AnyEntry, Field(discriminator="type")]
+"""A line of a batch: what the single route takes, and which route and program it would have been sent to."""
 
 
 class GiftBody(Body):

@@ -24,8 +24,8 @@ from services.ledger import (
     store_holds,
     store_parked,
 )
-from services.ledger.counting import load_counters
-from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact, Settlement
+from services.ledger.counting import find_behind, load_counters, load_counters_met
+from services.ledger.domain.book import Book, Lot, Member, ProgramState, PurchaseFact
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     BY_HAND,
@@ -53,6 +53,7 @@ from services.ledger.domain.program import Program, parse_program
 from services.ledger.identifiers import find_identifiers, load_identifiers
 from services.ledger.inbox import Seen, inbox_chain, load_inbox
 from services.ledger.member_rows import member_of
+from services.ledger.project_settlements import load_settlements
 
 Key = tuple[int, str, str]
 """(chain, program, member)"""
@@ -118,10 +119,6 @@ CROSS JOIN LATERAL (
 FIND_LOTS = """
 SELECT l.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
 JOIN lots AS l USING (chain, program, member) WHERE l.remaining > 0
-"""
-FIND_SETTLEMENTS = """
-SELECT s.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
-JOIN settlements AS s USING (chain, program, member)
 """
 FIND_PURCHASES = """
 -- A purchase's rows stand together: perhaps the enrolment it caused, the fact, the accrual.
@@ -311,11 +308,7 @@ async def _load_spenders(
     await adjustments.load(tx, book, commands)
     await money_rows.load_top_ups(tx, book, commands, spenders)
     if any(isinstance(command, (RecordReturn, AssignTier, MergeMembers, Enrol)) for command in commands):
-        for row in await tx.fetch(FIND_SETTLEMENTS, *columns):
-            returned = dict(zip(row["returned_lines"], row["returned_units"], strict=True))
-            book.members[row["program"], row["member"]].settlements[row["purchase"]] = Settlement(
-                returned, row["adjusted"]
-            )
+        await load_settlements(tx, book, columns)
 
 
 async def _load_purchases(
@@ -344,6 +337,7 @@ async def _load_purchases(
         for c in commands
         if isinstance(c, AssignTier)
     ]
+    retiered = list(since)
     since += [
         # One made at that very time counts for the referral.
         (chain_of(name, chains), c.program, name, c.occurred_at - timedelta(microseconds=1))
@@ -357,6 +351,10 @@ async def _load_purchases(
     # A purchase is settled by the version it was booked under; another process may have brought and replaced it.
     versions = {row["program_version"] for row in rows}
     await load_versions(tx, programs, versions, sorted({row["chain"] for row in rows}))
+    if behind := await find_behind(tx, rows, retiered, programs.versions):
+        rows = sorted(rows + behind, key=lambda row: (row["chain"], row["position"]))
+        versions = {row["program_version"] for row in behind}
+        await load_versions(tx, programs, versions, sorted({row["chain"] for row in behind}))
     survivors = heirs.survivors(book)
     for row in rows:
         key = (row["program"], row["member"])
@@ -375,6 +373,7 @@ async def _load_purchases(
         ):
             member.purchases[event.purchase].accrued = event.points
             member.purchases[event.purchase].counters = event.counters
+    await load_counters_met(tx, book)
 
 
 def purchase_source(program: str) -> str:

@@ -153,6 +153,9 @@ settlements = Table(
     Column("returned_lines", ARRAY(BigInteger), nullable=False),
     Column("returned_units", ARRAY(BigInteger), nullable=False),
     Column("adjusted", BigInteger, nullable=False),
+    Column("counter_names", ARRAY(Text), nullable=False),
+    Column("counters_before", ARRAY(Text), nullable=False),
+    Column("counters_after", ARRAY(Text), nullable=False),
 )
 
 adjustments = Table(

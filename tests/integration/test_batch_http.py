@@ -19,9 +19,12 @@ from services.common.codec import MAX_VALUE_BYTES
 from services.ledger.routes import batch
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import GROCER, Served, purchase, served
+from tests.integration.ledger_rows import SOCIAL
 from tests.integration.test_ledger_http import told
 
 pytestmark = pytest.mark.integration
+CAFE: dict[str, Any] = {**SOCIAL, "program": "cafe", "ledger": {**SOCIAL["ledger"], "stored_value": {}}}
+"""A program for all that a till can do."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -177,3 +180,48 @@ async def test_a_batch_has_its_own_limits(ledger: Served, till: httpx.AsyncClien
     assert long["problem"]["code"] == "body_too_large"
     async with ledger.client(await ledger.token("audit")) as other:
         told(await other.post(batch.PATH, content=b"{}"), 403, "forbidden")
+
+
+async def test_a_till_sends_all_that_it_can_do_alone(ledger: Served, member: str) -> None:
+    """Top-ups and their reversals, interactions and referrals, as the single routes take them."""
+    async with ledger.client(ledger.tokens["ops"]) as ops:
+        told_to = {"program": "cafe", "occurred_at": "2026-01-05T12:00:00Z"}
+        assert (await ops.put("/v1/programs/cafe", json=CAFE)).status_code == 201
+        friend = f"f{member}"
+        lines = [
+            {**joined(member, f"c-{member}"), "program": "cafe"},
+            {"type": "top_up", "id": f"t1-{member}", "member": member, "currency": "USD", "amount": 5_000, **told_to},
+            {"type": "top_up", "id": f"t2-{member}", "member": member, "currency": "USD", "amount": 700, **told_to},
+            {"type": "top_up_reversal", "id": f"u-{member}", "member": member, "of": f"t2-{member}", **told_to},
+            {"type": "interaction", "id": f"i-{member}", "member": member, "kind": "review", "content": "c1",
+             **told_to},
+            {"type": "referral", "id": f"r-{member}", "member": friend, "step": "registered",
+             "referrer": f"card:c-{member}", **told_to},
+            {"type": "referral", "id": f"s-{member}", "member": friend, "step": "task", "task": "bind_phone",
+             **told_to},
+            {"type": "top_up", "id": f"t3-{member}", "member": member, "currency": "EUR", "amount": 1, **told_to},
+        ]  # fmt: skip
+        first = await send(ops, *lines)
+        assert [line.get("problem", {}).get("code") for line in first] == [None] * 7 + [
+            "currency_mismatch"
+        ], first
+        assert [line["outcome"] for line in first[:7]] == ["recorded"] * 7
+        assert [line.get("points") for line in first[:7]] == [0, 0, 0, 0, 10, 0, 0]
+        assert [line["flags"] for line in first] == [["late"]] * 8
+        again = await send(ops, *lines)
+        assert all(line["duplicate"] for line in again)
+        found = (await ops.get(f"/v1/programs/cafe/members/{member}")).json()
+        assert found["money"]["USD"]["principal"] == 5_000
+        single = {key: value for key, value in lines[4].items() if key not in ("type", "program")}
+        answer = (await ops.post("/v1/programs/cafe/interactions", json=single)).json()
+        assert (answer["duplicate"], answer["flags"], answer["points"]) == (True, ["late"], 10)
+
+
+async def test_a_till_may_send_no_money_with_a_key_for_the_checkout(ledger: Served, member: str) -> None:
+    line = {
+        "type": "top_up", "program": "grocer", "id": f"t-{member}", "member": member, "currency": "USD",
+        "amount": 100, "occurred_at": "2026-01-05T12:00:00Z",
+    }  # fmt: skip
+    async with ledger.client(await ledger.token("checkout")) as other:
+        (answer,) = await send(other, line)
+    assert answer["problem"]["code"] == "forbidden"

@@ -122,7 +122,7 @@ async def test_a_live_row_too_few_is_named(book: tuple[str, Ledger]) -> None:
         try:
             result = await replayed(url)
         finally:
-            await owner.execute("INSERT INTO settlements VALUES ($1, $2, $3, $4, $5, $6, $7)", *lost)
+            await owner.copy_records_to_table("settlements", records=[tuple(lost)])
     (wrong,) = [part for part in result.compared if not part.same]
     assert (wrong.table, wrong.chain, wrong.rebuilt.rows - wrong.live.rows) == (
         "settlements",

@@ -120,7 +120,8 @@ async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: s
         types = {row["type"] for row in await connection.fetch("SELECT DISTINCT type FROM journal")}
     assert report.findings == []
     assert report.looked["chain"] == rows > 100
-    assert all(report.looked[check] for check in CHECKS)
+    # The two are of the other services' journals.
+    assert {check for check in CHECKS if not report.looked[check]} == {"draws", "segments"}
     assert types == set(pb.DESCRIPTOR.message_types_by_name) - {
         "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "MovedMoney", "ParkedKey", "AwardCount",
         "Contribution", "Counter", "SpentPart",

@@ -297,6 +297,8 @@ async def _count(ledger: Ledger, member: str) -> None:
             f"{member}-c{number}", 1_001, member=member, program="counting", at=NOON + day * DAY
         )
         await ledger.take(told)
+    # A fraction goes with the first, and is counted again.
+    await ledger.take(ledger.return_(f"{member}-c0", f"{member}-cr", member=member, program="counting"))
 
 
 async def look(connection: asyncpg.Connection) -> Report:

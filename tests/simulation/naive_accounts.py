@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 from tests.simulation import naive_earning
 from tests.simulation.naive_earning import Counts
@@ -16,6 +18,8 @@ TIERS = {"": Fraction(1), "member": Fraction(1), "silver": Fraction(5, 4), "gold
 RATES = {"v1": Fraction(1, 100), "v2": Fraction("0.033333333")}
 """Points for a yen, by version (no minor units: exact rates are easy to read); other versions have v1's."""
 EXCLUDED = "FUEL"
+SPEND_FIRST = {"v2": "given", "month_end": "earned"}
+"""Points of which kind go first, by version."""
 
 
 @dataclass
@@ -36,6 +40,13 @@ class Credit:
         return (FAR if self.expires is None else self.expires, self.number)
 
 
+def spending(version: str) -> Callable[[Any], tuple[bool, datetime, int]]:
+    """The order in which credits are spent."""
+    first = SPEND_FIRST.get(version.removesuffix("-park"))
+    late = {None: (), "given": (False,), "earned": (True,)}[first]
+    return lambda credit: ((credit.purchase == "") in late, *credit.order())
+
+
 @dataclass
 class Bought:
     at: datetime
@@ -48,12 +59,14 @@ class Bought:
     given: int = 0
     counts: Counts | None = None
     """What was counted before it, where the version counts."""
+    earned: int = 0
+    """What it earned by then, as the caps count it, whatever came back."""
+    stands: Fraction = Fraction(0)
+    """What it stood for when it was settled last, where the version counts."""
 
     def owed(self) -> int:
         """Points of every single unit that was not brought back."""
         tier = tier_at(self.tiers, self.at)
-        if self.counts is not None:
-            return self._owed_by_rules(tier, self.counts)
         earning = [(n, units, yen) for n, (kind, units, yen) in enumerate(self.lines, 1) if kind != EXCLUDED]
         whole = sum(yen for _, _, yen in earning)
         total = int(whole * RATES.get(self.version, RATES["v1"]) * TIERS[tier])
@@ -72,19 +85,21 @@ class Bought:
         lines = {n: line for n, line in enumerate(self.lines, 1) if line[0] != EXCLUDED}
         return naive_earning.worth(lines, self.at, tier, TIERS[tier], counts.purchases + 1)
 
-    def _owed_by_rules(self, tier: str, counts: Counts) -> int:
-        worths = self.worths(tier, counts)
-        total, _ = naive_earning.points(worths, counts)
+    def stands_for(self, counts: Counts) -> Fraction:
+        """Where the version counts: points, and the fraction left to others, of all units that stayed."""
+        worths = self.worths(tier_at(self.tiers, self.at), counts)
+        points, carry = naive_earning.points(worths, counts)
+        total = int((points + carry - counts.carry) * naive_earning.PARTS)
         kept, so_far, whole = 0, Fraction(0), sum(worths.values())
         for number, worth in worths.items():
             if whole == 0:
-                return 0
+                return Fraction(0)
             share = total * (so_far + worth) // whole - total * so_far // whole
             units = self.lines[number - 1][1]
             of_unit = [share * (k + 1) // units - share * k // units for k in range(units)]
             kept += sum(of_unit[self.back.get(number, 0) :])
             so_far += worth
-        return kept
+        return Fraction(kept, naive_earning.PARTS)
 
 
 def tier_at(tiers: list[tuple[datetime, str]], at: datetime) -> str:

@@ -11,6 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 RATE = Fraction("0.0123")
+PARTS = 40_000
+"""The smallest part of a point that its rates, with every tier, make."""
 CAPS = {"day": 250, "month": 600, "lifetime": 2_500}
 EARNING: dict[str, Any] = {
     "points_per_unit": "0.0123",
@@ -35,8 +37,20 @@ class Counts:
 
     purchases: int
     carry: Fraction
-    left: int
-    """Points that the caps leave."""
+    earned: dict[str, int]
+    """Points by period: that day, that month, ever."""
+
+    @property
+    def left(self) -> int:
+        """Points that the caps leave. After a merge more may be earned than a cap allows: then nothing is left."""
+        return max(
+            0, min(cap - earned for cap, earned in zip(CAPS.values(), self.earned.values(), strict=True))
+        )
+
+
+def periods(at: datetime) -> list[str]:
+    """The periods of a purchase, as the caps have them."""
+    return [f"{at:%Y-%m-%d}", f"{at:%Y-%m}", "lifetime"]
 
 
 def worth(
@@ -58,6 +72,8 @@ def worth(
 
 
 def points(worths: dict[int, Fraction], counts: Counts) -> tuple[int, Fraction]:
-    """(points, the fraction to carry on)"""
+    """(points, the fraction to carry on); where a cap cuts, the fraction stays as it was."""
     exact = sum(worths.values()) + counts.carry
-    return min(int(exact), counts.left), exact - int(exact)
+    if int(exact) > counts.left:
+        return counts.left, counts.carry
+    return int(exact), exact - int(exact)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.simulation.naive_money_holds import HeldCoins
 
@@ -53,16 +54,23 @@ def capture(hold: Hold, amount: int) -> None:
     hold.parts = rest
 
 
-def refund(holds: list[Hold], amount: int, debt: int, clock: datetime, days: int | None) -> int:
-    """Give back points of an order's holds, those that live longest first. Returns the debt that is left."""
+def refund(
+    holds: list[Hold],
+    amount: int,
+    debt: int,
+    clock: datetime,
+    days: int | None,
+    spending: Callable[[Any], tuple[bool, datetime, int]],
+) -> int:
+    """Give back points of an order's holds, those that are spent last first. Returns the debt that is left."""
     back = []
     for _ in range(amount):
-        # The point that lives longest; of holds that spent the same lot any may be taken.
-        hold = max((h for h in holds if h.spent), key=lambda h: max(c.order() for c in h.spent))
-        credit = max(hold.spent, key=lambda c: c.order())
+        # The point that would be spent last; of holds that spent the same lot any may be taken.
+        hold = max((h for h in holds if h.spent), key=lambda h: max(map(spending, h.spent)))
+        credit = max(hold.spent, key=spending)
         hold.spent.remove(credit)
         back.append(credit)
-    back.sort(key=lambda credit: credit.order())
+    back.sort(key=spending)
     repaid = min(debt, amount)
     for credit in back[repaid:]:
         is_over = credit.expires is not None and credit.expires <= clock

@@ -6,12 +6,14 @@ through all of them each time. The state machine holds the real book against it.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from tests.simulation import naive_earning, naive_holds, naive_lots, naive_money_holds
-from tests.simulation.naive_accounts import Account, Bought, Credit, tier_at
+from tests.simulation.naive_accounts import Account, Bought, Credit, spending, tier_at
 from tests.simulation.naive_earning import Counts
 from tests.simulation.naive_holds import REINSTATE_DAYS, Hold
 from tests.simulation.naive_merge import last_heir
@@ -70,17 +72,11 @@ class NaiveLedger(NaiveStoredValue):
         self.open_account(member)
         account = self.account(member)
         bought = Bought(at, self.version, lines, account.tiers)
-        periods = {"day": f"{at:%Y-%m-%d}", "month": f"{at:%Y-%m}", "lifetime": "lifetime"}
         if self.version == "v3":
-            left = min(cap - account.earned[periods[kind]] for kind, cap in naive_earning.CAPS.items())
-            # After a merge more may be earned than a cap allows: then nothing is left.
-            bought.counts = Counts(len(account.bought), account.carry, max(0, left))
+            earned = {period: account.earned[period] for period in naive_earning.periods(at)}
+            bought.counts = Counts(len(account.bought), account.carry, earned)
         account.bought[id_] = bought
         self._settle(account, id_)
-        if bought.counts is not None:
-            worths = bought.worths(tier_at(bought.tiers, at), bought.counts)
-            _, account.carry = naive_earning.points(worths, bought.counts)
-            account.earned.update(dict.fromkeys(periods.values(), bought.given))
         account.lapses = naive_lots.lapse(self.version, "purchase", at, account.lapses)
         if self.on_purchase is not None:
             self.on_purchase(member, at, lines)
@@ -126,7 +122,7 @@ class NaiveLedger(NaiveStoredValue):
             raise Refused("insufficient_points")
         paying = self._paying(member, coins)
         parts: list[tuple[naive_holds.Credit, int]] = []
-        for credit in sorted(usable, key=Credit.order):
+        for credit in sorted(usable, key=spending(self.version)):
             part = min(credit.free, amount - sum(points for _, points in parts))
             credit.held += part
             if part:
@@ -175,7 +171,7 @@ class NaiveLedger(NaiveStoredValue):
         if coins > paid:
             raise Refused("value_exceeds_spend")
         debt, days = account.debt, REINSTATE_DAYS.get(self.version)
-        account.debt = naive_holds.refund(holds, amount, debt, self.clock, days)
+        account.debt = naive_holds.refund(holds, amount, debt, self.clock, days, spending(self.version))
         self.refund_money(member, [hold.coins for hold in holds], coins, days)
         if amount:
             self._lapse(account)
@@ -191,9 +187,12 @@ class NaiveLedger(NaiveStoredValue):
         # Said of a member who was merged, it counts for what that one bought.
         tiers = self.members[member].tiers
         tiers.append((since, tier))
+        more: Counter[str] = Counter()
         for id_, bought in account.bought.items():
-            if bought.tiers is tiers and bought.at > since:
-                self._settle(account, id_)
+            # What a cap leaves to a purchase hangs on those that were booked before it.
+            met = bought.counts.earned if bought.counts else {}
+            if bought.tiers is tiers and (bought.at > since or any(more[period] for period in met)):
+                self._settle(account, id_, more)
 
     def advance(self, to: datetime) -> None:
         if to <= self.clock:
@@ -289,15 +288,39 @@ class NaiveLedger(NaiveStoredValue):
             if credit.expires is not None and credit.expires <= self.clock:
                 credit.left = credit.held
 
-    def _settle(self, account: Account, id_: str, *, forgives: bool = False) -> None:
+    def _settle(
+        self, account: Account, id_: str, more: Counter[str] | None = None, *, forgives: bool = False
+    ) -> None:
         """Make what the purchase has given what it should have given by now."""
         bought = account.bought[id_]
-        missing = bought.owed() - bought.given
+        if bought.counts is None:
+            missing = bought.owed() - bought.given
+        else:
+            missing = self._missing(account, bought, bought.counts, Counter() if more is None else more)
         bought.given += missing
         if missing > 0:
             matures = naive_lots.maturity(bought.version, bought.at, self.clock)
             self._give(account, missing, id_, bought.at, bought.version, matures)
         self._take(account, max(0, -missing), id_, forgives=forgives)
+
+    def _missing(self, account: Account, bought: Bought, counts: Counts, more: Counter[str]) -> int:
+        """Points to give (or take) so that all of the member's purchases gave what they stand for, but for a fraction.
+
+        `more` was earned in each period by purchases before it, since it was settled last.
+        """
+        counts.earned = {period: earned + more[period] for period, earned in counts.earned.items()}
+        earned, _ = naive_earning.points(bought.worths(tier_at(bought.tiers, bought.at), counts), counts)
+        step, bought.earned = earned - bought.earned, earned
+        for period in counts.earned:
+            more[period] += step
+            account.earned[period] += step
+        bought.stands = bought.stands_for(counts)
+        counted = [one for one in account.bought.values() if one.counts is not None]
+        rest = sum(one.stands for one in counted) - sum(one.given for one in counted)
+        missing = math.floor(rest)
+        missing = min(missing, max(step, 0)) if rest > account.carry else min(missing, 0)
+        account.carry = rest - missing
+        return missing
 
     def _give(
         self, account: Account, points: int, source: str, at: datetime, version: str, matures: datetime | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation import naive_lots
-from tests.simulation.naive_accounts import Account, Credit
+from tests.simulation.naive_accounts import Account, Credit, spending
 from tests.simulation.naive_ledger import NaiveLedger, Refused
 
 LIMIT = 50
@@ -118,7 +118,7 @@ def _move(ledger: NaiveLedger, account: Account, points: int) -> None:
         account.credits.append(Credit(ledger.count, points - repaid, expires, "", None))
         return
     left = -points
-    for credit in sorted(_usable(ledger, account), key=Credit.order):
+    for credit in sorted(_usable(ledger, account), key=spending(ledger.version)):
         part = min(credit.free, left)
         credit.left -= part
         left -= part

@@ -38,7 +38,7 @@ from services.ledger.heirs import follow
 from services.ledger.parking import widen
 from services.ledger.store import Loaded, Programs
 from tallybook.activities.v1 import activities_pb2 as activities
-from tests.simulation.naive_accounts import EXCLUDED
+from tests.simulation.naive_accounts import EXCLUDED, SPEND_FIRST
 from tests.simulation.naive_earning import EARNING
 from tests.simulation.naive_holds import REINSTATE_DAYS
 from tests.simulation.naive_ledger import HOLD_SECONDS
@@ -69,6 +69,8 @@ def document(version: str) -> dict[str, Any]:
         "holds": {"default_ttl_seconds": HOLD_SECONDS, "max_ttl_seconds": 10_000_000},
         **SOCIAL[version.removesuffix("-park")],
     }
+    if (first := SPEND_FIRST.get(version.removesuffix("-park"))) is not None:
+        ledger["spending"] = {"first": first}
     if version.endswith("park"):
         ledger["enrolment"] = "park"
     if version.startswith("v3"):

@@ -246,6 +246,11 @@ class LedgerMachine(
             }
             carry = member.counters.get("carry")
             assert account.carry == (carry.value if carry else 0)
+            if name not in self.naive.heirs:
+                counted = {
+                    n.split()[-1]: c.value for n, c in member.counters.items() if n not in ("carry", "visits")
+                }
+                assert +account.earned == {period: value for period, value in counted.items() if value}
             assert member.posted == sum(lot.remaining for lot in member.lots.values()) - member.debt
             assert member.available >= 0 or member.debt > 0
             assert lots.spendable(member, clock) <= max(0, member.available)

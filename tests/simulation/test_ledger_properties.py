@@ -87,12 +87,21 @@ def test_returning_every_unit_in_any_parts_gives_back_exactly_what_was_earned(
     assert amounts == sum(line.amount for line in told)
 
 
-@settings(deadline=None, max_examples=150)
+COUNTS = [
+    rules_of("1", "floor"),
+    rules_of("0.07", "half_up", caps={"day": 40, "month": 90}),
+    rules_of("1", "floor", caps={"day": 700, "lifetime": 900}),
+    rules_of("0.333", "carry"),
+]
+
+
+@settings(deadline=None, max_examples=300)
 @given(
     minutes=st.lists(st.integers(0, 20), min_size=1, max_size=6, unique=True),
     amounts=st.lists(st.integers(0, 50_000), min_size=6, max_size=6),
     tiers=st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["member", "silver", "gold"])), max_size=3),
     returned=st.sets(st.integers(0, 5)),
+    rules=st.sampled_from(COUNTS),
     data=st.data(),
 )
 def test_it_does_not_matter_when_a_tier_is_learnt(
@@ -100,6 +109,7 @@ def test_it_does_not_matter_when_a_tier_is_learnt(
     amounts: list[int],
     tiers: list[tuple[int, str]],
     returned: set[int],
+    rules: Program,
     data: st.DataObject,
 ) -> None:
     """Tiering's word comes in its own order, anywhere between the purchases and returns."""
@@ -112,11 +122,14 @@ def test_it_does_not_matter_when_a_tier_is_learnt(
         g.tier(name, NOON + timedelta(minutes=minute)) for minute, name in sorted(tiers, key=lambda t: t[0])
     ]
 
-    first = Given(g.enrol(), *assigned, *activities)
+    first = Given(g.enrol(), *assigned, *activities, rules=rules)
     order = data.draw(st.permutations([False] * len(activities) + [True] * len(assigned)))
     waiting = {True: list(assigned), False: list(activities)}
-    mixed = Given(g.enrol(), *(waiting[kind].pop(0) for kind in order))
+    mixed = Given(g.enrol(), *(waiting[kind].pop(0) for kind in order), rules=rules)
     assert mixed.balance() == first.balance()
+    assert {name: counted.value for name, counted in mixed.member().counters.items()} == {
+        name: counted.value for name, counted in first.member().counters.items()
+    }
 
 
 @given(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.ledger.routes.batch import CLOCK_AHEAD_TOLERANCE, LATE_AFTER, flags
+from services.ledger.routes.till_clocks import CLOCK_AHEAD_TOLERANCE, LATE_AFTER, flags
 from tests.unit.ledger_given import NOON
 
 MOMENT = timedelta(microseconds=1)

@@ -26,6 +26,8 @@ def earn(**effect: Any) -> dict[str, Any]:
     [
         ({"rounding": "up"}, "rounding"),
         ({"combine": "all"}, "combine"),
+        ({"tier_multipliers": {"gold": "1000.000000001"}}, "tier_multipliers.gold"),
+        ({"tier_multipliers": {"gold": 1_001}}, "tier_multipliers.gold"),
         ({"rule": []}, "rule"),
         ({"rules": {}}, "rules"),
         ({"rules": [RULE] * (RULES_MAX + 1)}, "rules"),

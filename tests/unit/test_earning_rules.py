@@ -333,7 +333,7 @@ def test_a_purchase_of_two_thousand_lines_earns_by_all_of_its_rules_and_comes_ba
     assert given.balance() == (0, 0, 0)
 
 
-# --- returns, and tiers that are learnt late
+# --- returns
 
 
 def test_a_return_gives_back_what_its_units_really_earned() -> None:
@@ -367,37 +367,3 @@ def test_a_return_of_a_capped_purchase_gives_back_no_more_than_it_earned() -> No
     given.when(return_("p2", [(2, 1)], id_="r2"))
     assert given.balance()[0] == 50
     assert accrued(given, id_="p3").points == 0, "what was earned under a cap stays counted"
-
-
-def test_a_return_gives_back_the_point_that_a_fraction_from_before_made() -> None:
-    given = Given(purchase("p1", 60), purchase("p2", lines=[line(1, 50, 2)]), rules=rules(rounding="carry"))
-    assert given.balance()[0] == 1
-    given.when(return_("p2", [(1, 2)]))
-    assert given.balance()[0] == 0
-    assert given.member().counters["carry"].value * 10 == 1
-
-
-def test_a_tier_learnt_late_settles_by_what_was_counted_when_the_purchase_was_booked() -> None:
-    document = rules(
-        rule("welcome", {"points_per_visit": 5}, first_purchase=True),
-        rule("gold", {"points_per_visit": 3}, tiers=["gold"]),
-        rounding="carry", caps={"month": 1_000},
-    )  # fmt: skip
-    told = [purchase(f"p{n}", 10_050, at=NOON + n * HOUR) for n in range(3)]
-    given = Given(enrol(), *told, rules=document)
-    assert given.balance()[0] == 105 + 101 + 100
-    counters = dict(given.member().counters)
-    more = [event for event in given.when(tier("gold", NOON)) if isinstance(event, PointsAccrued)]
-    assert [(event.purchase, event.points) for event in more] == [("p1", 53), ("p2", 53)]
-    assert why(document, more[0])[-2:] == [
-        ("carry", "+ 0.5 from purchases before = 154.25"), ("rounding carry", "154.25 -> 154, 0.25 carried on"),
-    ]  # fmt: skip
-    assert given.member().counters == counters
-
-
-def test_a_tier_learnt_late_gives_no_more_than_the_cap_had_left() -> None:
-    given = Given(
-        enrol(), purchase("p1", at=NOON), purchase("p2", at=NOON + HOUR), rules=rules(caps={"day": 110})
-    )
-    given.when(tier("gold", NOON))
-    assert given.balance()[0] == 110

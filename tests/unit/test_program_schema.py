@@ -75,6 +75,23 @@ def test_the_schema_refuses_a_misspelt_field() -> None:
     assert not jsonschema_rs.validator_for(SCHEMA).is_valid(document)
 
 
+@pytest.mark.parametrize(
+    ("multiplier", "fits"),
+    [
+        (1_000, True),
+        ("1000.0", True),
+        ("999.999999999", True),
+        ("0.5", True),
+        ("1000.1", False),
+        (1_001, False),
+    ],
+)
+def test_the_schema_bounds_a_tiers_multiplier(multiplier: object, fits: bool) -> None:
+    document = yaml.safe_load(DOCUMENTS[0].read_text())
+    document["ledger"]["earning"]["tier_multipliers"] = {"gold": multiplier}
+    assert jsonschema_rs.validator_for(SCHEMA).is_valid(document) == fits
+
+
 def test_the_schema_has_the_fields_and_choices_that_the_services_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -100,7 +100,7 @@ def _adjusted(
         approved_by,
         earning.expiry_of(program, now) if given else None,
         min(asked.points, member.debt) if given else 0,
-        [] if given else lots.allocate(member, -asked.points, now),
+        [] if given else lots.allocate(member, -asked.points, now, program.spend_first),
     )
     yield Decided(adjusted, member.id, now)
     if given:

@@ -130,6 +130,8 @@ class Settlement:
     """Units returned, by line."""
     adjusted: int = 0
     """Points given (or, below zero, taken back) after the first accrual."""
+    counters: list[Counter] = field(default_factory=list)
+    """What the purchase found counted and what it left, once it was counted again; empty before."""
 
 
 @dataclass(slots=True)

@@ -100,11 +100,12 @@ def recorded(counters: Sequence[Counter]) -> dict[str, Fraction]:
 
 def as_text(value: Fraction) -> str:
     """An exact decimal; rates are decimals, so whatever is left of points is one too."""
-    whole, rest = divmod(value.numerator, value.denominator)
+    whole, rest = divmod(abs(value.numerator), value.denominator)
+    sign = "-" if value < 0 else ""
     if rest == 0:
-        return str(whole)
+        return f"{sign}{whole}"
     digits = ""
     while rest:
         digit, rest = divmod(rest * 10, value.denominator)
         digits += str(digit)
-    return f"{whole}.{digits}"
+    return f"{sign}{whole}.{digits}"

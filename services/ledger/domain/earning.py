@@ -82,8 +82,9 @@ def earn(program: Program, bought: Bought, tier: str, before: Mapping[str, Fract
     if program.counting is None:
         return Earned(amount, points, contributions)
     cap = program.counting.left(before)
-    if cap is not None:
-        points = min(points, cap[2])
+    if cap is not None and points > cap[2]:
+        # What a cap cuts off is lost; the fraction from before is not the cap's business, and waits on.
+        points, rest = cap[2], before.get(CARRY, Fraction(0))
     return Earned(amount, points, contributions, program.counting.after(before, points, rest))
 
 
@@ -96,20 +97,33 @@ def owed_for(
     units likewise, so shares are whole, add up exactly, and returning everything in any number of parts gives back
     exactly what was earned: also where a cap made it less, or a fraction from before made it more.
     """
+    return kept_of(program, purchase, settlement, tier, earned.amount, earned.points)
+
+
+def kept_of(
+    program: Program,
+    purchase: PurchaseFact,
+    settlement: Settlement | None,
+    tier: str,
+    amount: int,
+    total: int,
+) -> int:
+    """Of `total`, points or small parts of points that a purchase gave, what its units stand for that did not come
+    back."""
     if settlement is None or not settlement.returned:
-        return earned.points
+        return total
     lines = eligible(program, purchase.told.lines)
-    weights = _weights(program, purchase, lines, earned.amount, tier)
+    weights = _weights(program, purchase, lines, amount, tier)
     whole = sum(weights)
-    owed, weight_so_far, points_so_far = earned.points, Fraction(0), 0
+    kept, weight_so_far, total_so_far = total, Fraction(0), 0
     for line, weight in zip(lines, weights, strict=True):
         if whole == 0:
             break
         weight_so_far += weight
-        upto = earned.points * weight_so_far // whole
-        share, points_so_far = upto - points_so_far, upto
-        owed -= share * settlement.returned.get(line.id, 0) // line.quantity
-    return owed
+        upto = total * weight_so_far // whole
+        share, total_so_far = upto - total_so_far, upto
+        kept -= share * settlement.returned.get(line.id, 0) // line.quantity
+    return kept
 
 
 def explain(
@@ -147,12 +161,14 @@ def _ended(program: Program, exact: Fraction, before: dict[str, Fraction]) -> It
     if before.get(CARRY):
         exact += before[CARRY]
         yield AppliedRule("carry", f"+ {_decimal(before[CARRY])} from purchases before = {_decimal(exact)}")
-    if CARRY in before:
-        carried = f", {_decimal(exact % 1)} carried on"
     points = rounded(program, exact.numerator, exact.denominator)
-    yield AppliedRule(f"rounding {program.rounding}", f"{_decimal(exact)} -> {points}{carried}")
     cap = program.counting.left(before) if program.counting else None
-    if cap is not None and points > cap[2]:
+    if cap is not None and points <= cap[2]:
+        cap = None
+    if CARRY in before:
+        carried = f", {_decimal(exact % 1 if cap is None else before[CARRY])} carried on"
+    yield AppliedRule(f"rounding {program.rounding}", f"{_decimal(exact)} -> {points}{carried}")
+    if cap is not None:
         name, most, left = cap
         earned = before[name]
         yield AppliedRule(

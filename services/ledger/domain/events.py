@@ -171,6 +171,16 @@ class PointsClawedBack:
 
 
 @dataclass(slots=True)
+class PurchaseRecounted:
+    purchase: str
+    reason: str
+    counters: list[Counter]
+    """What the purchase found counted and what it left, as is known by now."""
+    moved: list[Counter]
+    """The member's counters as they are today."""
+
+
+@dataclass(slots=True)
 class LotsReinstated:
     lots: list[int]
     until: datetime
@@ -336,6 +346,7 @@ Event = (
     | MembersMerged | MemberAbsorbed | LotMoved | HoldMoved | SettlementMoved | CountersMoved
     | TopUpMoved | AwardsMoved | ReferralMoved
     | ActivityParked | ActivityUnparked | ProfileChanged | MemberErased
+    | PurchaseRecounted
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
     | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
     | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed

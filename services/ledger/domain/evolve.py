@@ -57,6 +57,7 @@ from services.ledger.domain.events import (
     ProfileChanged,
     ProgramActivated,
     PurchaseRecorded,
+    PurchaseRecounted,
     ReferralQualified,
     ReferralRegistered,
     ReferralRewarded,
@@ -109,6 +110,10 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
     match event:
         case PointsAccrued():
             _accrue(book, member, event, decided, position)
+        case PurchaseRecounted():
+            _settlement(member, event.purchase).counters = event.counters
+            for name, _, after in event.moved:
+                member.counters[name] = Counted(Fraction(after), position)
         case PointsClawedBack():
             if settles(event):
                 _settlement(member, event.purchase).adjusted -= event.points + event.forgiven

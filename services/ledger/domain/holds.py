@@ -48,7 +48,7 @@ def place_hold(book: Book, command: PlaceHold) -> Iterator[Decided]:
     principal, bonus = held_money.allocate(member, program, coins, now)
 
     expires_at = now + timedelta(seconds=ttl)
-    allocations = lots.allocate(member, command.amount, now)
+    allocations = lots.allocate(member, command.amount, now, program.spend_first)
     currency = program.currency if coins else ""
     event = HoldPlaced(
         command.hold,

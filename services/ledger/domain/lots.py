@@ -1,4 +1,4 @@
-"""Which lots pay: soonest expiry first, then oldest; and from when on they do."""
+"""Which lots pay: a kind that the program wants spent first, soonest expiry, then oldest; and from when on they do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from services.common.errors import InvariantBroken
 from services.ledger.domain.book import NEVER, Lot, Member
 from services.ledger.domain.events import Allocations
-from services.ledger.domain.program import Program
+from services.ledger.domain.program import GIVEN, Program
 
 
-def spend_order(lot: Lot) -> tuple[datetime, int]:
-    """Sort key of spending: soonest expiry, then oldest (a lot's id is its position in the chain)."""
-    return (lot.expires_at or NEVER, lot.id)
+def spend_order(lot: Lot, first: str = "") -> tuple[bool, datetime, int]:
+    """Sort key of spending: the program's `first` kind of lot, then soonest expiry, then oldest (a lot's id is its
+    position in the chain)."""
+    waits = bool(first) and (lot.purchase == "") != (first == GIVEN)
+    return (waits, lot.expires_at or NEVER, lot.id)
 
 
 def spendable(member: Member, now: datetime) -> int:
@@ -43,10 +45,11 @@ def pending_among(member: Member, allocations: Allocations) -> int:
     return sum([points for lot, points in allocations if member.lots[lot].matures_at is not None])
 
 
-def allocate(member: Member, amount: int, now: datetime) -> Allocations:
+def allocate(member: Member, amount: int, now: datetime, first: str = "") -> Allocations:
     """Free points of lots that pay for `amount`, in the order of spending; the caller knows that there are enough."""
     lots = [lot for lot in member.lots.values() if lot.free > 0 and _pays(lot, now)]
-    allocations, missing = take(sorted(lots, key=spend_order), amount)
+    lots.sort(key=lambda lot: spend_order(lot, first))
+    allocations, missing = take(lots, amount)
     if missing:
         raise InvariantBroken(f"{missing} points short after they were counted")
     return allocations

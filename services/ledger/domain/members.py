@@ -35,7 +35,7 @@ from services.ledger.domain.events import (
     TierAssigned,
 )
 from services.ledger.domain.lots import pending_among
-from services.ledger.domain.returns import settle
+from services.ledger.domain.settling import settle_since
 
 IDENTIFIERS_MAX = 20
 
@@ -84,10 +84,7 @@ def assign_tier(book: Book, command: AssignTier) -> Iterator[Decided]:
         member.id,
         command.since,
     )
-    clock = book.programs[command.chain, command.program].clock
-    for purchase in sorted(member.purchases.values(), key=lambda fact: fact.position):
-        if purchase.buyer == command.of and purchase.occurred_at > command.since:
-            yield from settle(book, member, purchase, "tier_change", max(clock, purchase.occurred_at))
+    yield from settle_since(book, member, command.of, command.since)
 
 
 def unlink(book: Book, command: UnlinkIdentifiers) -> Iterator[Decided]:

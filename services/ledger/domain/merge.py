@@ -179,7 +179,8 @@ def _facts(survivor: Member, absorbed: Member, places: dict[int, int], now: date
         yield Decided(moved, survivor.id, now)
     for purchase, settlement in absorbed.settlements.items():
         returned = sorted(settlement.returned.items())
-        yield Decided(SettlementMoved(purchase, returned, settlement.adjusted), survivor.id, now)
+        moved_on = SettlementMoved(purchase, returned, settlement.adjusted, list(settlement.counters))
+        yield Decided(moved_on, survivor.id, now)
 
 
 def _counts(book: Book, survivor: Member, absorbed: Member, now: datetime) -> Iterator[Decided]:

@@ -145,6 +145,8 @@ def arrive(book: Book, member: Member, event: Arrival, position: int) -> None:
                 list(event.tasks),
             )  # fmt: skip
         case SettlementMoved():
-            member.settlements[event.purchase] = Settlement(dict(event.returned), event.adjusted)
+            member.settlements[event.purchase] = Settlement(
+                dict(event.returned), event.adjusted, list(event.counters)
+            )
         case _:
             assert_never(event)

@@ -94,6 +94,7 @@ class SettlementMoved:
     returned: list[tuple[int, int]]
     """(line, units)"""
     adjusted: int
+    counters: list[Counter] = field(default_factory=list)
 
 
 @dataclass(slots=True)

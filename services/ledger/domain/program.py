@@ -36,8 +36,13 @@ ROUNDINGS = ("floor", "half_up", "carry")
 ENROLMENTS = ("required", "on_first_activity", "park")
 HOLD_TTL_DEFAULT_SECONDS = 900
 HOLD_TTL_MAX_SECONDS = 86_400
+MULTIPLIER_MAX = 1_000
+"""Of a tier: what is learnt late can't be refused, so it must not make points that 64 bits don't hold."""
 ADJUSTMENT_LIMIT_MAX = 1_000_000_000_000_000
 REASON = re.compile(r"[a-z0-9_]{1,64}")
+GIVEN = "given"
+KINDS = (GIVEN, "earned")
+"""Points that were given (by hand, for interactions and referrals), and those of purchases and top-ups."""
 PENDING_DAYS_MAX = 366
 SHORTEST_MONTH_DAYS = 28
 
@@ -82,6 +87,8 @@ class Program:
     """So long after earning points can't be spent yet."""
     hold_ttl_seconds: int
     hold_ttl_max_seconds: int
+    spend_first: str
+    """Points of which kind are spent before the others: given | earned. Empty: of neither."""
     stored_value: StoredValue | None
     """None: the program keeps no money."""
     returns: ReturnRules
@@ -99,7 +106,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ledger = top.section("ledger")
     ledger.only(
         "currency", "enrolment", "earning", "pending", "expiry", "holds", "stores", "returns", "campaigns",
-        "interactions", "referrals", "adjustments", "stored_value",
+        "interactions", "referrals", "adjustments", "stored_value", "spending",
     )  # fmt: skip
     currency = ledger.text("currency")
     if not re.fullmatch(r"[A-Z]{3}", currency):
@@ -114,7 +121,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ttl_default = min(HOLD_TTL_DEFAULT_SECONDS, ttl_max)
     minor = 10 ** MINOR_DIGITS.get(currency, 2)
     base = earning.rate("points_per_unit") / minor
-    multipliers = earning.rates("tier_multipliers")
+    multipliers = _multipliers(earning)
     rounding = earning.choice("rounding", ROUNDINGS, "floor")
     stores = ledger.section("stores", optional=True)
     rules = read_earning_rules(earning, stores, head.time_zone, base, minor)
@@ -139,11 +146,21 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         pending_days=_pending_days(ledger.section("pending", optional=True), expiry_months),
         hold_ttl_seconds=holds.whole("default_ttl_seconds", 1, ttl_max, ttl_default),
         hold_ttl_max_seconds=ttl_max,
+        spend_first=_spend_first(ledger.section("spending", optional=True)),
         stored_value=read_stored_value(ledger),
         returns=read_returns(ledger.section("returns", optional=True)),
         social=parse_social(ledger),
         **_adjustments(ledger),
     )
+
+
+def _multipliers(earning: Section) -> dict[str, Fraction]:
+    multipliers = earning.rates("tier_multipliers")
+    for tier, multiplier in multipliers.items():
+        if multiplier > MULTIPLIER_MAX:
+            tiers = earning.section("tier_multipliers")
+            raise tiers.wrong(tier, f"is {tiers.values[tier]}; at most {MULTIPLIER_MAX}")
+    return multipliers
 
 
 def _adjustments(ledger: Section) -> dict[str, Any]:
@@ -165,6 +182,11 @@ def _adjustments(ledger: Section) -> dict[str, Any]:
 def _counting(rules: EarningRules, rounding: str) -> Counting | None:
     carries, visits = rounding == "carry", any(rule.asks_for_visits for rule in rules.rules)
     return Counting(carries, visits, rules.caps, rules.zone) if carries or visits or rules.caps else None
+
+
+def _spend_first(section: Section) -> str:
+    section.only("first")
+    return section.choice("first", KINDS) if section.values else ""
 
 
 def _pending_days(section: Section, expiry_months: int | None) -> int:

@@ -35,7 +35,7 @@ def refund_spend(book: Book, command: RefundSpend) -> Iterator[Decided]:
     holds = [hold for hold in member.holds.values() if hold.order == command.order]
     if not any(hold.captured or hold.money.captured for hold in holds):
         raise Refusal("order_unknown", f"the member has spent nothing on order {command.order!r}")
-    spent = _spent(member.lots, {hold.id: hold.spent for hold in holds})
+    spent = _spent(member.lots, {hold.id: hold.spent for hold in holds}, program.spend_first)
     paying = [hold for hold in holds if hold.money.spent]
     currency = paying[0].money.currency if paying else ""
     paid = _spent(
@@ -100,10 +100,10 @@ def _is_over(lot: Lot, now: datetime) -> bool:
     return lot.expires_at is not None and lot.expires_at <= now
 
 
-def _spent(lots_: dict[int, Lot], holds: dict[str, Allocations]) -> list[Part]:
+def _spent(lots_: dict[int, Lot], holds: dict[str, Allocations], first: str = "") -> list[Part]:
     """What stays spent on an order, in the order of spending, whichever of its holds it was."""
     parts = [(hold, lot, part) for hold, spent in holds.items() for lot, part in spent]
-    return sorted(parts, key=lambda part: (*lots.spend_order(lots_[part[1]]), part[0]))
+    return sorted(parts, key=lambda part: (*lots.spend_order(lots_[part[1]], first), part[0]))
 
 
 def _by_lot(parts: list[Part]) -> Allocations:

@@ -1,12 +1,11 @@
-"""Units come back, or another tier turns out to be right: a purchase is settled again."""
+"""Units of a purchase come back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning, inactivity, lots
+from services.ledger.domain import inactivity
 from services.ledger.domain.book import Book, Member, PurchaseFact, Settlement
 from services.ledger.domain.checks import (
     LINES_MAX,
@@ -17,17 +16,15 @@ from services.ledger.domain.checks import (
     enrolled_member,
 )
 from services.ledger.domain.commands import RecordReturn, Return
-from services.ledger.domain.counters import recorded
 from services.ledger.domain.events import (
     Decided,
     MemberEnrolled,
-    PointsClawedBack,
     ReturnedLine,
     ReturnParked,
     ReturnRecorded,
 )
 from services.ledger.domain.parking import park
-from services.ledger.domain.purchases import accrual
+from services.ledger.domain.settling import settle
 
 
 def record_return(book: Book, command: RecordReturn) -> Iterator[Decided]:
@@ -119,48 +116,3 @@ def give_back(
     yield from settle(book, member, purchase, "return", activity.occurred_at)
     program = book.versions[book.programs[member.chain, member.program].version]
     yield from inactivity.put_off(program, member, "return", activity.occurred_at)
-
-
-def settle(
-    book: Book, member: Member, purchase: PurchaseFact, reason: str, occurred_at: datetime
-) -> Iterator[Decided]:
-    """Give or take back the difference between what a purchase should have given by now and what it has given."""
-    program = book.versions[purchase.version]
-    settlement = member.settlements.get(purchase.id)
-    tier = member.tier_of(purchase)
-    earned = earning.earn(program, purchase.told, tier, recorded(purchase.counters))
-    owed = earning.owed_for(program, purchase, settlement, tier, earned)
-    given = purchase.accrued + (settlement.adjusted if settlement else 0)
-    if owed > given:
-        yield accrual(
-            program,
-            member,
-            purchase.id,
-            purchase.occurred_at,
-            reason,
-            owed - given,
-            earned._replace(counters=purchase.counters),
-            tier,
-            occurred_at,
-            book.programs[member.chain, member.program].clock,
-        )
-        in_force = book.program(member.chain, member.program)
-        yield from inactivity.begin(in_force, member, purchase.occurred_at)
-    elif owed < given:
-        allocations, missing = lots.take_back(member, purchase.id, given - owed)
-        forgiven = missing if reason == "return" and program.returns.forgives_shortfall else 0
-        taken, debt = given - owed - forgiven, missing - forgiven
-        yield Decided(
-            PointsClawedBack(
-                purchase.id,
-                reason,
-                taken,
-                tier,
-                allocations,
-                debt,
-                pending=lots.pending_among(member, allocations),
-                forgiven=forgiven,
-            ),
-            member.id,
-            occurred_at,
-        )

@@ -22,6 +22,7 @@ from services.ledger.routes.asking import (
     submit,
     told,
 )
+from services.ledger.routes.till_clocks import flags
 from tallybook.activities.v1 import activities_pb2 as activities
 
 router = APIRouter(prefix=PREFIX)
@@ -49,6 +50,7 @@ async def record_purchase(
         "rules": views.rules_behind(ledger.programs, accrued),
         "expires_at": accrued.expires_at.isoformat() if accrued and accrued.expires_at else None,
         "matures_at": accrued.matures_at.isoformat() if accrued and accrued.matures_at else None,
+        "flags": flags(body.occurred_at, outcome.command.now),
         "balance": balance,
     }
     return answer_of(outcome, answer)
@@ -93,6 +95,7 @@ async def record_return(
         "debt": sum(event.debt for event in taken),
         "forgiven": sum(event.forgiven for event in taken),
         "parked": any(isinstance(event, e.ReturnParked) for event in events),
+        "flags": flags(body.occurred_at, outcome.command.now),
         "balance": balance,
     }
     return answer_of(outcome, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -21,11 +21,14 @@ from services.ledger import schemas
 from services.ledger.consume import command_of
 from services.ledger.domain import events as e
 from services.ledger.domain.checks import UNRESOLVED
-from services.ledger.domain.commands import Command, Enrol
+from services.ledger.domain.commands import Command, Enrol, RecordReferral
 from services.ledger.handle import Outcome
 from services.ledger.routes.activities import purchase_message, return_message
 from services.ledger.routes.asking import Key, Ledger, LedgerDep
 from services.ledger.routes.members import enrolment_message
+from services.ledger.routes.social import interaction_message, referral_message
+from services.ledger.routes.stored_value import top_up_message, top_up_reversal_message
+from services.ledger.routes.till_clocks import flags
 
 PATH = "/v1/activities:batch"
 MEDIA_TYPE = "application/x-ndjson"
@@ -34,12 +37,8 @@ LINES_MAX = 10_000
 SLICE = 200
 """So many lines share a transaction: enough that its commit is cheap, and few enough that a checkout which waits for
 one of its chains does not notice."""
-CLOCK_AHEAD_TOLERANCE = timedelta(minutes=5)
-LATE_AFTER = timedelta(hours=24)
 
-ENTRIES: TypeAdapter[schemas.PurchaseEntry | schemas.ReturnEntry | schemas.EnrolmentEntry] = TypeAdapter(
-    schemas.Entry
-)
+ENTRIES: TypeAdapter[schemas.AnyEntry] = TypeAdapter(schemas.Entry)
 
 router = APIRouter(tags=["activities"])
 
@@ -51,8 +50,9 @@ router = APIRouter(tags=["activities"])
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "A JSON object a line: the body of `/purchases`, `/returns` or `/members`, and beside it "
-            "`type` (purchase, return or enrolment) and `program`.",
+            "description": "A JSON object a line: the body of `/purchases`, `/returns`, `/members`, `/top_ups`, "
+            "`/top_ups/reversals`, `/interactions` or `/referrals`, and beside it `program` and `type` (purchase, "
+            "return, enrolment, top_up, top_up_reversal, interaction or referral).",
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
         }
     },
@@ -106,7 +106,7 @@ def _slices(lines: Iterator[Line]) -> Iterator[list[Line]]:
     part: list[Line] = []
     linked: set[str] = set()
     for line in lines:
-        if len(part) == SLICE or (line.command is not None and line.command.member in linked):
+        if len(part) == SLICE or not linked.isdisjoint(_named(line.command)):
             yield part
             part, linked = [], set()
         part.append(line)
@@ -114,6 +114,13 @@ def _slices(lines: Iterator[Line]) -> Iterator[list[Line]]:
             linked.update(f"{kind}{UNRESOLVED}{digest.hex()}" for kind, digest in line.command.identifiers)
     if part:
         yield part
+
+
+def _named(command: Command | None) -> tuple[str, ...]:
+    """Whom a line names, by id or by identifier."""
+    if command is None:
+        return ()
+    return (command.member, command.referrer) if isinstance(command, RecordReferral) else (command.member,)
 
 
 def _read(lines: list[bytes], key: ApiKey, ledger: Ledger) -> Iterator[Line]:
@@ -131,7 +138,7 @@ def _read(lines: list[bytes], key: ApiKey, ledger: Ledger) -> Iterator[Line]:
         yield line
 
 
-def _entry(text: bytes) -> schemas.PurchaseEntry | schemas.ReturnEntry | schemas.EnrolmentEntry:
+def _entry(text: bytes) -> schemas.AnyEntry:
     """What a line says. Raises Refusal."""
     if len(text) > MAX_VALUE_BYTES:
         raise Refusal("body_too_large", f"at most {MAX_VALUE_BYTES} bytes are taken in a line")
@@ -144,36 +151,40 @@ def _entry(text: bytes) -> schemas.PurchaseEntry | schemas.ReturnEntry | schemas
         raise Refusal("invalid_request", f"{field}: {first['msg']}") from error
 
 
-def _command(
-    entry: schemas.PurchaseEntry | schemas.ReturnEntry | schemas.EnrolmentEntry,
-    key: ApiKey,
-    ledger: Ledger,
-    now: datetime,
-) -> Command:
+def _command(entry: schemas.AnyEntry, key: ApiKey, ledger: Ledger, now: datetime) -> Command:
     """The command that the single route would have made of it. Raises Refusal."""
     message: Any
-    if isinstance(entry, schemas.EnrolmentEntry):
-        key.allow(("pos", "checkout"), entry.program)
-        message = enrolment_message(entry.program, entry, entry.id or "")
-    else:
-        key.allow(("pos",), entry.program, entry.store)
-        if isinstance(entry, schemas.PurchaseEntry):
-            message = purchase_message(entry.program, entry)
-        else:
-            message = return_message(entry.program, entry)
+    match entry:
+        case schemas.EnrolmentEntry():
+            key.allow(("pos", "checkout"), entry.program)
+            message = enrolment_message(entry.program, entry, entry.id or "")
+        case schemas.InteractionEntry():
+            key.allow(("pos", "checkout"), entry.program, entry.store)
+            message = interaction_message(entry.program, entry)
+        case schemas.ReferralEntry():
+            key.allow(("pos", "checkout"), entry.program)
+            message = referral_message(entry.program, entry)
+        case _:
+            key.allow(("pos",), entry.program, entry.store)
+            message = _at_a_till(entry)
     try:
         return command_of(message, ledger.identifiers, ledger.chains, now)
     except Undecodable as error:
         raise Refusal("invalid_request", str(error)) from error
 
 
-def flags(occurred_at: datetime | None, now: datetime) -> list[str]:
-    """What is odd about a till's time. It earns by the rules of its day all the same."""
-    if occurred_at is None:
-        return []
-    if occurred_at > now + CLOCK_AHEAD_TOLERANCE:
-        return ["clock_ahead"]
-    return ["late"] if occurred_at < now - LATE_AFTER else []
+def _at_a_till(
+    entry: schemas.PurchaseEntry | schemas.ReturnEntry | schemas.TopUpEntry | schemas.TopUpReversalEntry,
+) -> Any:
+    match entry:
+        case schemas.PurchaseEntry():
+            return purchase_message(entry.program, entry)
+        case schemas.ReturnEntry():
+            return return_message(entry.program, entry)
+        case schemas.TopUpEntry():
+            return top_up_message(entry.program, entry)
+        case schemas.TopUpReversalEntry():
+            return top_up_reversal_message(entry.program, entry)
 
 
 def _refused(problem: Refusal | None) -> dict[str, Any]:
@@ -193,11 +204,13 @@ def _decided(outcome: Outcome) -> dict[str, Any]:
         return {"outcome": "refused", "duplicate": outcome.duplicate, "problem": problem}
     answer = {"outcome": "recorded", "duplicate": outcome.duplicate, "member": outcome.command.member}
     if not outcome.duplicate:
+        if isinstance(outcome.events[0][1].event, e.ActivityParked):
+            answer["outcome"] = "parked"
         answer["points"] = sum(_points(decided.event) for _, decided in outcome.events)
     return answer
 
 
 def _points(event: e.Event) -> int:
-    if isinstance(event, e.PointsAccrued):
+    if isinstance(event, e.PointsAccrued | e.PointsAwarded):
         return event.points
     return -event.points if isinstance(event, e.PointsClawedBack) else 0

@@ -36,6 +36,7 @@ from services.ledger.routes.asking import (
     told,
 )
 from services.ledger.routes.profile import profile_message
+from services.ledger.routes.till_clocks import flags
 from tallybook.activities.v1 import activities_pb2 as activities
 
 STATEMENT_PAGE_MAX = 500
@@ -56,7 +57,7 @@ async def enrol(
     key.allow(("pos", "checkout"), program)
     outcome = await submit(ledger, enrolment_message(program, body, body.id or idempotency_key or ""))
     await told(ledger, outcome)
-    return answer_of(outcome, {"member": body.member})
+    return answer_of(outcome, {"member": body.member, "flags": flags(body.occurred_at, outcome.command.now)})
 
 
 @router.get("/members/{member}", response_model=answers.MemberAnswer, tags=["members"])

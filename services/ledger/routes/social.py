@@ -19,6 +19,7 @@ from services.ledger.routes.asking import (
     submit,
     told,
 )
+from services.ledger.routes.till_clocks import flags
 from tallybook.activities.v1 import activities_pb2 as activities
 
 router = APIRouter(prefix=PREFIX)
@@ -35,12 +36,7 @@ async def record_interaction(
     """Record an interaction; one that earns nothing is recorded too, and the answer says why it does not."""
     key.allow(("pos", "checkout"), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.Interaction(
-        id=body.id, program=program, member=body.member, kind=body.kind, content=body.content, channel=body.channel,
-        store=body.store,
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, interaction_message(program, body))
     events, balance = await told(ledger, outcome)
     awarded = next((event for event in events if isinstance(event, e.PointsAwarded)), None)
     withheld = next((event for event in events if isinstance(event, e.AwardWithheld)), None)
@@ -50,6 +46,7 @@ async def record_interaction(
         "kind": body.kind,
         "points": awarded.points if awarded else 0,
         "reason": withheld.reason if withheld else None,
+        "flags": flags(body.occurred_at, outcome.command.now),
         "expires_at": awarded.expires_at.isoformat() if awarded and awarded.expires_at else None,
         "balance": balance,
     }
@@ -67,11 +64,7 @@ async def record_referral(
     """Record that a member was referred, or has done a task; whoever is rewarded for it is so a moment later."""
     key.allow(("pos", "checkout"), program)
     check_same_key(idempotency_key, body.id)
-    message = activities.Referral(
-        id=body.id, program=program, member=body.member, referrer=body.referrer or "", step=body.step, task=body.task
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, referral_message(program, body))
     events, _ = await told(ledger, outcome)
     owing = [event for event in events if isinstance(event, (e.ReferralQualified, e.ReferralTaskDone))]
     answer = {
@@ -79,5 +72,25 @@ async def record_referral(
         "member": outcome.command.member,
         "qualified": any(isinstance(event, e.ReferralQualified) for event in events),
         "owed": [side for event in owing for side in event.owed],
+        "flags": flags(body.occurred_at, outcome.command.now),
     }
     return answer_of(outcome, answer)
+
+
+def interaction_message(program: str, body: schemas.InteractionBody) -> activities.Interaction:
+    """An interaction as Kafka would bring it."""
+    message = activities.Interaction(
+        id=body.id, program=program, member=body.member, kind=body.kind, content=body.content, channel=body.channel,
+        store=body.store,
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message
+
+
+def referral_message(program: str, body: schemas.ReferralBody) -> activities.Referral:
+    """A step of a referral as Kafka would bring it."""
+    message = activities.Referral(
+        id=body.id, program=program, member=body.member, referrer=body.referrer or "", step=body.step, task=body.task
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message

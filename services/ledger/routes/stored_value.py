@@ -25,6 +25,7 @@ from services.ledger.routes.asking import (
     submit,
     told,
 )
+from services.ledger.routes.till_clocks import flags
 from tallybook.activities.v1 import activities_pb2 as activities
 
 router = APIRouter(prefix=PREFIX, tags=["stored value"])
@@ -41,12 +42,7 @@ async def record_top_up(
     """Record money paid in; the answer says what was given on top. The body's `id` makes it count once."""
     key.allow(("pos",), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.TopUp(
-        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel,
-        currency=body.currency, amount=body.amount,
-    )  # fmt: skip
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, top_up_message(program, body))
     events, points = await told(ledger, outcome)
     credited = {event.reason: event for event in events if isinstance(event, e.MoneyCredited)}
     bonus = credited.get("bonus")
@@ -58,6 +54,7 @@ async def record_top_up(
         "bonus": bonus.amount if bonus else 0,
         "bonus_expires_at": bonus.expires_at.isoformat() if bonus and bonus.expires_at else None,
         "points": sum(event.points for event in events if isinstance(event, e.PointsAccrued)),
+        "flags": flags(body.occurred_at, outcome.command.now),
     }
     return answer_of(outcome, answer | await balances(ledger, outcome, points))
 
@@ -73,11 +70,7 @@ async def reverse_top_up(
     """Undo a top-up; the answer says how much money to hand out."""
     key.allow(("pos",), program, body.store)
     check_same_key(idempotency_key, body.id)
-    message = activities.TopUpReversal(
-        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of
-    )
-    set_time(message.occurred_at, body.occurred_at)
-    outcome = await submit(ledger, message)
+    outcome = await submit(ledger, top_up_reversal_message(program, body))
     events, points = await told(ledger, outcome)
     undone = next(event for event in events if isinstance(event, e.TopUpReversed))
     answer = {
@@ -89,6 +82,7 @@ async def reverse_top_up(
         "kept_for_bonus": sum(amount for _, amount in undone.kept),
         "bonus": sum(amount for _, amount in undone.bonus),
         "points": sum(event.points for event in events if isinstance(event, e.PointsClawedBack)),
+        "flags": flags(body.occurred_at, outcome.command.now),
     }
     return answer_of(outcome, answer | await balances(ledger, outcome, points))
 
@@ -135,3 +129,22 @@ async def get_money(program: ProgramPath, member: MemberPath, key: Key, ledger: 
         found = (await views.member(connection, chain, program, member_id))["money"]
         lots = await money_views.lots(connection, chain, program, member_id)
     return JSONResponse({"program": program, "member": member_id, "money": found, "lots": lots})
+
+
+def top_up_message(program: str, body: schemas.TopUpBody) -> activities.TopUp:
+    """A top-up as Kafka would bring it."""
+    message = activities.TopUp(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel,
+        currency=body.currency, amount=body.amount,
+    )  # fmt: skip
+    set_time(message.occurred_at, body.occurred_at)
+    return message
+
+
+def top_up_reversal_message(program: str, body: schemas.TopUpReversalBody) -> activities.TopUpReversal:
+    """A reversal as Kafka would bring it."""
+    message = activities.TopUpReversal(
+        id=body.id, program=program, member=body.member, store=body.store, channel=body.channel, of=body.of
+    )
+    set_time(message.occurred_at, body.occurred_at)
+    return message

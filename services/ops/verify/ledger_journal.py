@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from services.ops.verify import social_journal
 from services.ops.verify.findings import Findings
 from services.ops.verify.journal_chain import EPOCH
-from services.ops.verify.ledger_counters import count
+from services.ops.verify.ledger_counters import count, recount
 from services.ops.verify.ledger_held_money import placed
 from services.ops.verify.ledger_merges import MergeRows
 from services.ops.verify.ledger_money import MoneyRows, points_of_a_top_up
@@ -51,6 +51,7 @@ class LedgerJournal(MergeRows):
             "TierAssigned": self._tier,
             "PointsAccrued": self._accrued,
             "PointsClawedBack": self._clawed_back,
+            "PurchaseRecounted": self._recounted,
             "HoldPlaced": self._placed,
             "HoldCaptured": self._captured,
             "HoldReleased": self._released,
@@ -180,6 +181,12 @@ class LedgerJournal(MergeRows):
         return [
             (key[0], "issued", f"member/{key[1]}", POINTS, amount, lot) for amount, lot in parts if amount
         ]
+
+    def _recounted(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is not None:
+            recount(self.state, row, message, self._settlement(key, message.purchase), self._wrong)
+        return ()
 
     def _clawed_back(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.ops.verify import ledger_held_money
 from services.ops.verify.journal_chain import EPOCH
+from services.ops.verify.ledger_counters import told
 from services.ops.verify.ledger_members import MemberRows
 from services.ops.verify.ledger_people import PeopleRows
 from services.ops.verify.ledger_state import (
@@ -217,7 +218,9 @@ class MergeRows(MemberRows, PeopleRows):
         key, member = self._member(row)
         if member is not None:
             returned = {units.line: units.quantity for units in message.returned}
-            self.state.settlements[(*key, message.purchase)] = SettlementRead(returned, message.adjusted)
+            self.state.settlements[(*key, message.purchase)] = SettlementRead(
+                returned, message.adjusted, told(message.counters)
+            )
         return ()
 
     def _counters_moved(self, row: Any, message: Any) -> Sequence[Posting]:

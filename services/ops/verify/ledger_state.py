@@ -136,6 +136,8 @@ class SettlementRead:
 
     returned: dict[int, int] = field(default_factory=dict)
     adjusted: int = 0
+    counters: tuple[list[str], list[str], list[str]] = field(default_factory=lambda: ([], [], []))
+    """Names, what the purchase found and what it left, once it was counted again."""
 
 
 @dataclass(slots=True)

@@ -177,7 +177,7 @@ def _each_account(state: LedgerState, row: Any, where: str, found: Findings) -> 
 
 def _settlements(state: LedgerState) -> Told:
     return {
-        key: (sorted(s.returned), [s.returned[line] for line in sorted(s.returned)], s.adjusted)
+        key: (sorted(s.returned), [s.returned[line] for line in sorted(s.returned)], s.adjusted, *s.counters)
         for key, s in state.settlements.items()
     }
 
@@ -236,7 +236,8 @@ PROJECTIONS = (
     ),
     Projection(
         "settlements", ("program", "member", "purchase"),
-        ("returned_lines", "returned_units", "adjusted"), _settlements,
+        ("returned_lines", "returned_units", "adjusted", "counter_names", "counters_before", "counters_after"),
+        _settlements,
     ),
     Projection(
         "adjustments", ("program", "member", "adjustment"),

@@ -66,6 +66,7 @@ CREATE INDEX holds_due ON holds (chain, program, expires_at) WHERE state = 'open
 CREATE TABLE settlements (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, purchase text NOT NULL,
     returned_lines bigint[] NOT NULL, returned_units bigint[] NOT NULL, adjusted bigint NOT NULL,
+    counter_names text[] NOT NULL, counters_before text[] NOT NULL, counters_after text[] NOT NULL,
     PRIMARY KEY (chain, program, member, purchase)
 );
 CREATE TABLE top_ups (

@@ -170,6 +170,18 @@ class PointsClawedBack(_message.Message):
     forgiven: int
     def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., points: _Optional[int] = ..., tier: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ..., debt: _Optional[int] = ..., pending: _Optional[int] = ..., forgiven: _Optional[int] = ...) -> None: ...
 
+class PurchaseRecounted(_message.Message):
+    __slots__ = ("purchase", "reason", "counters", "moved")
+    PURCHASE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    purchase: str
+    reason: str
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    moved: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, purchase: _Optional[str] = ..., reason: _Optional[str] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., moved: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
+
 class Allocation(_message.Message):
     __slots__ = ("lot", "amount")
     LOT_FIELD_NUMBER: _ClassVar[int]
@@ -507,14 +519,16 @@ class ReferralMoved(_message.Message):
     def __init__(self, referral: _Optional[str] = ..., referrer: _Optional[str] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., qualified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SettlementMoved(_message.Message):
-    __slots__ = ("purchase", "returned", "adjusted")
+    __slots__ = ("purchase", "returned", "adjusted", "counters")
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     RETURNED_FIELD_NUMBER: _ClassVar[int]
     ADJUSTED_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
     purchase: str
     returned: _containers.RepeatedCompositeFieldContainer[ReturnedUnits]
     adjusted: int
-    def __init__(self, purchase: _Optional[str] = ..., returned: _Optional[_Iterable[_Union[ReturnedUnits, _Mapping]]] = ..., adjusted: _Optional[int] = ...) -> None: ...
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, purchase: _Optional[str] = ..., returned: _Optional[_Iterable[_Union[ReturnedUnits, _Mapping]]] = ..., adjusted: _Optional[int] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
 
 class CountersMoved(_message.Message):
     __slots__ = ("counters",)
