@@ -47,6 +47,13 @@ class PurchaseAnswer(BaseModel):
     balance: Balance
 
 
+class PreviewAnswer(BaseModel):
+    member: str
+    points: int
+    tier: str
+    rules: list[Rule]
+
+
 class ReturnAnswer(BaseModel):
     outcome: str
     duplicate: bool

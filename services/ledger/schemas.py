@@ -96,8 +96,7 @@ class PurchaseLineBody(Body):
     )
 
 
-class PurchaseBody(Body):
-    id: Id = Field(description="Unique in the program; the same purchase by Kafka and by HTTP counts once.")
+class PreviewBody(Body):
     member: MemberRef
     occurred_at: Time
     store: ShortText = ""
@@ -105,6 +104,10 @@ class PurchaseBody(Body):
     currency: ShortText
     payment_method: ShortText = ""
     lines: list[PurchaseLineBody] = Field(max_length=2_000)
+
+
+class PurchaseBody(PreviewBody):
+    id: Id = Field(description="Unique in the program; the same purchase by Kafka and by HTTP counts once.")
 
 
 class ReturnLineBody(Body):

@@ -16,10 +16,12 @@ from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.patterns import MEMBER, PROGRAM, TEXT
 from services.rewards.problems import STATUS
 from services.rewards.routes.draws import draw_router
+from services.rewards.routes.quotes import quote_router
 from services.rewards.routes.redemptions import redemption_router
 from services.rewards.routes.vouchers import voucher_router
 from services.rewards.schemas import CatalogueView, WalletView
 from services.rewards.views import Views
+from services.rewards.views_quote import QuoteViews
 from services.rewards.views_shop import ShopViews
 
 READ = ("checkout", "member", "audit", "pos")
@@ -35,6 +37,7 @@ def create_app(
     desk: VoucherDesk,
     draws: DrawDesk,
     views: Views,
+    quotes: QuoteViews,
     ready: Callable[[], Awaitable[dict[str, Any]]],
 ) -> FastAPI:
     """The application, assembled from its parts."""
@@ -51,6 +54,7 @@ def create_app(
     app.include_router(redemption_router(redeemer, views))
     app.include_router(voucher_router(desk, views))
     app.include_router(draw_router(draws, views))
+    app.include_router(quote_router(quotes))
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 """Both together, with the wait for a connection, stay well below a step's lease (store.LEASE_SECONDS)."""
 POOL_SECONDS = 2.0
+PREVIEW_SECONDS = 0.5
 CONNECTIONS_MAX = 50
 DETAIL_MAX = 500
 NOTE_MAX = 200
@@ -132,6 +134,24 @@ class LedgerClient:
         if status >= 300 or answer.get("month") is None or answer["member"] != member:
             return None  # No profile, none with a birthday, or it is that of whom the member was merged into.
         return int(answer["month"]), int(answer["day"])
+
+    async def would_earn(self, program: str, body: Mapping[str, object]) -> int | LedgerRefused:
+        """Points that a purchase would earn (`body`: the ledger's PreviewBody); nothing is recorded.
+
+        Raises:
+            LedgerUnavailable: no answer within `PREVIEW_SECONDS`: somebody waits at a checkout.
+        """
+        try:
+            async with asyncio.timeout(PREVIEW_SECONDS):
+                status, answer = await self._send(
+                    "POST", f"/v1/programs/{program}/purchases/preview", body=body
+                )
+        except TimeoutError as error:
+            raise LedgerUnavailable(f"no answer within {PREVIEW_SECONDS} s") from error
+        try:
+            return int(answer["points"]) if status < 300 else _refused(answer)
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerUnavailable(f"the answer {status} can't be read: {error!r}") from error
 
     async def pay(self, turn: Turn, hold: str) -> LedgerGave | LedgerDenied:
         """Have the ledger spend the points of a turn: a hold, captured at once.

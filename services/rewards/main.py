@@ -31,6 +31,7 @@ from services.rewards.overdue import Overdue
 from services.rewards.recover import Recovery
 from services.rewards.settings import RewardsSettings
 from services.rewards.views import Views
+from services.rewards.views_quote import QuoteViews
 
 NAME = "rewards"
 TOPIC = "rewards.v1"
@@ -77,7 +78,8 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
                     "rewards_owed": owed,
                 }
 
-        app = create_app(Keys(writer), redeemer, desk, draws, Views(reader, settings.chains), ready)
+        views, quotes = Views(reader, settings.chains), QuoteViews(writer, ledger, settings.chains)
+        app = create_app(Keys(writer), redeemer, desk, draws, views, quotes, ready)
         tasks: dict[str, SideTask] = {"invariants": redeemer.watch}
         if settings.consume:
             recovery = Recovery(writer, redeemer, settings.lease_seconds)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,10 +25,11 @@ async def newest_vouchers(
     )
     if before is not None:
         query = query.where(vouchers.c.first_position < before)
-    return [_voucher(row) for row in (await connection.execute(query)).mappings().all()]
+    return [voucher_of_row(row) for row in (await connection.execute(query)).mappings().all()]
 
 
-def _voucher(row: RowMapping) -> Voucher:
+def voucher_of_row(row: RowMapping | Mapping[str, Any]) -> Voucher:
+    """A voucher of a whole row of the table."""
     values = dict(row)
     for name in ("chain", "due_at"):
         del values[name]

@@ -41,6 +41,7 @@ from services.rewards.ledger_work import LedgerWork
 from services.rewards.recover import Recovery
 from services.rewards.replay import stream_row
 from services.rewards.views import Views
+from services.rewards.views_quote import QuoteViews
 from services.rewards.views_shop import ShopViews
 
 CHAINS = 4
@@ -244,7 +245,9 @@ async def rewards_stack(postgres_url: str) -> AsyncIterator[RewardsStack]:
 
         desk = VoucherDesk(writer, nothing, CHAINS, redeemer.patiently)
         draws = DrawDesk(writer, client, nothing, CHAINS, redeemer.patiently)
-        app = create_app(Keys(writer), redeemer, desk, draws, views, ready)
+        app = create_app(
+            Keys(writer), redeemer, desk, draws, views, QuoteViews(writer, client, CHAINS), ready
+        )
         checkout = await add_key(owner_url, ("checkout",))
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://ledger", headers=bearer(ops)) as ledger,

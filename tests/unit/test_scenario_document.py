@@ -82,15 +82,14 @@ def test_a_step_is_named_by_its_number_kind_and_line(tmp_path: Path) -> None:
             "s.yaml:3: steps[1].at: '2026-01-05T10:00:00' has no zone",
         ),
         (HEAD + "- advance_to: tomorrow\n", "s.yaml:3: steps[1].advance_to: 'tomorrow' is no time"),
-        (HEAD + "- quote: {id: i1}\n", "s.yaml:3: steps[1]: `quote` is not supported yet"),
-        (HEAD + "- quote: {member: ann}\n", "s.yaml:3: steps[1]: `quote` is not supported yet"),
+        (HEAD + "- quote: {member: ann}\n", "s.yaml:3: steps[1].quote.lines: Field required"),
         (
             HEAD + "- redeem: {id: o1, member: ann, reward: x, step: undo}\n",
             "s.yaml:3: steps[1].redeem.step:",
         ),
         (
-            HEAD + "- at: 2026-01-05\n  expect: {quote: {}}\n",
-            "s.yaml:4: steps[1].expect: `quote` is not supported yet",
+            HEAD + "- at: 2026-01-05\n  expect: {quote: {sum: 1}}\n",
+            "s.yaml:4: steps[1].expect.quote.sum: is not a word that can stand here",
         ),
         (HEAD + "- via: http\n", "s.yaml:3: steps[1]: nothing happens"),
         (
@@ -114,7 +113,7 @@ def test_a_wrong_document_gets_an_error_that_names_the_place(
 
 
 def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
-    told = complaint(tmp_path, HEAD + "- enroll: {}\n- quote: {}\n")
+    told = complaint(tmp_path, HEAD + "- enroll: {}\n- quote: {member: ann}\n")
     assert [line.split(": ")[0] for line in told.splitlines()] == ["s.yaml:3", "s.yaml:4"]
 
 

@@ -20,7 +20,7 @@ from services.ledger.domain.checks import (
     check_not_closed,
     check_time,
 )
-from services.ledger.domain.commands import RecordPurchase
+from services.ledger.domain.commands import Purchase, RecordPurchase
 from services.ledger.domain.counters import before
 from services.ledger.domain.earning import Earned
 from services.ledger.domain.events import (
@@ -38,25 +38,7 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     program = active_program(book, command)
     purchase = command.purchase
     check_time(book, command, purchase.occurred_at)
-    if purchase.currency != program.currency:
-        raise Refusal(
-            "currency_mismatch",
-            f"the purchase is in {purchase.currency!r}, the program counts in {program.currency}",
-        )
-    if not 1 <= len(purchase.lines) <= LINES_MAX:
-        raise Refusal("lines_out_of_range", f"{len(purchase.lines)} lines; a purchase has 1 to {LINES_MAX}")
-    for id_, _, _, quantity, amount, _ in purchase.lines:
-        if not 1 <= quantity <= QUANTITY_MAX:
-            raise Refusal(
-                "quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}"
-            )
-        if not 0 <= amount <= AMOUNT_MAX:
-            raise Refusal(
-                "amount_out_of_range",
-                f"line {id_}: amount {amount} is not from 0 to {AMOUNT_MAX} minor units",
-            )
-    if len({line.id for line in purchase.lines}) != len(purchase.lines):
-        raise Refusal("line_repeated", "two lines have the same id: give each line of the purchase its own")
+    check_form(program, purchase)
     member = book.members.get((command.program, command.member))
     if member is None:
         if (kept := park(book, program, command)) is not None:
@@ -65,8 +47,7 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
         check_can_enrol(program, command)
     else:
         check_not_closed(member)
-    tier = "" if member is None else member.tier_at(purchase.occurred_at)
-    earned = earning.earn(program, purchase, tier, _counted(program, member, purchase.occurred_at))
+    tier, earned = would_earn(program, member, purchase)
     if earned.points > POINTS_MAX:
         raise Refusal("points_out_of_range", f"{earned.points} points for one purchase; at most {POINTS_MAX}")
     if member is not None and member.posted + earned.points > BALANCE_MAX:
@@ -87,6 +68,35 @@ def record_purchase(book: Book, command: RecordPurchase) -> Iterator[Decided]:
     yield from inactivity.put_off(program, member, "purchase", purchase.occurred_at)
     if program.social.referrals is not None:
         yield from referrals.qualify_by_purchase(book, program, member, purchase, earned.amount)
+
+
+def check_form(program: Program, purchase: Purchase) -> None:
+    """What is wrong with a purchase whoever made it. Raises Refusal, in the order of docs/refusals.md."""
+    if purchase.currency != program.currency:
+        raise Refusal(
+            "currency_mismatch",
+            f"the purchase is in {purchase.currency!r}, the program counts in {program.currency}",
+        )
+    if not 1 <= len(purchase.lines) <= LINES_MAX:
+        raise Refusal("lines_out_of_range", f"{len(purchase.lines)} lines; a purchase has 1 to {LINES_MAX}")
+    for id_, _, _, quantity, amount, _ in purchase.lines:
+        if not 1 <= quantity <= QUANTITY_MAX:
+            raise Refusal(
+                "quantity_out_of_range", f"line {id_}: quantity {quantity} is not from 1 to {QUANTITY_MAX}"
+            )
+        if not 0 <= amount <= AMOUNT_MAX:
+            raise Refusal(
+                "amount_out_of_range",
+                f"line {id_}: amount {amount} is not from 0 to {AMOUNT_MAX} minor units",
+            )
+    if len({line.id for line in purchase.lines}) != len(purchase.lines):
+        raise Refusal("line_repeated", "two lines have the same id: give each line of the purchase its own")
+
+
+def would_earn(program: Program, member: Member | None, purchase: Purchase) -> tuple[str, Earned]:
+    """(tier, what it earns) of a purchase that the member, or somebody who is none yet, makes now."""
+    tier = "" if member is None else member.tier_at(purchase.occurred_at)
+    return tier, earning.earn(program, purchase, tier, _counted(program, member, purchase.occurred_at))
 
 
 def _counted(program: Program, member: Member | None, at: datetime) -> dict[str, Fraction]:

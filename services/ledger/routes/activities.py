@@ -7,6 +7,8 @@ from fastapi.responses import JSONResponse
 
 from services.ledger import answers, schemas, views
 from services.ledger.domain import events as e
+from services.ledger.domain.commands import Purchase, PurchaseLine
+from services.ledger.previews import preview
 from services.ledger.routes.asking import (
     PREFIX,
     Key,
@@ -52,6 +54,23 @@ async def record_purchase(
         "balance": balance,
     }
     return answer_of(outcome, answer)
+
+
+@router.post("/purchases/preview", response_model=answers.PreviewAnswer, tags=["activities"])
+async def preview_purchase(
+    program: ProgramPath, body: schemas.PreviewBody, key: Key, ledger: LedgerDep
+) -> JSONResponse:
+    """What a purchase would earn if it were recorded now. Nothing is."""
+    key.allow(("pos", "checkout"), program, body.store)
+    lines = [PurchaseLine(x.id, x.sku, x.category, x.quantity, x.amount, x.brand) for x in body.lines]
+    purchase = Purchase(
+        "", body.occurred_at, body.currency, lines, b"", body.store, body.channel, body.payment_method
+    )
+    async with ledger.reader.snapshot() as connection:
+        chain, member, _ = await ledger.find(connection, program, body.member)
+        points, tier, rules = await preview(connection, ledger.programs, chain, program, member, purchase)
+    shown = [rule._asdict() for rule in rules]
+    return JSONResponse({"member": member, "points": points, "tier": tier, "rules": shown})
 
 
 @router.post("/returns", response_model=answers.ReturnAnswer, status_code=201, tags=["activities"])

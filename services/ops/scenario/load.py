@@ -55,6 +55,8 @@ def describe(step: Step) -> str:
         return f"top_up_reversal {step.top_up_reversal.id}"
     if step.gift:
         return f"gift {step.gift.id}"
+    if step.quote:
+        return f"quote {step.quote.member}"
     if step.redeem:
         return f"{step.redeem.step} {step.redeem.id}"
     if step.advance_to:

@@ -8,13 +8,9 @@ from typing import Any, Literal
 from pydantic import Field, StrictInt, model_validator
 
 from services.ops.scenario.draw_words import DrawOffer, DrawStep, Turn
+from services.ops.scenario.quote_words import Quote, QuoteStep
 from services.ops.scenario.words import Moment
 from services.ops.scenario.words import Words as _Words
-
-LATER_KINDS = frozenset({"quote"})
-"""Steps of the scenario language whose rules these services do not have."""
-
-LATER_EXPECTATIONS = frozenset({"quote"})
 
 
 class Enroll(_Words):
@@ -303,11 +299,7 @@ class Expect(_Words):
     catalogue: list[Shelf] | None = None
     turns: list[Turn] | None = None
     draws: dict[str, DrawOffer] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _some_are_not_here_yet(cls, value: Any) -> Any:
-        return _refuse_later(value, LATER_EXPECTATIONS)
+    quote: Quote | None = None
 
 
 class Step(_Words):
@@ -335,13 +327,9 @@ class Step(_Words):
     segment_run: SegmentRun | None = None
     ranking: Ranking | None = None
     merge: Merge | None = None
+    quote: QuoteStep | None = None
     advance_to: Moment | None = None
     expect: Expect | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _some_are_not_here_yet(cls, value: Any) -> Any:
-        return _refuse_later(value, LATER_KINDS)
 
     @model_validator(mode="after")
     def _one_thing_happens(self) -> Step:
@@ -362,7 +350,7 @@ class Step(_Words):
 
 KINDS = (
     "enroll", "purchase", "return_", "interaction", "referral", "top_up", "top_up_reversal", "hold", "redeem", "gift",
-    "tag", "segment_run", "ranking", "merge", "voucher", "draw", "advance_to",
+    "tag", "segment_run", "ranking", "merge", "voucher", "draw", "quote", "advance_to",
 )  # fmt: skip
 
 
@@ -372,11 +360,3 @@ class Scenario(_Words):
     program: str | dict[str, Any]
     about: str = ""
     steps: list[Step] = Field(min_length=1)
-
-
-def _refuse_later(value: Any, later: frozenset[str]) -> Any:
-    """Words of the language that have no meaning yet get an answer of their own."""
-    if isinstance(value, dict):
-        for word in sorted(later.intersection(value)):
-            raise ValueError(f"`{word}` is not supported yet")
-    return value

@@ -26,6 +26,7 @@ from services.ops.scenario import activities, model
 from services.ops.scenario.actual import look
 from services.ops.scenario.compare import Difference, differences
 from services.ops.scenario.load import LoadedScenario
+from services.ops.scenario.quote_words import quote_body
 from services.ops.scenario.redeem_steps import RedeemSteps
 from services.ops.scenario.refusals import Refusals, Refused
 from services.ops.scenario.voucher_steps import VoucherSteps
@@ -53,6 +54,7 @@ class _Now:
     at: datetime | None = None
     clock: datetime | None = None
     member: str | None = None
+    quote: dict[str, Any] = field(default_factory=dict)
     members_of_purchases: dict[str, str] = field(default_factory=dict)
     members_of_top_ups: dict[str, str] = field(default_factory=dict)
 
@@ -129,6 +131,7 @@ class ScenarioRun:
             if member is None:
                 return [*found, Difference("member", "a step that names one, or expect.member", None)]
             actual = await look(self._api, self._program, member, expected)
+            actual["quote"] = self._now.quote
             found += differences(expected, actual)
         return found
 
@@ -163,6 +166,10 @@ class ScenarioRun:
             path = f"/v1/programs/{self._program}/members/{step.draw.member}/draws"
             body = {"draw": step.draw.draw, "pay": step.draw.pay}
             await self._api.post("rewards", path, body, idempotency_key=step.draw.id)
+        elif step.quote is not None:
+            self._now.member = step.quote.member
+            path = f"/v1/programs/{self._program}/quotes"
+            self._now.quote = await self._api.post("rewards", path, quote_body(step.quote, self._now.at))
         elif step.redeem is not None:
             self._now.member = step.redeem.member
             await self._redemptions.take(step.redeem, request)

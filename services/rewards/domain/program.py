@@ -13,6 +13,8 @@ from services.rewards.domain.catalogue import Reward, read_catalogue
 from services.rewards.domain.draw_terms import Draw, draw_ids, read_draws
 from services.rewards.domain.gifts import Shelf, points_max
 from services.rewards.domain.grants import Grant, read_grants
+from services.rewards.domain.prices import FIELDS as PRICING
+from services.rewards.domain.prices import NO_PRICES, Pricing, read_pricing
 from services.rewards.domain.standing import read_tiers
 from services.rewards.domain.voucher_terms import Terms, read_vouchers
 
@@ -40,6 +42,7 @@ class Program:
     currency: str = ""
     zones: Mapping[str, ZoneInfo] = field(default_factory=dict)
     """Of stores that keep another time than the program."""
+    pricing: Pricing = NO_PRICES
 
     @property
     def lowest_tier(self) -> str:
@@ -63,7 +66,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     ledger = top.section("ledger", optional=True)
     tiers = read_tiers(top)
     rewards = top.section("rewards", optional=True)
-    rewards.only("catalogue", "redemption", "vouchers", "grants", "draws")
+    rewards.only("catalogue", "redemption", "vouchers", "grants", "draws", *PRICING)
     vouchers = read_vouchers(rewards)
     catalogue = read_catalogue(rewards, vouchers, tiers, "stored_value" in ledger.values)
     draws = draw_ids(rewards)
@@ -87,4 +90,5 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         tiers=tiers,
         currency=str(ledger.values.get("currency", "")),
         zones=read_store_zones(ledger.section("stores", optional=True)),
+        pricing=read_pricing(rewards, tiers),
     )

@@ -79,7 +79,7 @@ def discount(terms: Terms, store: str, lines: Sequence[Line]) -> int:
         raise Refusal(
             "voucher_minimum_spend", f"the basket is {spend}, the voucher asks for {terms.minimum_spend}"
         )
-    eligible = [line for line in lines if _eligible(terms, line)]
+    eligible = [line for line in lines if is_eligible(terms, line)]
     needed = 2 if terms.kind == "bogo" else 1
     if sum(line.quantity for line in eligible) < needed:
         raise Refusal("voucher_nothing_eligible", f"the basket has not {needed} of what the voucher is for")
@@ -93,7 +93,7 @@ def discount(terms: Terms, store: str, lines: Sequence[Line]) -> int:
             return _unit(eligible, needed)
 
 
-def _eligible(terms: Terms, line: Line) -> bool:
+def is_eligible(terms: Terms, line: Line) -> bool:
     """Of an article or a category that the voucher names; of any, when it names none."""
     if not terms.skus and not terms.categories:
         return True
