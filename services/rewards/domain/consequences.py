@@ -12,7 +12,7 @@ from services.rewards.domain.events import (
     RedemptionRefused,
     RedemptionRequested,
 )
-from services.rewards.domain.redemption import Redemption, State
+from services.rewards.domain.redemption import Redemption
 from services.rewards.domain.refund_events import RedemptionRefunded, RefundRequested
 from services.rewards.domain.voucher_events import (
     VoucherHeld,
@@ -22,12 +22,6 @@ from services.rewards.domain.voucher_events import (
     VoucherVoided,
 )
 from services.rewards.domain.vouchers import USABLE, Voucher, VoucherState, issued, voucher_id
-
-
-def vouchers_of(redemption: Redemption) -> list[str]:
-    """The ids of the vouchers that a step of the redemption may concern."""
-    paying = [redemption.voucher] if redemption.voucher else []
-    return paying + pack_of(redemption) if redemption.state is State.CAPTURED else paying
 
 
 def pack_of(redemption: Redemption) -> list[str]:
