@@ -379,6 +379,8 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("GET", "/members/scoped", None, {"ops", "audit", "pos", "checkout", "member"}),
     ("GET", "/members/scoped/statement", None, {"ops", "audit", "pos", "checkout", "member"}),
     ("POST", "/purchases", purchase("scoped", member="scoped"), {"ops", "pos"}),
+    ("POST", "/purchases/preview", {"member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "currency": "USD",
+                                    "lines": [{"id": 1, "quantity": 1, "amount": 1}]}, {"ops", "pos", "checkout"}),
     ("POST", "/returns", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z", "of": "x",
                           "lines": [{"line": 1, "quantity": 1}]}, {"ops", "pos"}),
     ("POST", "/interactions", {"id": "scoped", "member": "scoped", "occurred_at": "2026-01-05T12:00:00Z",
