@@ -83,20 +83,9 @@ class Journal:
         position = head.position = head.position + 1
         source, id_, digest = cause
         self.entries.append(
-            (
-                chain,
-                position,
-                program,
-                member,
-                event,
-                occurred_at,
-                recorded_at,
-                source,
-                id_,
-                digest,
-                program_version,
-            )
-        )
+            (chain, position, program, member, event, occurred_at, recorded_at, source, id_, digest,
+             program_version)
+        )  # fmt: skip
         return position
 
     def sealed(self) -> list[tuple[object, ...]]:

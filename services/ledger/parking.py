@@ -108,7 +108,7 @@ async def check(tx: Transaction, commands: Sequence[Command], programs: set[str]
     named = [
         (c.program, bytes.fromhex(c.member.partition(":")[2]))
         for c in commands
-        if isinstance(c, RecordPurchase | RecordReturn) and c.program in programs and ":" in c.member
+        if isinstance(c, (RecordPurchase, RecordReturn)) and c.program in programs and ":" in c.member
     ]
     if await find_identifiers(tx, named, chains):
         raise BeginAgain("an identifier was linked meanwhile")

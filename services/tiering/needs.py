@@ -91,7 +91,7 @@ def needed_purchases(state: State, facts: Sequence[Fact]) -> list[tuple[str, str
         program = state.get(fact.program)
         if program is None:
             continue
-        if isinstance(fact.event, ReturnRecorded | PointsMoved):
+        if isinstance(fact.event, (ReturnRecorded, PointsMoved)):
             if program.rules.follows_purchases:
                 found[fact.program, fact.event.purchase] = None
         elif isinstance(fact.event, TopUpReversed) and "top_ups" in program.rules.kinds:

@@ -19,6 +19,7 @@ import structlog
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.errors import Refusal
+from services.common.service import look_until_stopped
 from services.tiering import store
 from services.tiering.domain.state import ProgramState
 
@@ -107,23 +108,18 @@ async def keep_up(
     writer: Writer, stop: asyncio.Event, what: str, run_due: Callable[[str], Awaitable[None]]
 ) -> None:
     """Side task: give each program what is due by its clock, soon after it is."""
-    while not stop.is_set():
-        programs: list[str] = []
-        try:
-            async with writer.session() as session:
-                programs = [row["program"] for row in await session.fetch(PROGRAMS)]
-        except PASSING_FAULTS as fault:
-            log.warning("run put off", what=what, reason=repr(fault))
+
+    async def look() -> None:
+        async with writer.session() as session:
+            programs = [row["program"] for row in await session.fetch(PROGRAMS)]
         for program in programs:
             try:
                 await run_due(program)
             except NOT_NOW as fault:
                 # Somebody else's run, a restart of the database: the next look sees what is left to do.
                 log.warning("run put off", what=what, reason=repr(fault))
-        try:
-            await asyncio.wait_for(stop.wait(), POLL_SECONDS)
-        except TimeoutError:
-            continue
+
+    await look_until_stopped(look, stop, POLL_SECONDS)
 
 
 @asynccontextmanager

@@ -56,7 +56,7 @@ async def load(tx: Transaction, chain: int, state: State, facts: Sequence[Fact])
             tags[fact.program, fact.member, fact.event.tag] = None
         elif isinstance(fact.event, FactsMoved):
             tags.update(dict.fromkeys((fact.program, fact.member, tag) for tag, _ in fact.event.tags))
-        if program.rules.segments is not None and isinstance(fact.event, PurchaseRecorded | FactsMoved):
+        if program.rules.segments is not None and isinstance(fact.event, (PurchaseRecorded, FactsMoved)):
             lives[fact.program, fact.member] = None
     if lives:
         rows = await tx.fetch(LIVES, chain, [p for p, _ in lives], [m for _, m in lives])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from services.common.clock import utc_now
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.birthdays import Birthdays
 from services.rewards.ledger_client import LedgerClient
 from tests.integration.rewards_stack import (
@@ -22,7 +20,6 @@ from tests.integration.rewards_stack import (
     AnswerLost,
     RewardsStack,
     nothing,
-    rewards_stack,
     utc,
 )
 from tests.integration.test_rewards_projections import content, rebuilt
@@ -37,12 +34,6 @@ def giving(*grants: dict[str, Any]) -> dict[str, Any]:
 
 def birthday(span: str = "day", **more: Any) -> dict[str, Any]:
     return {"id": span, "occasion": "birthday", "when": {"span": span}, "give": [{"voucher": "cake"}], **more}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

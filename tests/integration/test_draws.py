@@ -14,7 +14,6 @@ import pytest_asyncio
 from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.errors import InvariantBroken, Refusal
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.domain.decide import Reserve
 from services.rewards.domain.draw_events import DrawMade
 from services.rewards.domain.draws import TurnState
@@ -39,17 +38,10 @@ from tests.integration.rewards_stack import (
     AnswerLost,
     NeverSent,
     RewardsStack,
-    rewards_stack,
     utc,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.consume import LEDGER_TOPIC
-from tests.integration.rewards_stack import CHAINS, DOCUMENT, POSITION, RewardsStack, rewards_stack
+from tests.integration.rewards_stack import CHAINS, DOCUMENT, POSITION, RewardsStack
 from tests.integration.test_rewards_projections import content, rebuilt
 
 pytestmark = pytest.mark.integration
@@ -29,12 +27,6 @@ STAGED = {
     "id": "staged", "occasion": "purchase", "give": [{"voucher": "drink"}],
     "when": {"purchases": 3, "spend": 30_000, "dates": {"from": "2026-01-01", "to": "2026-01-31"}},
 }  # fmt: skip
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

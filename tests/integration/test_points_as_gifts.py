@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
 from services.common.clock import utc_now
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.consume import LEDGER_TOPIC
 from tests.integration.drawing import (
     WHEEL,
@@ -29,16 +27,9 @@ from tests.integration.rewards_stack import (
     NeverSent,
     RewardsStack,
     bearer,
-    rewards_stack,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

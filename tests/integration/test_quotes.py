@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,11 +10,10 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.ledger_client import LedgerClient
 from services.rewards.schemas_quotes import QuoteRequest
 from services.rewards.views_quote import QuoteViews
-from tests.integration.rewards_stack import CHAINS, NeverSent, RewardsStack, bearer, rewards_stack, utc
+from tests.integration.rewards_stack import CHAINS, NeverSent, RewardsStack, bearer, utc
 from tests.integration.shop import SHOP
 
 pytestmark = pytest.mark.integration
@@ -49,12 +47,6 @@ DOCUMENT: dict[str, Any] = {
 TUESDAY = "2026-01-06T12:00:00-05:00"
 TEA = {"id": 1, "sku": "T1", "category": "tea", "quantity": 2, "amount": 4_000}
 CAKE = {"id": 2, "sku": "C1", "category": "cake", "amount": 2_000, "new": True}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as made:
-        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

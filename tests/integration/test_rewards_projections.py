@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from services.common.chain import chain_of
 from services.common.codec import StreamRow
 from services.common.errors import InvariantBroken, Refusal
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.consume import LEDGER_TOPIC, StreamHandler
 from services.rewards.domain.decide import Reserve
 from services.rewards.domain.standing import Segments, Standing
@@ -29,16 +28,10 @@ from services.rewards.standings import find_standings
 from services.rewards.tables import metadata
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
-from tests.integration.rewards_stack import CHAINS, DOCUMENT, RewardsStack, rewards_stack, utc
+from tests.integration.rewards_stack import CHAINS, DOCUMENT, RewardsStack, utc
 
 pytestmark = pytest.mark.integration
 MEMBERS = [f"m{number}" for number in range(12)]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from services.common.errors import Refusal
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.domain.decide import Reserve
 from services.rewards.domain.redemption import State
 from services.rewards.handle import Redeemer
@@ -20,16 +19,9 @@ from tests.integration.rewards_stack import (
     AnswerLost,
     NeverSent,
     RewardsStack,
-    rewards_stack,
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -14,7 +14,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.chain import chain_of
 from services.common.errors import Refusal
-from services.ops.local.postgres import LocalPostgres
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings
 from services.ops.verify.rewards_tables import check_rewards_tables
@@ -29,7 +28,6 @@ from tests.integration.rewards_stack import (
     AnswerLost,
     NeverSent,
     RewardsStack,
-    rewards_stack,
     utc,
 )
 from tests.integration.shop import (
@@ -48,12 +46,6 @@ from tests.integration.shop import (
 from tests.integration.test_rewards_projections import content, rebuilt
 
 pytestmark = pytest.mark.integration
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from services.ops.local.postgres import LocalPostgres
-from tests.integration.rewards_stack import RewardsStack, rewards_stack
+from tests.integration.rewards_stack import RewardsStack
 from tests.integration.shop import open_shop, voucher_of
 
 pytestmark = pytest.mark.integration
@@ -20,12 +18,6 @@ LINES = [
     {"id": 2, "sku": "B1", "category": "food", "quantity": 1, "amount": 4_000},
 ]
 KIT = {"reward": "kit", "order": "o1", "store": "s1", "money": 4_000, "outside": 6_000, "lines": LINES}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 import pytest_asyncio
 
 from services.common.errors import Refusal
-from services.ops.local.postgres import LocalPostgres
 from services.rewards.domain.decide import Reserve
 from services.rewards.handle_vouchers import GUESSES_MAX, GUESSES_WINDOW, hash_of_code
 from services.rewards.lapse import Lapsing
@@ -23,7 +21,6 @@ from tests.integration.rewards_stack import (
     RewardsStack,
     bearer,
     nothing,
-    rewards_stack,
     utc,
 )
 from tests.integration.test_rewards_projections import content, rebuilt
@@ -41,12 +38,6 @@ VOUCHERS: dict[str, Any] = {
     },
 }
 LINES = [{"sku": "A1", "amount": 1_000}]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def servers(postgres: LocalPostgres) -> AsyncIterator[RewardsStack]:
-    async with rewards_stack(postgres.url) as servers:
-        yield servers
 
 
 @pytest_asyncio.fixture
