@@ -11,6 +11,7 @@ from services.ledger.routes import (
     holds,
     members,
     merge,
+    money_awards,
     profile,
     programs,
     social,
@@ -74,5 +75,8 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile):
+PARTS = (
+    programs, members, activities, social, holds, adjustments, batch, stored_value, money_awards, merge, profile,
+)  # fmt: skip
+for part in PARTS:
     router.include_router(part.router)

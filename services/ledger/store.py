@@ -31,6 +31,7 @@ from services.ledger.domain.commands import (
     BY_HAND,
     AdvanceClock,
     AssignTier,
+    AwardMoney,
     CaptureHold,
     Command,
     Enrol,
@@ -45,6 +46,7 @@ from services.ledger.domain.commands import (
     ReleaseHold,
     ReverseTopUp,
     SendGift,
+    TakeBackMoney,
     UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
@@ -60,7 +62,7 @@ Key = tuple[int, str, str]
 
 SPENDING = (
     RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
-    MergeMembers, *BY_HAND,
+    AwardMoney, TakeBackMoney, MergeMembers, *BY_HAND,
 )  # fmt: skip
 """Commands that need every lot of their member."""
 

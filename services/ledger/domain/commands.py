@@ -146,6 +146,24 @@ class SendGift(Command):
 
 
 @dataclass(slots=True)
+class AwardMoney(Command):
+    """The rewards service gives the member `amount` minor units; `award` is its own id for that."""
+
+    award: str
+    currency: str
+    amount: int
+
+
+@dataclass(slots=True)
+class TakeBackMoney(Command):
+    """What `award` gave is taken back: `amount` minor units, all of them or none."""
+
+    award: str
+    currency: str
+    amount: int
+
+
+@dataclass(slots=True)
 class Enrol(Command):
     """Somebody joins; `identifiers` are (kind, hash)."""
 
