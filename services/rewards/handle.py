@@ -22,7 +22,7 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.errors import InvariantBroken, Refusal
-from services.rewards.domain import ticket_sales
+from services.rewards.domain import ticket_sales, value_sales
 from services.rewards.domain.consequences import pack_of
 from services.rewards.domain.decide import (
     Asked,
@@ -143,7 +143,13 @@ class Redeemer:
             redemption = book.redemptions.get(key)
             pack = [] if redemption is None else [(program, member, id_) for id_ in pack_of(redemption)]
             await book.vouchers.load(tx, book.chain, pack)
-            events = request_refund(redemption, asked, [book.vouchers.found[voucher] for voucher in pack])
+            credit = None
+            if redemption is not None and redemption.kind == value_sales.KIND:
+                award = (program, member, value_sales.award_of(redemption))
+                await book.draws.state.load(tx, book.chain, awards=[award])
+                credit = book.draws.state.awards.get(award)
+            vouchers = [book.vouchers.found[voucher] for voucher in pack]
+            events = request_refund(redemption, asked, vouchers, credit)
             if redemption is not None and redemption.tickets:
                 player = book.draws.state.players[program, member, redemption.draw]
                 ticket_sales.must_be_there(redemption, events, player.tickets)

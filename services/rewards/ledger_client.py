@@ -12,11 +12,12 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from services.rewards.domain.awards import REASON, Award, LedgerDenied, LedgerGave
+from services.rewards.domain.awards import REASON, Award, LedgerDenied, LedgerGave, request_of
 from services.rewards.domain.decide import HoldStands, HoldState, LedgerAnswer, LedgerRefused, RefundStands
 from services.rewards.domain.draws import Turn
 from services.rewards.domain.redemption import Redemption, State
 from services.rewards.domain.refunds import ledger_key
+from services.rewards.domain.value_sales import award_of
 
 log = structlog.get_logger("ledger_client")
 
@@ -100,11 +101,24 @@ class LedgerClient:
         return _stands(answer)
 
     async def give(self, award: Award) -> LedgerGave | LedgerDenied:
-        """Have the ledger give points: an adjustment, whose id is the award's, so that it is made once.
+        """Have the ledger give what was promised. The id there is the award's own, so that it is given once.
 
         Raises:
             LedgerUnavailable: no answer; nothing is known, and the same may be asked again.
         """
+        return await (self._give_money(award) if award.money else self._give_points(award))
+
+    async def _give_money(self, award: Award) -> LedgerGave | LedgerDenied:
+        path = f"/v1/programs/{award.program}/members/{award.member}/money_awards"
+        body = {"currency": award.currency, "amount": award.money}
+        status, answer = await self._send("POST", path, award.request, body)
+        if status >= 300:
+            refused = _refused(answer)
+            return LedgerDenied(refused.code, refused.detail)
+        return LedgerGave()
+
+    async def _give_points(self, award: Award) -> LedgerGave | LedgerDenied:
+        """Points are given by an adjustment."""
         path = f"/v1/programs/{award.program}/members/{award.member}/adjustments"
         body = {
             "points": award.points,
@@ -169,16 +183,22 @@ class LedgerClient:
         return LedgerGave()
 
     async def _refund(self, here: str, redemption: Redemption) -> LedgerAnswer:
+        """Take back the stored value that the reward was, where it was that; then give back what was paid."""
         refund = redemption.refunding
-        body: dict[str, object] = {"amount": refund.points}
+        key = ledger_key(redemption.id, refund.number)
+        stands = RefundStands(refund.number)
+        if refund.value:
+            path = f"{here}/money_awards/{request_of(award_of(redemption))}/take_back"
+            body: dict[str, object] = {"currency": redemption.currency, "amount": refund.value}
+            taken = await self._post(path, f"{key}:value", body, lambda _: stands)
+            if taken != stands or not (refund.points or refund.money):
+                return taken
+        body = {"amount": refund.points}
         if refund.money:
             body["money"] = {"currency": redemption.currency, "amount": refund.money}
         # Dots too, or an order named `..` would be taken for a step up the path.
         order = quote(redemption.order, safe="").replace(".", "%2E")
-        key = ledger_key(redemption.id, refund.number)
-        return await self._post(
-            f"{here}/orders/{order}/refunds", key, body, lambda _: RefundStands(refund.number)
-        )
+        return await self._post(f"{here}/orders/{order}/refunds", key, body, lambda _: stands)
 
     async def _post(
         self, path: str, key: str, body: Mapping[str, object], read: Callable[[Any], LedgerAnswer]

@@ -1,4 +1,4 @@
-"""Gives the points that were promised, and drives on turns that nobody finished, until the ledger has answered."""
+"""Gives points and stored value that were promised, and drives on turns, until the ledger has answered."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ class LedgerWork:
             return True
 
     async def give(self, key: AwardKey) -> bool:
-        """Have the ledger give promised points, and record its answer; False when they were settled before.
+        """Have the ledger give what was promised, and record its answer; False when it was settled before.
 
         Raises:
-            LedgerUnavailable: there was no answer; they are still promised.
+            LedgerUnavailable: there was no answer; it is still promised.
         """
         chain = chain_of(key[1], self._chains)
         async with self._writer.session() as session:
@@ -129,5 +129,5 @@ class LedgerWork:
                 book.draws.record(key[0], key[1], "", event, at, now, cause)
             await book.write(tx, now, self._chains)
         if isinstance(answer, LedgerDenied):
-            log.warning("the ledger gives no points", award=award.id, code=answer.code)
+            log.warning("the ledger gives nothing", award=award.id, code=answer.code)
         return bool(events)

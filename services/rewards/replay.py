@@ -44,7 +44,7 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "grant_budgets": ("chain", "program", "grant_id"),
     "reward_stock": ("chain", "program", "reward"),
     "member_money": ("chain", "program", "member", "currency"),
-    "point_awards": ("chain", "program", "member", "award"),
+    "awards": ("chain", "program", "member", "award"),
     "draw_players": ("chain", "program", "member", "draw_id"),
     "draw_turns": ("chain", "program", "member", "turn"),
     "draw_counters": ("chain", "program", "draw_id", "counter"),

@@ -120,6 +120,8 @@ class RefundView(BaseModel):
     outside: int
     lines: list[ReturnedLine]
     restock: bool
+    value: int
+    """Stored value that the reward was, taken back."""
     code: str | None
     detail: str | None
     """Why it was refused."""
@@ -203,6 +205,7 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
                 outside=refund.outside,
                 lines=[ReturnedLine(line=line, quantity=quantity) for line, quantity in refund.lines],
                 restock=refund.restock,
+                value=refund.value,
                 code=refund.code or None,
                 detail=refund.detail or None,
             )

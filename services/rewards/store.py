@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
-from services.rewards.domain import ticket_sales
+from services.rewards.domain import ticket_sales, value_sales
 from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.events import ProgramRefused, RedemptionEvent
 from services.rewards.domain.gifts import Gift, deliver
@@ -109,8 +109,8 @@ class Book:
                 self.vouchers.record(
                     self.chain, program, member, version, step, occurred_at, recorded_at, behind
                 )
-            for tickets in ticket_sales.follow(after, event):
-                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, behind)
+            for given in (*ticket_sales.follow(after, event), *value_sales.follow(after, event)):
+                self.draws.record(program, member, version, given, occurred_at, recorded_at, behind)
         return position
 
     def deliver(

@@ -1,4 +1,4 @@
-"""Points that rewards gives, in the database; and the steps for which the ledger's answer is awaited."""
+"""Points and stored value that rewards gives, in the database; and the steps that wait for the ledger."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ StepKey = tuple[str, str, str, str]
 FIND_AWARDS = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
 SELECT a.award AS id, a.program, a.member, a.points, a.source, a.source_id, a.state, a.promised_at, a.changed_at,
-       a.first_position AS position, a.code, a.detail
+       a.first_position AS position, a.code, a.detail, a.money, a.currency
 FROM unnest($2::text[], $3::text[], $4::text[]) AS k (program, member, award)
 CROSS JOIN LATERAL (
-    SELECT * FROM point_awards
+    SELECT * FROM awards
     WHERE chain = $1 AND program = k.program AND member = k.member AND award = k.award LIMIT 1
 ) AS a
 """
 SAVE_AWARDS = """
-INSERT INTO point_awards (chain, program, member, award, points, source, source_id, state, promised_at, changed_at,
-                          first_position, code, detail)
+INSERT INTO awards (chain, program, member, award, points, source, source_id, state, promised_at, changed_at,
+                          first_position, code, detail, money, currency)
 SELECT $1::smallint, * FROM unnest(
     $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
-    $10::timestamptz[], $11::bigint[], $12::text[], $13::text[])
+    $10::timestamptz[], $11::bigint[], $12::text[], $13::text[], $14::bigint[], $15::text[])
 ON CONFLICT (chain, program, member, award) DO UPDATE
 SET state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, code = EXCLUDED.code, detail = EXCLUDED.detail
 """
@@ -62,7 +62,7 @@ async def save_awards(tx: Transaction, chain: int, awards: Iterable[Award]) -> N
     if rows:
         values = [
             (a.program, a.member, a.id, a.points, a.source, a.source_id, str(a.state), a.promised_at, a.changed_at,
-             a.position, a.code, a.detail)
+             a.position, a.code, a.detail, a.money, a.currency)
             for a in rows
         ]  # fmt: skip
         await tx.execute(SAVE_AWARDS, chain, *columns(values))

@@ -15,7 +15,7 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
 from services.rewards.domain import awards as award_life
-from services.rewards.domain.award_events import AwardEvent, PointsPromised
+from services.rewards.domain.award_events import AwardEvent, Promise
 from services.rewards.domain.awards import Award, AwardState
 from services.rewards.domain.draw_events import DrawEvent, TicketEvent
 from services.rewards.domain.draws import Player, Turn, TurnState, draw_of, play, turn_after
@@ -107,9 +107,9 @@ class DrawState:
         if isinstance(event, AwardEvent):
             key = (program, member, event.award)
             before = self.awards.get(key)
-            if isinstance(event, PointsPromised) and before is None:
+            if isinstance(event, Promise) and before is None:
                 self.awards[key] = award_life.begin(program, member, event, at, position)
-            elif before is None or isinstance(event, PointsPromised):
+            elif before is None or isinstance(event, Promise):
                 raise InvariantBroken(f"{type(event).__name__} can't come to award {key}")
             else:
                 self.awards[key] = award_life.evolve(before, event, at)
@@ -169,7 +169,7 @@ class Draws:
         return position
 
     async def write(self, tx: Transaction, now: datetime, turns_due_at: datetime) -> None:
-        """Write rows and steps. Points are due at once; a turn is first for whoever began it."""
+        """Write rows and steps. What was promised is due at once; a turn is first for whoever began it."""
         state = self.state
         await state.save(tx, self._chain)
         promised: list[StepKey] = []

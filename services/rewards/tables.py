@@ -254,9 +254,9 @@ code_guesses = Table(
     Column("wrong", Integer, nullable=False),
 )
 
-# Points that a grant or a prize gives: promised here, given by the ledger.
-point_awards = Table(
-    "point_awards",
+# Points or stored value (minor units) that a grant, a prize or a reward gives: promised here, given by the ledger.
+awards = Table(
+    "awards",
     metadata,
     _chain(),
     Column("program", Text, primary_key=True),
@@ -271,9 +271,11 @@ point_awards = Table(
     Column("first_position", BigInteger, nullable=False),
     Column("code", Text),
     Column("detail", Text),
-    CheckConstraint("state IN ('promised', 'given', 'refused')", name="point_awards_state_is_known"),
-    CheckConstraint("points > 0", name="point_awards_points_are_positive"),
-    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="point_awards_refused_says_why"),
+    Column("money", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    CheckConstraint("state IN ('promised', 'given', 'refused')", name="awards_state_is_known"),
+    CheckConstraint("least(points, money) = 0 AND greatest(points, money) > 0", name="awards_give_one_thing"),
+    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="awards_refused_says_why"),
 )
 
 # What a member has and has done in one draw; `today` and `free_today` are of `day`.

@@ -167,7 +167,7 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
         case grant_events.GrantGiven():
             message = rewards.GrantGiven(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, vouchers=event.vouchers,
-                budgeted=event.budgeted, points=event.points, tickets=event.tickets,
+                budgeted=event.budgeted, points=event.points, tickets=event.tickets, money=event.money,
             )  # fmt: skip
         case grant_events.GrantWithheld():
             message = rewards.GrantWithheld(
@@ -202,7 +202,7 @@ def event_of(type_: str, payload: bytes) -> events.Event:
         case "GrantGiven":
             return grant_events.GrantGiven(
                 message.grant, message.slot, message.occasion, message.vouchers, message.budgeted, message.points,
-                message.tickets,
+                message.tickets, message.money,
             )  # fmt: skip
         case "GrantWithheld":
             return grant_events.GrantWithheld(message.grant, message.slot, message.occasion, message.reason)

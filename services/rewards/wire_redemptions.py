@@ -47,6 +47,7 @@ def message_of(event: events.RedemptionEvent) -> Message:
             return rewards.RefundRequested(
                 redemption=event.redemption, refund=event.refund, number=event.number, points=event.points,
                 money=event.money, outside=event.outside, lines=_lines(event.lines), restock=event.restock,
+                value=event.value,
             )  # fmt: skip
         case refund_events.RedemptionRefunded():
             return rewards.RedemptionRefunded(
@@ -85,7 +86,7 @@ def event_of(type_: str, message: Any) -> events.RedemptionEvent | None:
         case "RefundRequested":
             return refund_events.RefundRequested(
                 message.redemption, message.refund, message.number, message.points, message.money,
-                message.outside, _lines_of(message.lines), message.restock,
+                message.outside, _lines_of(message.lines), message.restock, message.value,
             )  # fmt: skip
         case "RedemptionRefunded":
             return refund_events.RedemptionRefunded(
@@ -115,7 +116,7 @@ def refunds_bytes(redemption: str, refunds: Iterable[Refund]) -> bytes:
             rewards.Refund(
                 asked=rewards.RefundRequested(
                     redemption=redemption, refund=r.id, number=r.number, points=r.points, money=r.money,
-                    outside=r.outside, lines=_lines(r.lines), restock=r.restock,
+                    outside=r.outside, lines=_lines(r.lines), restock=r.restock, value=r.value,
                 ),
                 state=str(r.state), code=r.code, detail=r.detail,
             )
@@ -132,7 +133,7 @@ def refunds_of_bytes(value: bytes) -> tuple[Refund, ...]:
     return tuple(
         Refund(
             r.asked.refund, r.asked.number, r.asked.points, r.asked.money, r.asked.outside,
-            _lines_of(r.asked.lines), r.asked.restock, RefundState(r.state), r.code, r.detail,
+            _lines_of(r.asked.lines), r.asked.restock, RefundState(r.state), r.code, r.detail, r.asked.value,
         )
         for r in rewards.Refunds.FromString(value).refunds
     )  # fmt: skip

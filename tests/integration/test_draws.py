@@ -256,8 +256,8 @@ class LosesCapture(AnswerLost):
         "UPDATE draw_turns SET prize = 'drink' WHERE turn = 't1'",
         "UPDATE draw_players SET tickets = tickets + 1 WHERE member = 'ann'",
         "UPDATE draw_counters SET used = used + 1",
-        "UPDATE point_awards SET points = points + 1",
-        "DELETE FROM point_awards",
+        "UPDATE awards SET points = points + 1",
+        "DELETE FROM awards",
         "DELETE FROM draw_counters",
     ],
 )

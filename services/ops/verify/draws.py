@@ -14,11 +14,11 @@ from services.ops.verify.snapshot import Connection
 from tallybook.rewards.v1 import events_pb2 as pb
 
 TYPES = (
-    "PointsPromised", "PointsGiven", "PointsRefused", "TicketsGiven", "TicketsTaken", "TurnBegun", "TurnRefused",
-    "DrawMade",
+    "PointsPromised", "PointsGiven", "PointsRefused", "MoneyPromised", "MoneyGiven", "MoneyRefused", "TicketsGiven",
+    "TicketsTaken", "TurnBegun", "TurnRefused", "DrawMade",
 )  # fmt: skip
 TABLES = {
-    "point_awards": "SELECT program, member, award, points, state FROM point_awards WHERE chain = $1",
+    "awards": "SELECT program, member, award, points, money, currency, state FROM awards WHERE chain = $1",
     "draw_turns": "SELECT program, member, turn, draw_id, state, number, prize FROM draw_turns WHERE chain = $1",
     "draw_players": "SELECT program, member, draw_id, tickets, losses, turns FROM draw_players WHERE chain = $1",
 }
@@ -75,7 +75,7 @@ class DrawsJournal:
             self._found.add("draws", where, f"its payload is no {row['type']}")
             return
         who = (row["program"], row["member"])
-        if row["type"].startswith("Points"):
+        if row["type"].startswith(("Points", "Money")):
             self._award(where, row["type"], (*who, message.award), message)
         elif row["type"] == "TicketsGiven":
             self._player((*who, message.draw), tickets=message.tickets)
@@ -85,18 +85,23 @@ class DrawsJournal:
             self._turn(where, row["type"], who, message)
 
     def _award(self, where: str, type_: str, key: Row, message: Any) -> None:
-        awards = self._told["point_awards"]
+        awards = self._told["awards"]
         before = awards.get(key)
-        if type_ == "PointsPromised":
+        if type_.endswith("Promised"):
             if before is not None:
                 self._found.add("draws", where, f"award {message.award} is promised twice")
-            awards[key] = (message.points, "promised")
-        elif before is None or before[1] != "promised":
+            promised = (
+                (message.points, 0, "")
+                if type_ == "PointsPromised"
+                else (0, message.amount, message.currency)
+            )
+            awards[key] = (*promised, "promised")
+        elif before is None or before[-1] != "promised" or bool(before[1]) != type_.startswith("Money"):
             self._found.add(
-                "draws", where, f"{type_} of award {message.award}, which is {before and before[1]}"
+                "draws", where, f"{type_} of award {message.award}, which is {before and before[-1]}"
             )
         else:
-            awards[key] = (before[0], "given" if type_ == "PointsGiven" else "refused")
+            awards[key] = (*before[:-1], "given" if type_.endswith("Given") else "refused")
 
     def _turn(self, where: str, type_: str, who: Row, message: Any) -> None:
         turns = self._told["draw_turns"]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.common.errors import Refusal
+from services.rewards.domain import value_sales
 from services.rewards.domain.catalogue import Looked, Reward, why_not
 from services.rewards.domain.events import (
     CancellationRequested,
@@ -166,6 +167,7 @@ def reserve(
     for reason in reasons:
         raise Refusal(*reason)
     money = reward.money + command.money
+    paid = money or discount or command.outside
     return [
         RedemptionRequested(
             redemption=command.redemption,
@@ -177,7 +179,7 @@ def reserve(
             name=reward.name,
             value=reward.value,
             pack=reward.pack,
-            currency=program.currency if money or discount or command.outside else "",
+            currency=program.currency if paid or reward.kind == value_sales.KIND else "",
             money=money,
             store=command.store,
             voucher=command.voucher,

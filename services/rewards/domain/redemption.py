@@ -98,6 +98,8 @@ class Refund:
     state: RefundState = RefundState.REQUESTED
     code: str = ""
     detail: str = ""
+    value: int = 0
+    """Stored value that the reward was, taken back before."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -221,8 +223,9 @@ def _refund(
 ) -> Redemption:
     if isinstance(event, RefundRequested):
         asked = Refund(
-            event.refund, event.number, event.points, event.money, event.outside, event.lines, event.restock
-        )
+            event.refund, event.number, event.points, event.money, event.outside, event.lines, event.restock,
+            value=event.value,
+        )  # fmt: skip
         return replace(redemption, state=State.REFUNDING, refunds=(*redemption.refunds, asked))
     *before, last = redemption.refunds
     if last.id != event.refund:

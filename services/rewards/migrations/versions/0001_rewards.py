@@ -24,7 +24,7 @@ MUTABLE = (
     "member_segments",
     "reward_stock",
     "member_money",
-    "point_awards",
+    "awards",
     "draw_players",
     "draw_turns",
     "draw_counters",
@@ -126,15 +126,15 @@ CREATE TABLE code_guesses (
     chain smallint NOT NULL, api_key text NOT NULL, since timestamptz NOT NULL, wrong integer NOT NULL,
     PRIMARY KEY (chain, api_key)
 );
-CREATE TABLE point_awards (
+CREATE TABLE awards (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, award text NOT NULL,
-    points bigint NOT NULL CONSTRAINT point_awards_points_are_positive CHECK (points > 0),
-    source text NOT NULL, source_id text NOT NULL,
-    state text NOT NULL CONSTRAINT point_awards_state_is_known CHECK (state IN ('promised', 'given', 'refused')),
+    points bigint NOT NULL, source text NOT NULL, source_id text NOT NULL,
+    state text NOT NULL CONSTRAINT awards_state_is_known CHECK (state IN ('promised', 'given', 'refused')),
     promised_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, first_position bigint NOT NULL,
-    code text, detail text,
+    code text, detail text, money bigint NOT NULL, currency text NOT NULL,
     PRIMARY KEY (chain, program, member, award),
-    CONSTRAINT point_awards_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
+    CONSTRAINT awards_give_one_thing CHECK (least(points, money) = 0 AND greatest(points, money) > 0),
+    CONSTRAINT awards_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
 );
 CREATE TABLE draw_players (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, draw_id text NOT NULL,

@@ -118,7 +118,7 @@ class RedemptionCancelled(_message.Message):
     def __init__(self, redemption: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RefundRequested(_message.Message):
-    __slots__ = ("redemption", "refund", "number", "points", "money", "outside", "lines", "restock")
+    __slots__ = ("redemption", "refund", "number", "points", "money", "outside", "lines", "restock", "value")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REFUND_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,7 @@ class RefundRequested(_message.Message):
     OUTSIDE_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
     RESTOCK_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     refund: str
     number: int
@@ -135,7 +136,8 @@ class RefundRequested(_message.Message):
     outside: int
     lines: _containers.RepeatedCompositeFieldContainer[RefundedLine]
     restock: bool
-    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., number: _Optional[int] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[RefundedLine, _Mapping]]] = ..., restock: _Optional[bool] = ...) -> None: ...
+    value: int
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., number: _Optional[int] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[RefundedLine, _Mapping]]] = ..., restock: _Optional[bool] = ..., value: _Optional[int] = ...) -> None: ...
 
 class RefundedLine(_message.Message):
     __slots__ = ("line", "quantity")
@@ -352,7 +354,7 @@ class GrantProgressed(_message.Message):
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class GrantGiven(_message.Message):
-    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted", "points", "tickets")
+    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted", "points", "tickets", "money")
     GRANT_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     OCCASION_FIELD_NUMBER: _ClassVar[int]
@@ -360,6 +362,7 @@ class GrantGiven(_message.Message):
     BUDGETED_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
     grant: str
     slot: str
     occasion: str
@@ -367,7 +370,8 @@ class GrantGiven(_message.Message):
     budgeted: bool
     points: int
     tickets: int
-    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ..., points: _Optional[int] = ..., tickets: _Optional[int] = ...) -> None: ...
+    money: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ..., points: _Optional[int] = ..., tickets: _Optional[int] = ..., money: _Optional[int] = ...) -> None: ...
 
 class GrantWithheld(_message.Message):
     __slots__ = ("grant", "slot", "occasion", "reason")
@@ -382,18 +386,22 @@ class GrantWithheld(_message.Message):
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Gift(_message.Message):
-    __slots__ = ("pack", "points", "draw", "tickets", "reward")
+    __slots__ = ("pack", "points", "draw", "tickets", "reward", "money", "currency")
     PACK_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
     pack: VoucherPack
     points: int
     draw: str
     tickets: int
     reward: str
-    def __init__(self, pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., points: _Optional[int] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., reward: _Optional[str] = ...) -> None: ...
+    money: int
+    currency: str
+    def __init__(self, pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., points: _Optional[int] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., reward: _Optional[str] = ..., money: _Optional[int] = ..., currency: _Optional[str] = ...) -> None: ...
 
 class PointsPromised(_message.Message):
     __slots__ = ("award", "points", "source", "source_id")
@@ -414,6 +422,36 @@ class PointsGiven(_message.Message):
     def __init__(self, award: _Optional[str] = ...) -> None: ...
 
 class PointsRefused(_message.Message):
+    __slots__ = ("award", "code", "detail")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    code: str
+    detail: str
+    def __init__(self, award: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class MoneyPromised(_message.Message):
+    __slots__ = ("award", "amount", "currency", "source", "source_id")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    amount: int
+    currency: str
+    source: str
+    source_id: str
+    def __init__(self, award: _Optional[str] = ..., amount: _Optional[int] = ..., currency: _Optional[str] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class MoneyGiven(_message.Message):
+    __slots__ = ("award",)
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    def __init__(self, award: _Optional[str] = ...) -> None: ...
+
+class MoneyRefused(_message.Message):
     __slots__ = ("award", "code", "detail")
     AWARD_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
