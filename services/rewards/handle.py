@@ -28,20 +28,21 @@ from services.rewards.domain.decide import (
     Asked,
     LedgerAnswer,
     LedgerRefused,
-    Reserve,
     Step,
     outcome,
-    reserve,
     same_request,
     settle,
     take_step,
 )
 from services.rewards.domain.events import RedemptionEvent
 from services.rewards.domain.program import Program
+from services.rewards.domain.quote import Customer
 from services.rewards.domain.redemption import WAITING, Redemption, State
 from services.rewards.domain.refunds import AskRefund, outcome_of_refund, request_refund
+from services.rewards.domain.reservation import Reserve, reserve
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
 from services.rewards.shelf import look
+from services.rewards.standings import find_standings
 from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember, seen
 from services.rewards.store_redemptions import Key
 
@@ -116,7 +117,9 @@ class Redeemer:
         """Begin a redemption and have the ledger hold what it costs. Raises Refusal."""
         key = (program, command.member, command.redemption)
         lines = [list(astuple(line)) for line in command.lines]
-        paying = (command.store, command.money, command.voucher, command.outside, lines)
+        paying = (
+            command.store, command.money, command.voucher, command.outside, lines, command.points, command.expected
+        )  # fmt: skip
         digest = digest_of("reserve", *key, command.reward, command.order, command.ttl_seconds, *paying)
         cause = (f"{program}/redemption", command.redemption, digest)
         return await self._take(partial(self._begin_redemption, key, command, cause), _Asked.step("reserve"))
@@ -215,8 +218,16 @@ class Redeemer:
                 program.catalogue.get(command.reward) if program and key not in book.redemptions else None
             )
             looked = await look(tx, chain, self._chains, program, member, reward, command.store, at)
+            customer = None
+            if program is not None and command.expected is not None:
+                customer = await self._customer(tx, book, program, member, at)
             events = reserve(
-                program, book.redemptions.get(key), command, looked, book.vouchers.found.get(voucher)
+                program,
+                book.redemptions.get(key),
+                command,
+                looked,
+                book.vouchers.found.get(voucher),
+                customer,
             )
             for event in events:
                 version = program.version if program else ""
@@ -225,6 +236,15 @@ class Redeemer:
             await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return book.redemptions[key], False
+
+    async def _customer(
+        self, tx: Transaction, book: Book, program: Program, member: str, at: datetime
+    ) -> Customer:
+        """Who the member is to prices, as a quote sees it; points and money are the ledger's to count."""
+        key = (program.id, member)
+        standing = (await find_standings(tx, book.chain, [key]))[key]
+        vouchers = await book.vouchers.load_usable(tx, book.chain, program.id, member, at)
+        return Customer(standing, vouchers=vouchers)
 
     async def _begin_step(self, key: Key, cause: Cause, decide: Decide) -> tuple[Redemption, bool]:
         program_id, member, _ = key

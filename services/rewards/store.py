@@ -78,7 +78,7 @@ class Book:
         found = await find_redemptions(tx, self.chain, keys)
         self.redemptions |= found
         await self.vouchers.load(
-            tx, self.chain, [(r.program, r.member, r.voucher) for r in found.values() if r.voucher]
+            tx, self.chain, [(r.program, r.member, p.voucher) for r in found.values() for p in r.vouchers]
         )
         players = [(r.program, r.member, r.draw) for r in found.values() if r.tickets]
         await self.draws.state.load(tx, self.chain, players=players)
@@ -139,7 +139,7 @@ class Book:
 
     def _mine(self, redemption: Redemption) -> dict[str, Voucher]:
         """The vouchers of a redemption that are loaded."""
-        ids = [redemption.voucher, *pack_of(redemption)]
+        ids = [*(paying.voucher for paying in redemption.vouchers), *pack_of(redemption)]
         found = ((id_, self.vouchers.found.get((redemption.program, redemption.member, id_))) for id_ in ids)
         return {id_: voucher for id_, voucher in found if voucher is not None}
 

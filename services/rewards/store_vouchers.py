@@ -19,9 +19,11 @@ from services.rewards.domain.voucher_events import (
     VoucherIssued,
     VoucherStep,
 )
-from services.rewards.domain.vouchers import Voucher, VoucherState, begin, evolve, lapse
+from services.rewards.domain.vouchers import USABLE, Voucher, VoucherState, begin, evolve, lapse
 from services.rewards.wire_vouchers import terms_bytes, terms_of_bytes
 
+USABLE_MAX = 50
+"""Vouchers of a member that are tried on a basket: those that expire first."""
 LAPSES_MAX = 500
 """Vouchers that one transaction lets lapse; the sweep takes the rest."""
 
@@ -51,6 +53,12 @@ CROSS JOIN LATERAL (
     ORDER BY due_at, member, voucher LIMIT {LAPSES_MAX}
 ) AS v
 WHERE p.chain = $1 AND p.program = ANY($2::text[])
+"""  # noqa: S608 - constants
+FIND_USABLE = f"""
+SELECT {COLUMNS} FROM vouchers AS v
+WHERE v.chain = $1 AND v.program = $2 AND v.member = $3 AND v.state = ANY($4::text[])
+    AND (v.expires_at IS NULL OR v.expires_at > $5)
+ORDER BY v.expires_at NULLS LAST, v.first_position LIMIT {USABLE_MAX}
 """  # noqa: S608 - constants
 SAVE_VOUCHERS = """
 INSERT INTO vouchers (chain, program, member, voucher, terms, state, source, source_id, issued_at, changed_at,
@@ -86,6 +94,16 @@ class Vouchers:
     async def load(self, tx: Transaction, chain: int, keys: Iterable[VoucherKey]) -> None:
         """Load the vouchers of `keys` that exist on `chain`."""
         self.found |= await find_vouchers(tx, chain, keys)
+
+    async def load_usable(
+        self, tx: Transaction, chain: int, program: str, member: str, at: datetime
+    ) -> list[Voucher]:
+        """Load those of a member's vouchers that a quote would try at `at`."""
+        states = [str(state) for state in USABLE]
+        rows = await tx.fetch(FIND_USABLE, chain, program, member, states, at)
+        found = [voucher_of(row) for row in rows]
+        self.found |= {(program, member, voucher.id): voucher for voucher in found}
+        return found
 
     def record(
         self,

@@ -107,8 +107,8 @@ redemptions = Table(
     Column("currency", Text, nullable=False),
     Column("money", BigInteger, nullable=False),
     Column("store", Text, nullable=False),
-    Column("voucher", Text, nullable=False),
-    Column("discount", BigInteger, nullable=False),
+    # The member's vouchers that pay, each with what it takes off: id:discount,id:discount
+    Column("vouchers", Text, nullable=False),
     Column("outside", BigInteger, nullable=False),
     Column("stocked", Boolean, nullable=False),
     # One of the reward's stock is this redemption's by now.
@@ -118,6 +118,9 @@ redemptions = Table(
     Column("days", Integer, nullable=False),
     # A Basket, and Refunds.
     Column("basket", LargeBinary, nullable=False),
+    # Of `points` those that pay for the order, and the minor units that they pay.
+    Column("paying_points", BigInteger, nullable=False),
+    Column("worth", BigInteger, nullable=False),
     Column("refunds", LargeBinary, nullable=False),
     CheckConstraint(
         "state IN ('reserving', 'reserved', 'capturing', 'captured', "

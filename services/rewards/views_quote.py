@@ -17,13 +17,11 @@ from services.rewards.domain.vouchers import USABLE
 from services.rewards.domain.wallet import Wallet
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
 from services.rewards.schemas_quotes import EarnsView, QuoteRequest, QuoteView, quote_view
+from services.rewards.store_vouchers import USABLE_MAX
 from services.rewards.views_vouchers import voucher_of_row
 from services.rewards.wire import program_of
 
 log = structlog.get_logger("quotes")
-
-VOUCHERS_MAX = 50
-"""Vouchers that are tried on a basket: those that expire first."""
 
 WHO = f"""
 -- All that a quote looks at in one statement: one moment, one way to the database and back.
@@ -34,7 +32,7 @@ SELECT p.document, p.version, t.at, w.member IS NOT NULL AS known, w.posted, w.h
         SELECT v FROM vouchers AS v
         WHERE (v.chain, v.program, v.member) = ($1, $2, $3) AND v.state = ANY($6::text[])
             AND (v.expires_at IS NULL OR v.expires_at > t.at)
-        ORDER BY v.expires_at NULLS LAST, v.first_position LIMIT {VOUCHERS_MAX}
+        ORDER BY v.expires_at NULLS LAST, v.first_position LIMIT {USABLE_MAX}
     ) AS vouchers
 FROM programs AS p
 LEFT JOIN program_clocks AS c ON (c.chain, c.program) = (p.chain, p.program)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from services.common.codec import time_of
 from services.rewards import wire_vouchers
 from services.rewards.domain import events, refund_events
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.redemption import Refund, RefundState
 from tallybook.rewards.v1 import events_pb2 as rewards
 
@@ -23,7 +23,8 @@ def message_of(event: events.RedemptionEvent) -> Message:
                 redemption=event.redemption, reward=event.reward, order=event.order, points=event.points,
                 ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
                 pack=wire_vouchers.pack_message(event.pack), currency=event.currency, money=event.money,
-                store=event.store, voucher=event.voucher, discount=event.discount, outside=event.outside,
+                store=event.store, outside=event.outside, paying_points=event.paying_points, worth=event.worth,
+                vouchers=[rewards.PayingVoucher(voucher=p.voucher, discount=p.discount) for p in event.vouchers],
                 stocked=event.stocked, draw=event.draw, tickets=event.tickets, days=event.days,
                 basket=_basket(event.lines) if event.lines else None,
             )  # fmt: skip
@@ -68,8 +69,10 @@ def event_of(type_: str, message: Any) -> events.RedemptionEvent | None:
                 message.redemption, message.reward, message.order, message.points, message.ttl_seconds,
                 message.kind, message.name, message.value,
                 wire_vouchers.pack_of(message.pack) if message.HasField("pack") else None,
-                message.currency, message.money, message.store, message.voucher, message.discount, message.outside,
+                message.currency, message.money, message.store,
+                tuple(PayingVoucher(p.voucher, p.discount) for p in message.vouchers), message.outside,
                 message.stocked, message.draw, message.tickets, message.days, _basket_of(message.basket),
+                message.paying_points, message.worth,
             )  # fmt: skip
         case "RedemptionReserved":
             return events.RedemptionReserved(message.redemption, time_of(message.expires_at))

@@ -17,9 +17,9 @@ from services.common.errors import Refusal
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings
 from services.ops.verify.rewards_tables import check_rewards_tables
-from services.rewards.domain.decide import Reserve
 from services.rewards.domain.redemption import State
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.domain.reservation import Reserve
 from services.rewards.overdue import GRACE, Overdue
 from services.rewards.store import LEASE_SECONDS
 from tallybook.tiering.v1 import events_pb2 as tiering_pb

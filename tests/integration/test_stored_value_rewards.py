@@ -12,9 +12,9 @@ import pytest_asyncio
 
 from services.common.clock import utc_now
 from services.common.errors import Refusal
-from services.rewards.domain.decide import Reserve
 from services.rewards.domain.redemption import State
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.domain.reservation import Reserve
 from services.rewards.handle import Redeemer
 from services.rewards.store import LEASE_SECONDS
 from tests.integration.drawing import owed, same_again, settle, verified, with_draws

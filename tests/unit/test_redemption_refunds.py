@@ -20,7 +20,7 @@ from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.decide import LedgerRefused, RefundStands, hear, settle
 from services.rewards.domain.events import RedemptionCaptured, RedemptionEvent, RedemptionRequested
 from services.rewards.domain.facts import SpendRefunded
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.redemption import Redemption, RefundState, State, begin, evolve
 from services.rewards.domain.refund_events import RedemptionRefunded, RefundRefused, RefundRequested
 from services.rewards.domain.refunds import (
@@ -39,7 +39,7 @@ from services.rewards.wire import event_of, payload_of
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BASKET = (BasketLine(1, "A", "", 3, 1000), BasketLine(2, "B", "", 1, 0), BasketLine(7, "C", "", 2, 501))
 REQUESTED = RedemptionRequested(
-    "r1", "kit", "o1", 100, 600, "product", "Kit", 0, None, "USD", 1001, "s1", "", 0, 500, True, lines=BASKET
+    "r1", "kit", "o1", 100, 600, "product", "Kit", 0, None, "USD", 1001, "s1", (), 500, True, lines=BASKET
 )
 DRINK = Terms("drink", "drink", "product")
 
@@ -167,7 +167,7 @@ def voucher(id_: str, state: VoucherState = VoucherState.ISSUED, order: str | No
 
 def test_the_voucher_that_paid_is_good_again_when_all_is_given_back() -> None:
     paying = voucher("v1", VoucherState.USED, "o1")
-    redemption = captured(replace(REQUESTED, voucher="v1", discount=5))
+    redemption = captured(replace(REQUESTED, vouchers=(PayingVoucher("v1", 5),)))
     whole = RedemptionRefunded("r1", "k1", 100, 1001, 500, True)
     assert follow(redemption, whole, {"v1": paying}, NOON) == [VoucherUnused("v1", "o1")]
     assert follow(redemption, replace(whole, whole=False), {"v1": paying}, NOON) == []

@@ -26,7 +26,7 @@ from services.rewards.domain.events import (
     RedemptionRequested,
     RedemptionReserved,
 )
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.refund_events import (
     RedemptionRefunded,
     RefundedLine,
@@ -130,16 +130,24 @@ class Redemption:
     currency: str = ""
     money: int = 0
     store: str = ""
-    voucher: str = ""
-    discount: int = 0
+    vouchers: tuple[PayingVoucher, ...] = ()
+    """The member's own that pay."""
     outside: int = 0
     stocked: bool = False
     draw: str = ""
     tickets: int = 0
     days: int = 0
     lines: tuple[BasketLine, ...] = ()
+    paying_points: int = 0
+    worth: int = 0
+    """Of the points those that pay for the order, and the minor units that they pay."""
     refunds: tuple[Refund, ...] = ()
     """In their order; at most the last is still requested."""
+
+    @property
+    def discount(self) -> int:
+        """What the vouchers take off, minor units."""
+        return sum(paying.discount for paying in self.vouchers)
 
     @property
     def given_back(self) -> tuple[Refund, ...]:

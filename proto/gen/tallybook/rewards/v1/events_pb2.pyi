@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RedemptionRequested(_message.Message):
-    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack", "currency", "money", "store", "voucher", "discount", "outside", "stocked", "draw", "tickets", "days", "basket")
+    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack", "currency", "money", "store", "outside", "stocked", "draw", "tickets", "days", "basket", "vouchers", "paying_points", "worth")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -23,14 +23,15 @@ class RedemptionRequested(_message.Message):
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     MONEY_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
-    VOUCHER_FIELD_NUMBER: _ClassVar[int]
-    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
     OUTSIDE_FIELD_NUMBER: _ClassVar[int]
     STOCKED_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
     DAYS_FIELD_NUMBER: _ClassVar[int]
     BASKET_FIELD_NUMBER: _ClassVar[int]
+    VOUCHERS_FIELD_NUMBER: _ClassVar[int]
+    PAYING_POINTS_FIELD_NUMBER: _ClassVar[int]
+    WORTH_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     reward: str
     order: str
@@ -43,15 +44,24 @@ class RedemptionRequested(_message.Message):
     currency: str
     money: int
     store: str
-    voucher: str
-    discount: int
     outside: int
     stocked: bool
     draw: str
     tickets: int
     days: int
     basket: Basket
-    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., currency: _Optional[str] = ..., money: _Optional[int] = ..., store: _Optional[str] = ..., voucher: _Optional[str] = ..., discount: _Optional[int] = ..., outside: _Optional[int] = ..., stocked: _Optional[bool] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., days: _Optional[int] = ..., basket: _Optional[_Union[Basket, _Mapping]] = ...) -> None: ...
+    vouchers: _containers.RepeatedCompositeFieldContainer[PayingVoucher]
+    paying_points: int
+    worth: int
+    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., currency: _Optional[str] = ..., money: _Optional[int] = ..., store: _Optional[str] = ..., outside: _Optional[int] = ..., stocked: _Optional[bool] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., days: _Optional[int] = ..., basket: _Optional[_Union[Basket, _Mapping]] = ..., vouchers: _Optional[_Iterable[_Union[PayingVoucher, _Mapping]]] = ..., paying_points: _Optional[int] = ..., worth: _Optional[int] = ...) -> None: ...
+
+class PayingVoucher(_message.Message):
+    __slots__ = ("voucher", "discount")
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    voucher: str
+    discount: int
+    def __init__(self, voucher: _Optional[str] = ..., discount: _Optional[int] = ...) -> None: ...
 
 class Basket(_message.Message):
     __slots__ = ("lines",)
