@@ -41,6 +41,7 @@ from services.rewards.domain.redemption import WAITING, Redemption, State
 from services.rewards.domain.refunds import AskRefund, outcome_of_refund, request_refund
 from services.rewards.domain.reservation import Reserve, reserve
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
+from services.rewards.moving import at_home, must_be_home, on_its_way
 from services.rewards.shelf import look
 from services.rewards.standings import find_standings
 from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember, seen
@@ -54,8 +55,8 @@ TRY_AGAIN_SECONDS = 0.05
 T = TypeVar("T")
 
 WAITS_FOR = {"reserve": State.RESERVING, "capture": State.CAPTURING, "cancel": State.CANCELLING}
-Decide = Callable[[Transaction, Book], Awaitable[Sequence[RedemptionEvent]]]
-"""What a step comes to, on the loaded book. Raises Refusal."""
+Decide = Callable[[Transaction, Book, Key], Awaitable[Sequence[RedemptionEvent]]]
+"""What a step of the redemption of a key comes to, on the loaded book. Raises Refusal."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,7 +123,8 @@ class Redeemer:
         )  # fmt: skip
         digest = digest_of("reserve", *key, command.reward, command.order, command.ttl_seconds, *paying)
         cause = (f"{program}/redemption", command.redemption, digest)
-        return await self._take(partial(self._begin_redemption, key, command, cause), _Asked.step("reserve"))
+        begin = partial(self._begin_redemption, command=command, cause=cause)
+        return await self._take(key, begin, _Asked.step("reserve"))
 
     async def step(
         self, program: str, member: str, redemption_id: str, step: Step, request_key: str
@@ -131,10 +133,10 @@ class Redeemer:
         key = (program, member, redemption_id)
         cause = (f"{program}/redemption_step", request_key, digest_of(step, *key))
 
-        async def decide(tx: Transaction, book: Book) -> Sequence[RedemptionEvent]:
-            return take_step(book.redemptions.get(key), redemption_id, step)
+        async def decide(tx: Transaction, book: Book, home: Key) -> Sequence[RedemptionEvent]:
+            return take_step(book.redemptions.get(home), redemption_id, step)
 
-        return await self._take(partial(self._begin_step, key, cause, decide), _Asked.step(step))
+        return await self._take(key, partial(self._begin_step, cause=cause, decide=decide), _Asked.step(step))
 
     async def refund(self, program: str, member: str, asked: AskRefund) -> Answer:
         """Give back some or all of what a captured redemption was paid with. Raises Refusal."""
@@ -142,23 +144,24 @@ class Redeemer:
         content = (asked.points, asked.money, [list(line) for line in asked.lines], asked.restock)
         cause = (f"{program}/redemption_refund", asked.refund, digest_of("refund", *key, *content))
 
-        async def decide(tx: Transaction, book: Book) -> Sequence[RedemptionEvent]:
-            redemption = book.redemptions.get(key)
-            pack = [] if redemption is None else [(program, member, id_) for id_ in pack_of(redemption)]
+        async def decide(tx: Transaction, book: Book, home: Key) -> Sequence[RedemptionEvent]:
+            redemption = book.redemptions.get(home)
+            pack = [] if redemption is None else [(*home[:2], id_) for id_ in pack_of(redemption)]
             await book.vouchers.load(tx, book.chain, pack)
             credit = None
             if redemption is not None and redemption.kind == value_sales.KIND:
-                award = (program, member, value_sales.award_of(redemption))
+                award = (*home[:2], value_sales.award_of(redemption))
                 await book.draws.state.load(tx, book.chain, awards=[award])
                 credit = book.draws.state.awards.get(award)
             vouchers = [book.vouchers.found[voucher] for voucher in pack]
             events = request_refund(redemption, asked, vouchers, credit)
             if redemption is not None and redemption.tickets:
-                player = book.draws.state.players[program, member, redemption.draw]
+                player = book.draws.state.players[*home[:2], redemption.draw]
                 ticket_sales.must_be_there(redemption, events, player.tickets)
             return events
 
-        return await self._take(partial(self._begin_step, key, cause, decide), _Asked.refund(asked.refund))
+        begin = partial(self._begin_step, cause=cause, decide=decide)
+        return await self._take(key, begin, _Asked.refund(asked.refund))
 
     async def drive(self, redemption: Redemption) -> Redemption:
         """Ask the ledger for what the redemption waits for, and record what follows.
@@ -189,10 +192,12 @@ class Redeemer:
         redemption = book.redemptions.get(key)
         return redemption if redemption is not None and redemption.state in WAITING else None
 
-    async def _take(self, begin: Callable[[], Awaitable[tuple[Redemption, bool]]], asked: _Asked) -> Answer:
+    async def _take(
+        self, key: Key, begin: Callable[[Key], Awaitable[tuple[Redemption, bool]]], asked: _Asked
+    ) -> Answer:
         """All three parts of a request, counted by what it came to."""
         try:
-            redemption, duplicate = await self.patiently(begin)
+            redemption, duplicate = await self.patiently(lambda: at_home(key, begin))
             answer = await self._finish(asked, redemption, duplicate)
         except Refusal as refusal:
             telemetry.COMMANDS.labels(refusal.code).inc()
@@ -206,8 +211,9 @@ class Redeemer:
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
+            await must_be_home(tx, chain, program_id, member)
             if await was_taken(tx, cause, self._chains):
-                return book.redemptions[key], True
+                return _there(book.redemptions.get(key)), True
             found = await find_program(tx, chain, program_id)
             program = found[0] if found else None
             at = present_of(*found, now) if found else now
@@ -251,9 +257,10 @@ class Redeemer:
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
+            await must_be_home(tx, chain, program_id, member)
             if await was_taken(tx, cause, self._chains):
-                return book.redemptions[key], True
-            events = await decide(tx, book)
+                return _there(book.redemptions.get(key)), True
+            events = await decide(tx, book, key)
             at = await self._at(tx, book.redemptions[key], now)
             for number, event in enumerate(events):
                 # The request is answered by its first row: that one has the digest.
@@ -284,7 +291,9 @@ class Redeemer:
         now = utc_now()
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, self._chain(key), [key])
-            redemption = book.redemptions[key]
+            redemption = book.redemptions.get(key)
+            if redemption is None:
+                return asked  # It went over to another member, and so did its step.
             same = (redemption.state, len(redemption.refunds)) == (asked.state, len(asked.refunds))
             if isinstance(answer, LedgerRefused) and not same:
                 return redemption  # The refusal was of a step that is over.
@@ -333,6 +342,13 @@ class Redeemer:
 
     def _chain(self, key: Key) -> int:
         return chain_of(key[1], self._chains)
+
+
+def _there(redemption: Redemption | None) -> Redemption:
+    """The redemption of a request that was taken before."""
+    if redemption is None:
+        raise on_its_way()
+    return redemption
 
 
 async def was_taken(tx: Transaction, cause: Cause, chains: int) -> bool:

@@ -7,6 +7,7 @@ chain and none of them decides on what another is changing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.common.chain import spread
@@ -16,6 +17,7 @@ from services.rewards.domain import ticket_sales, value_sales
 from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.events import ProgramRefused, RedemptionEvent
 from services.rewards.domain.gifts import Gift, deliver
+from services.rewards.domain.moving import Arrival, AwardMoved, PlayerMoved, RedemptionMoved, VoucherMoved
 from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import WAITING, Redemption
 from services.rewards.domain.voucher_events import VoucherStep
@@ -112,6 +114,35 @@ class Book:
             for given in (*ticket_sales.follow(after, event), *value_sales.follow(after, event)):
                 self.draws.record(program, member, version, given, occurred_at, recorded_at, behind)
         return position
+
+    def arrive(
+        self,
+        program: str,
+        member: str,
+        version: str,
+        event: Arrival,
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: Cause,
+    ) -> None:
+        """Put what came over by a merge behind the chain's head, and among what the member has.
+
+        A player must be loaded. What was had of grants is the caller's to add up.
+        """
+        position = self._journal.append(
+            self.chain, program, member, event, occurred_at, recorded_at, cause, version
+        )
+        match event:
+            case VoucherMoved(voucher=voucher):
+                self.vouchers.put(
+                    self.chain, replace(voucher, program=program, member=member, position=position)
+                )
+            case RedemptionMoved(redemption=redemption):
+                key = (program, member, redemption.id)
+                came = replace(redemption, program=program, member=member, position=position)
+                self.redemptions[key] = self._changed[key] = came
+            case AwardMoved() | PlayerMoved():
+                self.draws.state.arrive(program, member, event, position)
 
     def deliver(
         self,

@@ -6,7 +6,7 @@ The counts that all members share are rows of their own chains, locked after the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from services.rewards.domain.award_events import AwardEvent, Promise
 from services.rewards.domain.awards import Award, AwardState
 from services.rewards.domain.draw_events import DrawEvent, TicketEvent
 from services.rewards.domain.draws import Player, Turn, TurnState, draw_of, play, turn_after
+from services.rewards.domain.moving import AwardMoved, PlayerMoved, both
 from services.rewards.store_awards import (
     AwardKey,
     StepKey,
@@ -122,6 +123,17 @@ class DrawState:
             key = (program, member, event.turn)
             self.turns[key] = turn_after(self.turns.get(key), program, member, event, at, position)
             self.changed["turns"].add(key)
+
+    def arrive(self, program: str, member: str, event: AwardMoved | PlayerMoved, position: int) -> None:
+        """What came over from another member; the player that it is added to must be loaded."""
+        if isinstance(event, AwardMoved):
+            key = (program, member, event.award.id)
+            self.awards[key] = replace(event.award, program=program, member=member, position=position)
+            self.changed["awards"].add(key)
+        else:
+            player = (program, member, event.draw)
+            self.players[player] = both(self.players[player], event.player)
+            self.changed["players"].add(player)
 
     async def load(
         self,

@@ -54,6 +54,10 @@ CROSS JOIN LATERAL (
 ) AS v
 WHERE p.chain = $1 AND p.program = ANY($2::text[])
 """  # noqa: S608 - constants
+FIND_VOUCHERS_OF = f"""
+SELECT {COLUMNS} FROM vouchers AS v WHERE v.chain = $1 AND v.program = $2 AND v.member = $3 AND v.state <> 'given'
+ORDER BY v.first_position, v.voucher LIMIT $4
+"""  # noqa: S608 - constants
 FIND_USABLE = f"""
 SELECT {COLUMNS} FROM vouchers AS v
 WHERE v.chain = $1 AND v.program = $2 AND v.member = $3 AND v.state = ANY($4::text[])
@@ -69,7 +73,10 @@ SELECT $1::smallint, * FROM unnest(
     $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::timestamptz[],
     $17::text[], $18::bigint[], $19::timestamptz[])
 ON CONFLICT (chain, program, member, voucher) DO UPDATE
-SET state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, claimed_by = EXCLUDED.claimed_by,
+-- A voucher that came back to its giver by a merge stands where that member's own row of it stood.
+SET source = EXCLUDED.source, source_id = EXCLUDED.source_id, issued_at = EXCLUDED.issued_at, giver = EXCLUDED.giver,
+    first_position = EXCLUDED.first_position,
+    state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, claimed_by = EXCLUDED.claimed_by,
     code_sha256 = EXCLUDED.code_sha256, gift_until = EXCLUDED.gift_until, order_id = EXCLUDED.order_id,
     discount = EXCLUDED.discount, due_at = EXCLUDED.due_at
 """
@@ -122,6 +129,11 @@ class Vouchers:
             key = (program, member, event.voucher)
             self._changed[chain][key] = project_voucher(self.found, key, event, occurred_at, position)
         return position
+
+    def put(self, chain: int, voucher: Voucher) -> None:
+        """A voucher that came over from another member."""
+        key = (voucher.program, voucher.member, voucher.id)
+        self.found[key] = self._changed[chain][key] = voucher
 
     def note(
         self,
@@ -185,6 +197,13 @@ async def find_vouchers(tx: Transaction, chain: int, keys: Iterable[VoucherKey])
         FIND_VOUCHERS, chain, [k[0] for k in wanted], [k[1] for k in wanted], [k[2] for k in wanted]
     )
     return {(row["program"], row["member"], row["id"]): voucher_of(row) for row in rows}
+
+
+async def find_vouchers_of(
+    tx: Transaction, chain: int, program: str, member: str, limit: int
+) -> list[Voucher]:
+    """A member's vouchers, but for those that another member has now."""
+    return [voucher_of(row) for row in await tx.fetch(FIND_VOUCHERS_OF, chain, program, member, limit)]
 
 
 async def save_vouchers(tx: Transaction, chain: int, vouchers: Iterable[Voucher]) -> None:

@@ -342,6 +342,16 @@ draw_counters = Table(
     Column("used", BigInteger, nullable=False),
 )
 
+# Whom a member was merged into, as the ledger's stream has told.
+heirs = Table(
+    "heirs",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("into_member", Text, nullable=False),
+)
+
 # Work, not projection: points to be given and turns to be paid, for which the ledger's answer is awaited. Leased as
 # `redemption_steps` are.
 ledger_steps = Table(
@@ -350,7 +360,7 @@ ledger_steps = Table(
     _chain(),
     Column("program", Text, primary_key=True),
     Column("member", Text, primary_key=True),
-    # award | turn
+    # award | turn | merge
     Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("due_at", DateTime(timezone=True), nullable=False),

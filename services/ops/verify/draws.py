@@ -15,7 +15,7 @@ from tallybook.rewards.v1 import events_pb2 as pb
 
 TYPES = (
     "PointsPromised", "PointsGiven", "PointsRefused", "MoneyPromised", "MoneyGiven", "MoneyRefused", "TicketsGiven",
-    "TicketsTaken", "TurnBegun", "TurnRefused", "DrawMade",
+    "TicketsTaken", "TurnBegun", "TurnRefused", "DrawMade", "HoldingsLeft", "AwardMoved", "PlayerMoved",
 )  # fmt: skip
 TABLES = {
     "awards": "SELECT program, member, award, points, money, currency, state FROM awards WHERE chain = $1",
@@ -77,6 +77,17 @@ class DrawsJournal:
         who = (row["program"], row["member"])
         if row["type"].startswith(("Points", "Money")):
             self._award(where, row["type"], (*who, message.award), message)
+        elif row["type"] == "HoldingsLeft":
+            self._left(where, who, message)
+        elif row["type"] == "AwardMoved":
+            self._told["awards"][(*who, message.award)] = (
+                message.points, message.money, message.currency, message.state,
+            )  # fmt: skip
+        elif row["type"] == "PlayerMoved":
+            had, losses, turns = self._told["draw_players"].get((*who, message.draw), (0, 0, 0))
+            self._told["draw_players"][(*who, message.draw)] = (
+                had + message.tickets, max(losses, message.losses), turns + message.turns,
+            )  # fmt: skip
         elif row["type"] == "TicketsGiven":
             self._player((*who, message.draw), tickets=message.tickets)
         elif row["type"] == "TicketsTaken":
@@ -102,6 +113,13 @@ class DrawsJournal:
             )
         else:
             awards[key] = (*before[:-1], "given" if type_.endswith("Given") else "refused")
+
+    def _left(self, where: str, who: Row, message: Any) -> None:
+        """Everything that is named went over to another member."""
+        for table, names in (("awards", message.awards), ("draw_players", message.draws)):
+            for name in names:
+                if self._told[table].pop((*who, name), None) is None:
+                    self._found.add("draws", where, f"{name} of {table} left, and was not there")
 
     def _turn(self, where: str, type_: str, who: Row, message: Any) -> None:
         turns = self._told["draw_turns"]

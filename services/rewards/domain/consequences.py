@@ -28,7 +28,8 @@ def pack_of(redemption: Redemption) -> list[str]:
     """The ids of the vouchers that the redemption gives."""
     if redemption.pack is None:
         return []
-    source = (redemption.program, redemption.member, "redemption", redemption.id, redemption.pack.terms.id)
+    # Without the member: they are found whoever that was merged into.
+    source = (redemption.program, "", "redemption", redemption.id, redemption.pack.terms.id)
     return [voucher_id(*source, number) for number in range(1, redemption.pack.count + 1)]
 
 
@@ -51,9 +52,7 @@ def follow(
                 if _is_for(vouchers.get(paying.voucher), redemption, VoucherState.HELD)
             ]
             if redemption.pack is not None:
-                steps += issued(
-                    redemption.pack, redemption.program, redemption.member, "redemption", redemption.id, at
-                )
+                steps += issued(redemption.pack, redemption.program, "", "redemption", redemption.id, at)
         case RedemptionCancelled() | RedemptionRefused():
             steps += _brought_back(redemption, vouchers, VoucherState.HELD)
         case RefundRequested() if redemption.left == (0, 0, 0):

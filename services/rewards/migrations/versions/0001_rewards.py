@@ -28,6 +28,7 @@ MUTABLE = (
     "draw_players",
     "draw_turns",
     "draw_counters",
+    "heirs",
     "ledger_steps",
     "member_birthdays",
     "birthday_days",
@@ -160,6 +161,10 @@ CREATE TABLE draw_counters (
     chain smallint NOT NULL, program text NOT NULL, draw_id text NOT NULL, counter text NOT NULL, used bigint NOT NULL,
     PRIMARY KEY (chain, program, draw_id, counter)
 ) WITH (fillfactor = 50);
+CREATE TABLE heirs (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, into_member text NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
 CREATE TABLE ledger_steps (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, kind text NOT NULL, id text NOT NULL,
     due_at timestamptz NOT NULL, attempts integer NOT NULL,

@@ -608,3 +608,142 @@ class DrawMade(_message.Message):
     rewards: _containers.RepeatedScalarFieldContainer[str]
     tickets: int
     def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., pay: _Optional[str] = ..., points: _Optional[int] = ..., seed: _Optional[bytes] = ..., number: _Optional[int] = ..., chances: _Optional[_Iterable[_Union[Chance, _Mapping]]] = ..., pity: _Optional[str] = ..., fell_on: _Optional[str] = ..., prize: _Optional[str] = ..., won: _Optional[bool] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., rewards: _Optional[_Iterable[str]] = ..., tickets: _Optional[int] = ...) -> None: ...
+
+class HoldingsLeft(_message.Message):
+    __slots__ = ("into", "vouchers", "redemptions", "awards", "draws", "grants")
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    VOUCHERS_FIELD_NUMBER: _ClassVar[int]
+    REDEMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    AWARDS_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    into: str
+    vouchers: _containers.RepeatedScalarFieldContainer[str]
+    redemptions: _containers.RepeatedScalarFieldContainer[str]
+    awards: _containers.RepeatedScalarFieldContainer[str]
+    draws: _containers.RepeatedScalarFieldContainer[str]
+    grants: _containers.RepeatedCompositeFieldContainer[GrantSlot]
+    def __init__(self, into: _Optional[str] = ..., vouchers: _Optional[_Iterable[str]] = ..., redemptions: _Optional[_Iterable[str]] = ..., awards: _Optional[_Iterable[str]] = ..., draws: _Optional[_Iterable[str]] = ..., grants: _Optional[_Iterable[_Union[GrantSlot, _Mapping]]] = ...) -> None: ...
+
+class GrantSlot(_message.Message):
+    __slots__ = ("grant", "slot")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
+
+class VoucherMoved(_message.Message):
+    __slots__ = ("voucher", "terms", "state", "source", "source_id", "issued_at", "changed_at", "expires_at", "giver", "code_sha256", "gift_until", "order", "discount")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    CODE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    GIFT_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    voucher: str
+    terms: VoucherTerms
+    state: str
+    source: str
+    source_id: str
+    issued_at: _timestamp_pb2.Timestamp
+    changed_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    giver: str
+    code_sha256: bytes
+    gift_until: _timestamp_pb2.Timestamp
+    order: str
+    discount: int
+    def __init__(self, voucher: _Optional[str] = ..., terms: _Optional[_Union[VoucherTerms, _Mapping]] = ..., state: _Optional[str] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., giver: _Optional[str] = ..., code_sha256: _Optional[bytes] = ..., gift_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order: _Optional[str] = ..., discount: _Optional[int] = ..., **kwargs) -> None: ...
+
+class RedemptionMoved(_message.Message):
+    __slots__ = ("requested", "version", "state", "requested_at", "changed_at", "expires_at", "code", "detail", "refunds")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    REFUNDS_FIELD_NUMBER: _ClassVar[int]
+    requested: RedemptionRequested
+    version: str
+    state: str
+    requested_at: _timestamp_pb2.Timestamp
+    changed_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    code: str
+    detail: str
+    refunds: Refunds
+    def __init__(self, requested: _Optional[_Union[RedemptionRequested, _Mapping]] = ..., version: _Optional[str] = ..., state: _Optional[str] = ..., requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., refunds: _Optional[_Union[Refunds, _Mapping]] = ..., **kwargs) -> None: ...
+
+class AwardMoved(_message.Message):
+    __slots__ = ("award", "points", "money", "currency", "source", "source_id", "state", "promised_at", "changed_at", "code", "detail")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PROMISED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    points: int
+    money: int
+    currency: str
+    source: str
+    source_id: str
+    state: str
+    promised_at: _timestamp_pb2.Timestamp
+    changed_at: _timestamp_pb2.Timestamp
+    code: str
+    detail: str
+    def __init__(self, award: _Optional[str] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., currency: _Optional[str] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ..., state: _Optional[str] = ..., promised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., **kwargs) -> None: ...
+
+class GrantMoved(_message.Message):
+    __slots__ = ("grant", "slot", "settled", "purchases", "amount")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    PURCHASES_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    settled: bool
+    purchases: int
+    amount: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., settled: _Optional[bool] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ..., **kwargs) -> None: ...
+
+class PlayerMoved(_message.Message):
+    __slots__ = ("draw", "tickets", "losses", "turns", "day", "today", "free_today")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    TODAY_FIELD_NUMBER: _ClassVar[int]
+    FREE_TODAY_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    losses: int
+    turns: int
+    day: str
+    today: int
+    free_today: int
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., losses: _Optional[int] = ..., turns: _Optional[int] = ..., day: _Optional[str] = ..., today: _Optional[int] = ..., free_today: _Optional[int] = ..., **kwargs) -> None: ...
