@@ -48,6 +48,12 @@ Held = list[tuple[str, Arrival]]
 """(id, what it is) of one kind."""
 
 HEIR = "SELECT into_member FROM heirs WHERE chain = $1 AND program = $2 AND member = $3"
+HEIR_AND_STEP = """
+SELECT into_member, EXISTS (
+    SELECT FROM ledger_steps WHERE chain = $1 AND program = $2 AND member = $3 AND kind = $4
+) AS moving
+FROM heirs WHERE chain = $1 AND program = $2 AND member = $3
+"""
 PAYING = """
 SELECT count(*) FROM draw_turns WHERE chain = $1 AND program = $2 AND member = $3 AND state = 'paying'
 """
@@ -85,10 +91,17 @@ class Absorbed(Exception):
 
 
 async def must_be_home(tx: Transaction, chain: int, program: str, member: str) -> None:
-    """Under the lock of the member's chain. Raises Absorbed."""
-    into = await tx.fetchval(HEIR, chain, program, member)
-    if into is not None:
-        raise Absorbed(into)
+    """Under the lock of the member's chain.
+
+    Raises:
+        Absorbed: somebody else answers for the member.
+        Refusal: temporarily_unavailable while what the member had has not gone over.
+    """
+    row = await tx.fetchrow(HEIR_AND_STEP, chain, program, member, STEP)
+    if row is not None and row["moving"]:
+        raise on_its_way()
+    if row is not None:
+        raise Absorbed(row["into_member"])
 
 
 async def at_home(key: Key, run: Callable[[Key], Awaitable[T]]) -> T:
