@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
@@ -32,10 +32,8 @@ def micros(time: datetime) -> int:
 
 
 def from_micros(value: int) -> datetime:
-    """The inverse of `micros`. Raises OverflowError or ValueError outside the years 1 to 9999."""
-    seconds, rest = divmod(value, 1_000_000)
-    time = datetime.fromtimestamp(seconds, UTC)
-    return time.replace(microsecond=rest) if rest else time
+    """The inverse of `micros`. Raises OverflowError outside the years 1 to 9999."""
+    return EPOCH + timedelta(0, 0, value)
 
 
 def genesis(chain: int) -> bytes:

@@ -108,7 +108,9 @@ CROSS JOIN LATERAL (
 ) AS a
 """
 FIND_MEMBERS = """
-SELECT m.*, a.* FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
+SELECT m.chain, m.program, m.member, m.enrolled_at, m.tier_since, m.tier_names, m.tier_of, m.merged_into, m.absorbed,
+    m.status, a.posted, a.held, a.debt, a.pending, a.lapses_at
+FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
