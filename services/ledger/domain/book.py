@@ -226,7 +226,7 @@ class Member:
     status: str
     adjustments: dict[str, Adjustment]
 
-    # Written out: the generated one calls a factory for each collection, and half of a batch's purchases bring a member.
+    # Written out: the generated one calls a factory for each collection, and most batches bring hundreds of members.
     def __init__(
         self,
         id: str,  # noqa: A002 (the field's name)
