@@ -32,7 +32,8 @@ PLAIN_ACCRUALS = st.builds(
     PointsAccrued,
     st.text("pq1-", min_size=1, max_size=300), st.sampled_from(["purchase", "tier_change"]), st.integers(0, 20_000),
     st.sampled_from(["", "gold"]), st.integers(0, 2**29), st.text("v", max_size=200),
-    TIMES.map(lambda time: time.replace(microsecond=0)), st.just(0),
+    TIMES.map(lambda time: time.replace(microsecond=0)) | st.none(), st.just(0),
+    st.lists(st.builds(Contribution, TEXTS, AMOUNTS), max_size=3),
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def test_an_accrual_is_what_the_library_writes(event: PointsAccrued) -> None:
     assert payloads.decode(type_, payload) == event
 
 
-def test_an_accrual_by_the_base_alone_needs_no_library() -> None:
+def test_an_ordinary_accrual_needs_no_library() -> None:
     at = datetime(2027, 1, 5, 12, tzinfo=UTC)
     assert proto_bytes.plain_accrual(PointsAccrued("p1", "purchase", 37, "", 3_750, "v", at, 0)) is not None
 
