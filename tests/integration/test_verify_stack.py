@@ -18,7 +18,8 @@ from services.ops.api import Api, endpoints_of
 from services.ops.install import SERVICES
 from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
-from services.ops.replay.run import SHAPES, replay
+from services.ops.replay.fold import SHAPES
+from services.ops.replay.run import replay
 from services.ops.verify.broker import Broker, check_applied, check_offsets, check_published
 from services.ops.verify.command import as_object
 from services.ops.verify.findings import CHECKS, Findings
