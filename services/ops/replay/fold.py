@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from services.ops.replay import ledger, rewards, tiering
-from services.ops.replay.digest import Shape
+from services.ops.replay.digest import Compared, Shape, compare
 from services.ops.replay.schema import move_positions, positions
 from services.ops.replay.sources import StreamIncomplete, Streams, Stretch, ends
 from services.ops.verify.snapshot import Connection
@@ -63,3 +63,14 @@ async def fold(
     await REBUILD[service](stretch)
     await move_positions(build, chain, up_to)
     return stretch.count
+
+
+async def compare_own(
+    service: str, live: Connection, build: Connection, schema: str, chain: int
+) -> list[Compared]:
+    """Compare what one chain has for itself, as it is live and in `schema`; both connections are in a transaction."""
+    return [
+        await compare(live, build, schema, shape, chain)
+        for shape in SHAPES[service]
+        if shape.table not in SPREAD[service]
+    ]

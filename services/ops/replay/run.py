@@ -13,7 +13,7 @@ import uvloop
 from services.ops.chain_pool import default_processes, each
 from services.ops.replay import checkpoint
 from services.ops.replay.digest import Compared, compare
-from services.ops.replay.fold import SHAPES, SPREAD, TABLES, fold
+from services.ops.replay.fold import SHAPES, SPREAD, TABLES, compare_own, fold
 from services.ops.replay.kafka import Topics
 from services.ops.replay.schema import replay_schema
 from services.ops.replay.sources import INPUTS, Journals, Streams, ends
@@ -146,19 +146,9 @@ async def _replay_piece(piece: Piece) -> Done:
                 streams = await _streams(piece, live, moment)
                 await fold(service, live, build, streams, chain, piece.chains)
                 if not piece.how.switch:
-                    return Done(await _compare_own(service, live, build, schema, chain))
+                    return Done(await compare_own(service, live, build, schema, chain))
         switched = await switch(service, piece.urls, build, schema, chain, piece.chains)
         return Done(switched.compared, switched)
-
-
-async def _compare_own(
-    service: str, live: Connection, build: Connection, schema: str, chain: int
-) -> list[Compared]:
-    return [
-        await compare(live, build, schema, shape, chain)
-        for shape in SHAPES[service]
-        if shape.table not in SPREAD[service]
-    ]
 
 
 async def _streams(piece: Piece, live: Connection, stack: AsyncExitStack) -> Streams:

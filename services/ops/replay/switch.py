@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from services.ops.replay.digest import Compared, compare
-from services.ops.replay.fold import SHAPES, SPREAD, fold
+from services.ops.replay.digest import Compared
+from services.ops.replay.fold import compare_own, fold
 from services.ops.replay.sources import Journals
 from services.ops.verify.snapshot import Connection, connect
 
@@ -73,11 +73,9 @@ async def switch(
                 async with asyncio.timeout(PAUSE_SECONDS_MAX):
                     async with build.transaction():
                         came = await fold(service, live, build, streams, chain, chains, spread=False)
-                    compared = [
-                        await compare(live, build, schema, shape, chain)
-                        for shape in SHAPES[service]
-                        if shape.table not in SPREAD[service]
-                    ]
+                    # Committed, so that `live` can read it.
+                    async with build.transaction(readonly=True):
+                        compared = await compare_own(service, live, build, schema, chain)
                     refused = _refusal(compared)
                     replaced = () if refused else await _replace(live, schema, compared)
         except TimeoutError:
