@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from services.ops.api import Api, endpoints_of
 from services.ops.install import SERVICES
 from services.ops.level import LevelGauge
+from services.ops.local.kafka import LocalKafka
+from services.ops.local.postgres import LocalPostgres
 from services.ops.local.stack import Stack
 from services.ops.replay.run import How, Replayed, replay
 from services.ops.verify.run import Book, verify_book
+from tests.conftest import stack_in
 from tests.integration.test_verify_stack import DOCUMENT, MEMBERS, NOON, PROGRAM, STALL_SECONDS, shop
 
 pytestmark = pytest.mark.integration
@@ -35,6 +41,17 @@ EDITS = {
 }
 
 
+@pytest_asyncio.fixture(scope="module")
+async def shop_floor(server_folder: Path, postgres: LocalPostgres, kafka: LocalKafka) -> AsyncIterator[Stack]:
+    """A stack whose rows may be spoilt."""
+    stack = stack_in(server_folder / secrets.token_hex(4), postgres, kafka)
+    try:
+        await asyncio.to_thread(stack.up)
+        yield stack
+    finally:
+        await asyncio.to_thread(stack.down)
+
+
 async def prepare(api: Api) -> None:
     """Everybody has bought once and more, and played; the quiet member has a card."""
     await api.put("ledger", f"/v1/programs/{PROGRAM}", DOCUMENT)
@@ -42,7 +59,13 @@ async def prepare(api: Api) -> None:
     enrolment = {"member": QUIET, "occurred_at": NOON.isoformat(), "identifiers": identifiers}
     await api.post("ledger", f"/v1/programs/{PROGRAM}/members", enrolment, "quiet-enrols")
     line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 120_000}
-    purchase = {"id": "q", "member": QUIET, "occurred_at": NOON.isoformat(), "currency": "USD", "lines": [line]}
+    purchase = {
+        "id": "q",
+        "member": QUIET,
+        "occurred_at": NOON.isoformat(),
+        "currency": "USD",
+        "lines": [line],
+    }
     await api.post("ledger", f"/v1/programs/{PROGRAM}/purchases", purchase)
     for number in range(3 * MEMBERS):
         await shop(api, number)
@@ -65,9 +88,9 @@ async def switched(stack: Stack, service: str) -> Replayed:
 
 
 async def test_every_chain_is_switched_while_purchases_go_on_and_what_was_edited_is_set_right(
-    make_stack: Callable[[], Stack],
+    shop_floor: Stack,
 ) -> None:
-    stack = await asyncio.to_thread(make_stack)
+    stack = shop_floor
     urls = {service: stack.owner_url(service) for service in SERVICES}
     stop = asyncio.Event()
 
@@ -90,7 +113,9 @@ async def test_every_chain_is_switched_while_purchases_go_on_and_what_was_edited
             stop.set()
             bought = await shopping
         await gauge.wait(STALL_SECONDS)
-        verified = await asyncio.to_thread(verify_book, Book(urls, stack.state.bootstrap, stack.state.topic_prefix))
+        verified = await asyncio.to_thread(
+            verify_book, Book(urls, stack.state.bootstrap, stack.state.topic_prefix)
+        )
     assert bought > 3 * MEMBERS
     for result in results:
         assert {chain.chain for chain in result.switched} == set(range(stack.state.chains))
@@ -105,3 +130,31 @@ async def test_every_chain_is_switched_while_purchases_go_on_and_what_was_edited
     for service in SERVICES:
         again = await asyncio.to_thread(replay, service, urls, 1)
         assert [part for part in again.compared if not part.same] == []
+
+
+async def test_a_chain_whose_journal_would_be_decided_otherwise_is_left_as_it_is(shop_floor: Stack) -> None:
+    owner = await asyncpg.connect(shop_floor.owner_url("tiering"))
+    kept = "SELECT chain, position, program_version FROM journal WHERE type = 'TierChanged' ORDER BY 1, 2 LIMIT 1"
+    spoil = "UPDATE journal SET program_version = $3 WHERE chain = $1 AND position = $2"
+    try:
+        chain, position, version = await owner.fetchrow(kept)
+        await owner.execute("UPDATE members SET tier = 'nobody' WHERE chain = $1", chain)
+        await owner.execute("ALTER TABLE journal DISABLE TRIGGER USER")
+        await owner.execute(spoil, chain, position, "another")
+        result = await switched(shop_floor, "tiering")
+        left = await owner.fetchval(
+            "SELECT count(*) FROM members WHERE chain = $1 AND tier = 'nobody'", chain
+        )
+        await owner.execute(spoil, chain, position, version)
+        again = await switched(shop_floor, "tiering")
+    finally:
+        await owner.execute("ALTER TABLE journal ENABLE TRIGGER USER")
+        await owner.close()
+    assert not result.ended_well
+    (refused,) = [one for one in result.switched if one.refused]
+    assert (refused.chain, refused.replaced) == (chain, ())
+    assert left > 0
+    assert "decided otherwise" in (refused.refused or "")
+    # With the journal as it was, the same chain is set right.
+    assert again.ended_well
+    assert [(one.chain, one.replaced) for one in again.switched if one.replaced] == [(chain, ("members",))]

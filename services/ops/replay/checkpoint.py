@@ -90,8 +90,8 @@ async def keep(build: Connection, service: str, schema: str, name: str, compared
         await build.execute(f"ALTER SCHEMA {schema} RENAME TO {schema_of(name)}")
 
 
-async def begin_spread_at(url: str, schema: str, service: str, name: str) -> dict[int, int]:
-    """Check the checkpoint, and copy the tables that all chains share. Returns the journal rows behind it by chain."""
+async def begin_spread_at(url: str, schema: str, service: str, name: str) -> dict[tuple[int, str], int]:
+    """Check the checkpoint, and copy the tables that all chains share. Returns its positions."""
     kept = schema_of(name)
     connection = await connect(url)
     try:
@@ -104,12 +104,10 @@ async def begin_spread_at(url: str, schema: str, service: str, name: str) -> dic
             await connection.execute(
                 f"INSERT INTO {schema}.{shape.table} SELECT * FROM {kept}.{shape.table}"  # noqa: S608 - our own names
             )
-        rows = await connection.fetch(
-            f"SELECT chain, sum(position)::bigint AS position FROM {kept}.{POSITIONS} GROUP BY chain"  # noqa: S608
-        )
-        for row in rows:
-            await _must_agree(connection, kept, schema, shared, row["chain"])
-        return {row["chain"]: row["position"] for row in rows}
+        rows = await connection.fetch(f"SELECT chain, topic, position FROM {kept}.{POSITIONS}")  # noqa: S608
+        for chain in sorted({row["chain"] for row in rows}):
+            await _must_agree(connection, kept, schema, shared, chain)
+        return {(row["chain"], row["topic"]): row["position"] for row in rows}
     finally:
         await connection.close()
 

@@ -23,14 +23,26 @@ STALL_SECONDS = 30.0
 class Topics:
     """Streams read from their topics; use as an async context manager. Rows that were sent again are passed over."""
 
-    def __init__(self, bootstrap: str, prefix: str) -> None:
+    def __init__(self, bootstrap: str, prefix: str, stall_seconds: float = STALL_SECONDS) -> None:
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="none"
         )
         self._bootstrap = bootstrap
         self._prefix = prefix
+        self._stall_seconds = stall_seconds
+        self._started = False
 
     async def __aenter__(self) -> Topics:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._started:
+            await self._kafka.stop()
+
+    async def _start(self) -> None:
+        """When the first row is asked for: a client that is stopped right after its start fails (aiokafka)."""
+        if self._started:
+            return
         try:
             await self._kafka.start()
         except KafkaError as error:
@@ -38,10 +50,7 @@ class Topics:
             raise StreamIncomplete(
                 f"no Kafka answers at {self._bootstrap}; without --from kafka the journals are read"
             ) from error
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._kafka.stop()
+        self._started = True
 
     async def rows(
         self,
@@ -84,7 +93,7 @@ class Topics:
             if batch:
                 yield batch
                 heard = time.monotonic()
-            if time.monotonic() - heard > STALL_SECONDS:
+            if time.monotonic() - heard > self._stall_seconds:
                 raise StreamIncomplete(
                     f"{tp.topic}/{chain} has no row behind position {last} of chain {chain}, and the tables stand for "
                     f"{up_to}: is the relay of the service that writes it running, or has the topic's retention ended? "
@@ -97,6 +106,7 @@ class Topics:
 
         Positions have no gaps and rows are sent twice at times, so a position lies at its own offset or behind it.
         """
+        await self._start()
         tp = TopicPartition(self._prefix + topic, chain)
         if chain not in (self._kafka.partitions_for_topic(tp.topic) or ()) and tp.topic not in (
             await self._kafka.topics()

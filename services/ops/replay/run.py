@@ -164,18 +164,19 @@ async def _begin(
     if how.checkpoint:
         await checkpoint.must_be_free(urls[service], how.checkpoint)
     schema = await stack.enter_async_context(replay_schema(urls[service], TABLES[service]))
-    begun: dict[int, int] = {}
+    begun: dict[tuple[int, str], int] = {}
     if how.after:
         begun = await checkpoint.begin_spread_at(urls[service], schema, service, how.after)
     live, snapshot = await stack.enter_async_context(exported(urls[service]))
     chains = int(await live.fetchval(CHAINS))
     piece = Piece(service, urls, snapshot, schema, 0, chains, 0, how)
     pieces = []
+    # Of its own journal tiering reads the facts only.
+    topics = INPUTS[service][:-1] if service == "tiering" else INPUTS[service]
     for chain in range(chains):
         to = await ends(service, live, chain)
-        # Of its own journal tiering reads the facts only.
-        read = to if service != "tiering" else {topic: to[topic] for topic in INPUTS[service][:-1]}
-        pieces.append(replace(piece, chain=chain, rows=max(0, sum(read.values()) - begun.get(chain, 0))))
+        rows = sum(max(0, to[topic] - begun.get((chain, topic), 0)) for topic in topics)
+        pieces.append(replace(piece, chain=chain, rows=rows))
     return live, pieces
 
 
