@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from services.ops.replay import checkpoint
 from services.ops.replay.report import as_object, show, show_checkpoints
 from services.ops.replay.run import How, Replayed, replay
 from services.ops.screen import err, out
+
+NICE = 10
 
 
 class Service(StrEnum):
@@ -69,6 +72,8 @@ def replay_command(
     exit status is 1 when a chain could not be switched.
     """
     signal.signal(signal.SIGTERM, _as_interrupt)
+    # The services come first, wherever both want a processor.
+    os.nice(NICE)
     place = place_of(database_url, database_prefix, bootstrap, topic_prefix)
     if list_ or drop:
         with _faults_told():
