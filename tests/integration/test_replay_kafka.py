@@ -19,7 +19,7 @@ from services.ops.replay.kafka import Topics
 from services.ops.replay.run import How, Replayed, replay
 from services.ops.replay.sources import StreamIncomplete
 from tests.integration.ledger_rows import CHAINS
-from tests.integration.test_verify_stack import DOCUMENT, MEMBERS, PROGRAM, STALL_SECONDS, publish, shop
+from tests.integration.test_verify_stack import DOCUMENT, MEMBERS, STALL_SECONDS, publish, shop
 
 pytestmark = pytest.mark.integration
 
@@ -29,20 +29,20 @@ async def test_a_rebuild_from_the_topics_gives_the_live_rows_from_the_start_and_
 ) -> None:
     urls = {service: stack.owner_url(service) for service in SERVICES}
     kafka, prefix = stack.state.bootstrap, stack.state.topic_prefix
-    name = f"c{secrets.token_hex(4)}"
+    name = program = f"c{secrets.token_hex(4)}"
 
     async def replayed(service: str, how: How) -> Replayed:
         return await asyncio.to_thread(replay, service, urls, 1, how=how)
 
     async with Api(endpoints_of(stack)) as api, LevelGauge(api) as gauge:
-        await api.put("ledger", f"/v1/programs/{PROGRAM}", DOCUMENT)
-        for number in range(2 * MEMBERS, 3 * MEMBERS):
-            await shop(api, number)
+        await api.put("ledger", f"/v1/programs/{program}", {**DOCUMENT, "program": program})
+        for number in (*range(MEMBERS), *range(2 * MEMBERS, 5 * MEMBERS // 2)):
+            await shop(api, number, program)
         await gauge.wait(STALL_SECONDS)
         try:
             kept = [await replayed(service, How(kafka, prefix, checkpoint=name)) for service in SERVICES]
-            for number in range(3 * MEMBERS, 4 * MEMBERS):
-                await shop(api, number)
+            for number in range(5 * MEMBERS // 2, 3 * MEMBERS):
+                await shop(api, number, program)
             await gauge.wait(STALL_SECONDS)
             whole = [await replayed(service, How(kafka, prefix)) for service in SERVICES]
             behind = [await replayed(service, How(kafka, prefix, after=name)) for service in SERVICES]

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import asyncpg
+
 from services.ops.replay.digest import Compared
 from services.ops.replay.fold import compare_own, fold
 from services.ops.replay.sources import Journals
@@ -78,6 +80,8 @@ async def switch(
                         compared = await compare_own(service, live, build, schema, chain)
                     refused = _refusal(compared)
                     replaced = () if refused else await _replace(live, schema, compared)
+        except asyncpg.LockNotAvailableError:
+            return Switched(chain, 0.0, 0, [], (), "its lock could not be had: somebody holds it for long")
         except TimeoutError:
             why = f"it could not be switched within {PAUSE_SECONDS_MAX:g} s: try again with less traffic"
             return Switched(chain, _since(began), 0, [], (), why)
