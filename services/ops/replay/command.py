@@ -95,6 +95,8 @@ def replay_command(
     else:
         for result in results:
             show(result)
+    if name:
+        err().print(f"kept as checkpoint {name}: --after {name} begins there")
     if not all(result.ended_well for result in results):
         raise typer.Exit(1)
 

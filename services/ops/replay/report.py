@@ -70,7 +70,7 @@ def show(result: Replayed) -> None:
     rate = result.rows / result.seconds if result.seconds else 0
     words = "the same" if result.same else "NOT the same"
     if result.switched:
-        words += _show_switched(result)
+        words = f"{'they were ' if not result.same else ''}{words}; {_show_switched(result)}"
     out().print(
         f"{result.service}: {result.rows:,} journal rows in {result.seconds:.1f} s ({rate:,.0f} a second): {words}",
         style="bold green" if result.ended_well else "bold red",
@@ -99,7 +99,7 @@ def _show_switched(result: Replayed) -> str:
     pauses = sorted(chain.pause_ms for chain in result.switched)
     switched = sum(chain.refused is None for chain in result.switched)
     return (
-        f", {switched} of {len(result.switched)} chains switched; each waited for {pauses[len(pauses) // 2]:,.0f} ms "
+        f"{switched} of {len(result.switched)} chains switched; each waited for {pauses[len(pauses) // 2]:,.0f} ms "
         f"(median; the longest {pauses[-1]:,.0f} ms)"
     )
 
