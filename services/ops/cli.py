@@ -17,6 +17,8 @@ from services.ops.level import NotLevelError
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
 from services.ops.replay import command as replay
+from services.ops.replay.checkpoint import CheckpointRefused
+from services.ops.replay.sources import StreamIncomplete
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
 from services.ops.verify import command as verify
@@ -40,6 +42,8 @@ EXPECTED = (
     demo.NothingToShowError,
     BrokerUnreadable,
     BookUnreadable,
+    CheckpointRefused,
+    StreamIncomplete,
     KafkaError,
 )
 
