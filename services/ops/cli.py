@@ -19,6 +19,7 @@ from services.ops.local.state import NoStack
 from services.ops.replay import command as replay
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
+from services.ops.seal import command as seal
 from services.ops.verify import command as verify
 from services.ops.verify.broker import BrokerUnreadable
 from services.ops.yaml_document import DocumentError
@@ -40,6 +41,7 @@ EXPECTED = (
     demo.NothingToShowError,
     BrokerUnreadable,
     BookUnreadable,
+    *seal.EXPECTED,
     KafkaError,
 )
 
@@ -63,6 +65,7 @@ def create_cli() -> typer.Typer:
         program_command,
         demo,
         verify,
+        seal,
         replay,
     ):
         module.register(app)

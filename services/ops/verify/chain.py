@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.ops.verify import inbox, postings
 from services.ops.verify.draws import DrawsJournal
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.journal_chain import JOURNAL, JournalChain
 from services.ops.verify.ledger_journal import LedgerJournal
 from services.ops.verify.ledger_tables import check_tables
+from services.ops.verify.seals import Sealed, SealedRows
 from services.ops.verify.segments_journal import SegmentsTold
 from services.ops.verify.segments_tables import check_segments
 from services.ops.verify.snapshot import Beside, Connection, batches
@@ -18,13 +21,16 @@ REWARDS = "rewards"
 TIERING = "tiering"
 
 
-async def verify_chain(connection: Connection, service: str, chain: int, chains: int) -> Report:
-    """Everything about one chain, in the transaction that `connection` is in.
+async def verify_chain(
+    connection: Connection, service: str, chain: int, chains: int, sealed: Sequence[Sealed] = ()
+) -> Report:
+    """Everything about one chain, in the transaction that `connection` is in; `sealed` is what seals say of it.
 
     What is kept in memory is the state of the chain's members, not its rows.
     """
     found = Findings(service, chain)
     journal = JournalChain(chain, chains, found)
+    seals = SealedRows(chain, sealed, found)
     ledger = LedgerJournal(chain, found) if service == LEDGER else None
     draws = DrawsJournal(chain, found) if service == REWARDS else None
     segments = SegmentsTold() if service == TIERING else None
@@ -40,6 +46,7 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         for row in rows:
             position = row["position"]
             journal.row(row)
+            seals.row(position, row["hash"])
             if segments is not None:
                 segments.row(row)
             if position in asked or row["cause_digest"] is not None:
@@ -55,6 +62,7 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         if ledger is not None:
             postings.check_strays(chain, moved, ledger.state, found)
     inbox.check_strays(chain, await requests.up_to(None), found)
+    seals.end(journal.position)
     head = await connection.fetchrow(HEAD, chain)
     if head is not None:
         journal.end(head["position"], head["hash"])

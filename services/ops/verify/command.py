@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -13,8 +15,11 @@ from rich.table import Table
 from services.ops.book_options import BookUnreadable, place_of
 from services.ops.chain_pool import progress_bar
 from services.ops.screen import err, out
+from services.ops.seal.document import SealFile, read_seals
+from services.ops.seal.keys import public_key as read_public_key
 from services.ops.verify.findings import CHECKS
 from services.ops.verify.run import Book, Verified, verify_book
+from services.ops.verify.seals import keys_of
 
 SHOWN_MAX = 50
 
@@ -28,6 +33,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     no_broker: Annotated[bool, typer.Option("--no-broker", help="Leave Kafka's topics out.")] = False,
     processes: Annotated[int, typer.Option(help="Processes at once; 0: what is worth it.", min=0)] = 0,
+    seal: Annotated[Path | None, typer.Option(help="A seal, or a folder with all of them.")] = None,
+    public_key: Annotated[Path | None, typer.Option(help="The key that must have signed (.pub).")] = None,
     database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
     database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
     bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "",
@@ -38,8 +45,12 @@ def verify(
     Each database is read as it is at one moment, and nothing is written. Exit status 1 when anything is wrong: then
     each finding names the rule, the place, and what is there instead.
     """
+    if public_key is not None and seal is None:
+        raise typer.BadParameter("say by --seal what it has signed", param_hint="--public-key")
+    seals = () if seal is None else read_seals(seal)
+    signer = None if public_key is None else read_public_key(public_key)
     place = place_of(database_url, database_prefix, bootstrap, topic_prefix)
-    book = Book(place.urls, "" if no_broker else place.bootstrap, place.topic_prefix)
+    book = Book(place.urls, "" if no_broker else place.bootstrap, place.topic_prefix, seals, signer)
     try:
         with progress_bar(err()) as progress:
             task = progress.add_task("verifying", total=None)
@@ -54,8 +65,18 @@ def verify(
         out().print_json(json.dumps(as_object(verified)))
     else:
         show(verified)
+        if seals and signer is None:
+            _show_keys(seals)
     if not verified.report.clean:
         raise typer.Exit(1)
+
+
+def _show_keys(seals: Sequence[SealFile]) -> None:
+    """Anybody can make a key: whose these are is for the reader to say."""
+    for name, count in keys_of(seals).items():
+        out().print(
+            f"{count} seals are signed by the key {name}: is it yours? (--public-key)", soft_wrap=True
+        )
 
 
 def as_object(verified: Verified) -> dict[str, object]:

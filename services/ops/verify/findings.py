@@ -16,6 +16,7 @@ CHECKS = {
     "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
     "draws": "each draw says its number and prize again by its seed; turns, points and counts as the journals told",
     "segments": "segments, tags and runs as tiering's journal tells them; the last run sorted once more",
+    "seals": "seals: signed, one behind the other, and every row that one names is still that row",
     "tables": "members, accounts, lots, holds, referrals, budgets, ... as the journal tells them",
 }
 """Every check by name, in the order in which they are shown."""

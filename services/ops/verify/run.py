@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import uvloop
 
 from services.ops.chain_pool import default_processes, each
+from services.ops.seal.document import SealFile
 from services.ops.verify import broker as kafka
 from services.ops.verify.chain import LEDGER, REWARDS, verify_chain
 from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report, check_in_transit
+from services.ops.verify.seals import Sealed, check_documents, check_installation, sealed_of
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
 from services.ops.verify.social_tables import check_budgets
@@ -25,11 +27,16 @@ HEADS = "SELECT chain, position FROM chain_heads"
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What to verify: the owner's URL of each service's database; "" for `bootstrap` leaves Kafka out."""
+    """What to verify: the owner's URL of each service's database; "" for `bootstrap` leaves Kafka out.
+
+    `seals` are in the order of their numbers; `public_key` is that of who may have signed them, None: whoever has.
+    """
 
     urls: Mapping[str, str]
     bootstrap: str = ""
     topic_prefix: str = ""
+    seals: Sequence[SealFile] = ()
+    public_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Piece:
     chain: int
     chains: int
     rows: int
+    sealed: tuple[Sealed, ...]
 
 
 @dataclass(slots=True)
@@ -58,7 +66,7 @@ def verify_piece(piece: Piece) -> Report:
 
     async def work() -> Report:
         async with imported(piece.url, piece.snapshot) as connection:
-            return await verify_chain(connection, piece.service, piece.chain, piece.chains)
+            return await verify_chain(connection, piece.service, piece.chain, piece.chains, piece.sealed)
 
     return uvloop.run(work())
 
@@ -112,13 +120,26 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
             moments[service], snapshot = await stack.enter_async_context(exported(url))
             heads = await _heads(moments[service])
             pieces += [
-                Piece(service, url, snapshot, chain, chains, heads.get(chain, 0)) for chain in range(chains)
+                Piece(
+                    service,
+                    url,
+                    snapshot,
+                    chain,
+                    chains,
+                    heads.get(chain, 0),
+                    sealed_of(book.seals, service, chain),
+                )
+                for chain in range(chains)
             ]
         after = await broker.look() if broker else None
         written = await _written(book)
+        sealing = Findings("seals", None)
+        check_documents(book.seals, book.public_key, book.urls, chains, sealing)
+        report.add(sealing.report)
         for service, connection in moments.items():
             found = Findings(service, None)
             await check_service(connection, service, chains, found)
+            await check_installation(connection, service, book.seals, found)
             await kafka.check_applied(connection, written, found)
             if broker and before and after:
                 await kafka.check_published(connection, service, before, after, broker, found)
