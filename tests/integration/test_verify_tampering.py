@@ -88,6 +88,18 @@ async def superuser(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
+@asynccontextmanager
+async def committed(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """As `superuser`, and it does happen."""
+    connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            yield connection
+    finally:
+        await connection.close()
+
+
 async def change(connection: asyncpg.Connection, table: str, column: str) -> str:
     """Change a column of one row, in the first way and row that the table's own constraints let through."""
     type_ = await connection.fetchval(TYPE, table, column)

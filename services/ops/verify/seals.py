@@ -28,7 +28,8 @@ def check_documents(
 ) -> None:
     """What the seals say without the book. `public_key`: 32 bytes, of who may have signed; None: whoever has."""
     known = set(services)
-    for before, file in zip((None, *files[:-1]), files, strict=True):
+    before: SealFile | None = None
+    for file in files:
         found.looked(CHECK)
         seal, where = file.seal, file.path.name
         if not is_signed(seal):
@@ -55,6 +56,7 @@ def check_documents(
             if missing:
                 what = f"its journal of {journal.service} and the book differ in chains {sorted(missing)}"
                 found.add(CHECK, where, what)
+        before = file
 
 
 async def check_installation(
