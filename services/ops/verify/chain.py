@@ -14,6 +14,9 @@ from services.ops.verify.seals import Sealed, SealedRows
 from services.ops.verify.segments_journal import SegmentsTold
 from services.ops.verify.segments_tables import check_segments
 from services.ops.verify.snapshot import Beside, Connection, batches
+from services.ops.verify.tiers_journal import TiersTold
+from services.ops.verify.tiers_ledger import check_beside_ledger
+from services.ops.verify.tiers_tables import check_tiers
 
 HEAD = "SELECT position, hash FROM chain_heads WHERE chain = $1"
 LEDGER = "ledger"
@@ -22,10 +25,16 @@ TIERING = "tiering"
 
 
 async def verify_chain(
-    connection: Connection, service: str, chain: int, chains: int, sealed: Sequence[Sealed] = ()
+    connection: Connection,
+    service: str,
+    chain: int,
+    chains: int,
+    sealed: Sequence[Sealed] = (),
+    beside: Connection | None = None,
 ) -> Report:
-    """Everything about one chain, in the transaction that `connection` is in; `sealed` is what seals say of it.
+    """Everything about one chain, in the transaction that `connection` is in.
 
+    `sealed` is what seals say of it. `beside` is in the ledger's database: tiering is then held against it.
     What is kept in memory is the state of the chain's members, not its rows.
     """
     found = Findings(service, chain)
@@ -34,6 +43,7 @@ async def verify_chain(
     ledger = LedgerJournal(chain, found) if service == LEDGER else None
     draws = DrawsJournal(chain, found) if service == REWARDS else None
     segments = SegmentsTold() if service == TIERING else None
+    tiers = TiersTold(chain) if service == TIERING else None
     requests = Beside(batches(connection, inbox.INBOX, chain))
     moves = Beside(batches(connection, postings.POSTINGS, chain)) if ledger else None
     async for rows in batches(connection, JOURNAL, chain):
@@ -49,6 +59,8 @@ async def verify_chain(
             seals.row(position, row["hash"])
             if segments is not None:
                 segments.row(row)
+            if tiers is not None:
+                tiers.row(row, found)
             if position in asked or row["cause_digest"] is not None:
                 inbox.check_request(chain, chains, row, asked.pop(position, []), found)
             if draws is not None:
@@ -73,4 +85,8 @@ async def verify_chain(
         await draws.check_tables(connection)
     if segments is not None:
         await check_segments(connection, chain, segments, found)
+    if tiers is not None:
+        await check_tiers(connection, chain, tiers, found)
+        if beside is not None:
+            await check_beside_ledger(connection, beside, chain, tiers, found)
     return found.report

@@ -13,13 +13,14 @@ import uvloop
 from services.ops.chain_pool import default_processes, each
 from services.ops.seal.document import SealFile
 from services.ops.verify import broker as kafka
-from services.ops.verify.chain import LEDGER, REWARDS, verify_chain
+from services.ops.verify.chain import LEDGER, REWARDS, TIERING, verify_chain
 from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.seals import Sealed, check_documents, check_installation, sealed_of
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
 from services.ops.verify.social_tables import check_budgets
+from services.ops.verify.tiers_journal import check_rankings
 
 CHAINS = "SELECT chains FROM installation"
 HEADS = "SELECT chain, position FROM chain_heads"
@@ -50,6 +51,8 @@ class Piece:
     chains: int
     rows: int
     sealed: tuple[Sealed, ...]
+    beside: tuple[str, str] | None = None
+    """URL and moment of the ledger's database, for tiering."""
 
 
 @dataclass(slots=True)
@@ -65,8 +68,12 @@ def verify_piece(piece: Piece) -> Report:
     """One chain, in whatever process."""
 
     async def work() -> Report:
-        async with imported(piece.url, piece.snapshot) as connection:
-            return await verify_chain(connection, piece.service, piece.chain, piece.chains, piece.sealed)
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(imported(piece.url, piece.snapshot))
+            beside = await stack.enter_async_context(imported(*piece.beside)) if piece.beside else None
+            return await verify_chain(
+                connection, piece.service, piece.chain, piece.chains, piece.sealed, beside
+            )
 
     return uvloop.run(work())
 
@@ -96,7 +103,6 @@ def verify_book(
                 verified.report.add(report)
                 verified.rows += piece.rows
                 on_rows(verified.rows, total)
-            check_in_transit(verified.report)
             runner.run(_check_sums(pieces, verified.report))
         finally:
             runner.run(stack.aclose())
@@ -108,7 +114,7 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
     """Open the moments in `stack`, do what is not done by chain, and say which chains there are."""
     chains = await _chains(book.urls["ledger"])
     moments: dict[str, Connection] = {}
-    pieces = []
+    snapshots: dict[str, str] = {}
     # Kafka's client wants its loop to run, so it is closed before the loop goes to sleep.
     async with AsyncExitStack() as with_broker:
         broker, before = None, None
@@ -116,21 +122,9 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
             client = kafka.Broker(book.bootstrap, book.topic_prefix, chains)
             broker = await with_broker.enter_async_context(client)
             before = await broker.look()
-        for service, url in book.urls.items():
-            moments[service], snapshot = await stack.enter_async_context(exported(url))
-            heads = await _heads(moments[service])
-            pieces += [
-                Piece(
-                    service,
-                    url,
-                    snapshot,
-                    chain,
-                    chains,
-                    heads.get(chain, 0),
-                    sealed_of(book.seals, service, chain),
-                )
-                for chain in range(chains)
-            ]
+        # The ledger's moment is the last: then it has every row that tiering has read by its own.
+        for service, url in reversed(tuple(book.urls.items())):
+            moments[service], snapshots[service] = await stack.enter_async_context(exported(url))
         after = await broker.look() if broker else None
         written = await _written(book)
         sealing = Findings("seals", None)
@@ -145,12 +139,22 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
                 await kafka.check_published(connection, service, before, after, broker, found)
                 await kafka.check_offsets(connection, broker, found)
             report.add(found.report)
+    pieces = []
+    for service, connection in moments.items():
+        heads = await _heads(connection)
+        beside = (book.urls[LEDGER], snapshots[LEDGER]) if service == TIERING else None
+        for chain in range(chains):
+            sealed = sealed_of(book.seals, service, chain)
+            url, rows = book.urls[service], heads.get(chain, 0)
+            pieces.append(Piece(service, url, snapshots[service], chain, chains, rows, sealed, beside))
     return pieces
 
 
 async def _check_sums(pieces: list[Piece], report: Report) -> None:
     """What no chain can tell alone; `report` has what each of them told."""
     piece = next(piece for piece in pieces if piece.service == LEDGER)
+    check_in_transit(report)
+    check_rankings(report, piece.chains)
     found = Findings(piece.service, None)
     async with imported(piece.url, piece.snapshot) as connection:
         await check_budgets(connection, piece.chains, report.given, found)
