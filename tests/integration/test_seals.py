@@ -24,7 +24,7 @@ from services.ops.verify.findings import Finding
 from services.ops.verify.run import Book, verify_book
 from tallybook.seals.v1 import seals_pb2 as pb
 from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
-from tests.integration.test_verify_tampering import committed, forge, superuser
+from tests.integration.tampering import committed, forge, superuser
 
 pytestmark = pytest.mark.integration
 

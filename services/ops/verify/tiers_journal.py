@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -56,6 +57,8 @@ class TiersTold:
     """Why a (program, version) can't be used."""
     moved: dict[str, int] = field(default_factory=dict)
     """By program, the last row that brought a member what another had."""
+    purchases: dict[tuple[str, str], tuple[str, datetime]] = field(default_factory=dict)
+    """Member and time of each (program, purchase) that came so."""
 
     def row(self, row: Any, found: Findings) -> None:
         """Take a journal row."""
@@ -77,6 +80,8 @@ class TiersTold:
             self.refused[program, message.version] = message.reason
         else:
             self.moved[program] = row["position"]
+            for purchase in message.purchases:
+                self.purchases[program, purchase.purchase] = (row["member"], time_of(purchase.at))
 
     def _changed(self, where: str, row: Any, said: pb.TierChanged, found: Findings) -> None:
         key = (row["program"], row["member"])

@@ -6,7 +6,6 @@ taken of tiering since then is passed over by its position.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.segments_journal import time_of
+from services.ops.verify.segments_tables import document_of
 from services.ops.verify.snapshot import Connection, batches
 from services.ops.verify.tiers_journal import CHECK, OWN, Member, TiersTold
 from tallybook.ledger.v1 import events_pb2 as pb
@@ -24,8 +24,12 @@ LEDGER_ROWS = """
 SELECT position, type, program, member, occurred_at, cause_source, cause_id, payload FROM journal
 WHERE chain = $1 AND (
     type IN ('ProgramActivated', 'MemberEnrolled', 'MemberAbsorbed', 'MembersMerged', 'MemberClosed', 'TierAssigned')
-    OR cause_source = 'tallybook/tiering'
+    OR cause_source = 'tallybook/tiering' OR $2 AND type = 'PurchaseRecorded'
 ) ORDER BY position
+"""
+KEPT = "SELECT EXISTS (SELECT FROM purchases WHERE chain = $1)"
+PURCHASES = """
+SELECT program, purchase, member, occurred_at FROM purchases WHERE chain = $1 AND purchase NOT LIKE 'top-up %'
 """
 MEMBERS = """
 SELECT program, member, enrolled_at, (standing ? 'closed') IS TRUE AS closed FROM members WHERE chain = $1
@@ -52,6 +56,8 @@ class LedgerTold:
     """The same on the survivor's chain."""
     activated: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
     """By (program, position): version and document."""
+    purchases: dict[tuple[str, str], tuple[str, datetime]] = field(default_factory=dict)
+    """Member and time by (program, purchase)."""
     tiered: dict[str, bool] = field(default_factory=dict)
     """Whether each version of a program had tiers: then tiering knows all its members."""
 
@@ -61,8 +67,10 @@ class LedgerTold:
         member = (program, row["member"] or "")
         if row["type"] == "ProgramActivated":
             self.activated[program, position] = (message.version, message.document)
-            known = "tiering" in json.loads(message.document)
+            known = "tiering" in document_of(message.document)
             self.tiered[program] = known and self.tiered.get(program, True)
+        elif row["type"] == "PurchaseRecorded":
+            self.purchases[program, message.activity.id] = (member[1], row["occurred_at"])
         elif row["type"] == "MemberEnrolled":
             self.enrolled.setdefault(member, (position, row["occurred_at"]))
         elif row["type"] == "MemberClosed":
@@ -88,12 +96,13 @@ async def check_beside_ledger(
 ) -> None:
     """Hold one chain of tiering, at the moment of `connection`, against the ledger's at the moment of `ledger`."""
     read = await connection.fetchval(APPLIED, chain, "ledger.v1") or 0
-    head = await connection.fetchval(HEAD, chain)
+    head = await connection.fetchval(HEAD, chain) or 0
     heard = min(await ledger.fetchval(APPLIED, chain, "tiers.v1") or 0, head)
     said = LedgerTold()
     changes = {position: (program, member) for program, member, position in told.changes}
     answered: set[int] = set()
-    async for rows in batches(ledger, LEDGER_ROWS, chain):
+    kept = await connection.fetchval(KEPT, chain)
+    async for rows in batches(ledger, LEDGER_ROWS, chain, kept):
         found.looked(CHECK, len(rows))
         for row in rows:
             where = f"journal {chain}-{row['position']} of the ledger"
@@ -121,6 +130,7 @@ async def check_beside_ledger(
     await _check_members(connection, chain, said, found)
     await _check_programs(connection, chain, said, told, found)
     await _check_merges(connection, chain, said, found)
+    await _check_purchases(connection, chain, {**said.purchases, **told.purchases}, found)
     for (program, run), ranking in told.rankings.items():
         counted_to = ranking.said.counted_to
         if said.tiered.get(program) and chain < len(counted_to):
@@ -130,7 +140,7 @@ async def check_beside_ledger(
 
 
 async def _check_assigned(
-    connection: Connection, row: Any, message: pb.TierAssigned, where: str, found: Findings
+    connection: Connection, row: Any, message: Any, where: str, found: Findings
 ) -> None:
     """A tier that the ledger was told is the one that tiering's row says."""
     chain, _, position = row["cause_id"].partition("-")
@@ -138,7 +148,11 @@ async def _check_assigned(
     if source is None:
         found.add(CHECK, where, f"was told by row {row['cause_id']} of tiering, which is no TierChanged")
         return
-    changed = tiering_pb.TierChanged.FromString(source["payload"])
+    try:
+        changed = tiering_pb.TierChanged.FromString(source["payload"])
+    except DecodeError:
+        # Tiering's own reading says so.
+        return
     there = (row["program"], message.of or row["member"], message.tier, time_of(message.since))
     wanted = (source["program"], source["member"], changed.to_tier, time_of(changed.since))
     if there != wanted or message.tiering_position != int(position):
@@ -201,3 +215,17 @@ async def _check_merges(connection: Connection, chain: int, said: LedgerTold, fo
                 found.add(CHECK, where, f"is {there}, the ledger says {ledger}")
         for program, absorbed in wanted:
             found.add(CHECK, f"{table} {chain} {program} {absorbed}", "is missing")
+
+
+async def _check_purchases(
+    connection: Connection, chain: int, told: dict[tuple[str, str], tuple[str, datetime]], found: Findings
+) -> None:
+    """Those that tiering keeps; which it keeps at all, and what is left of them, is for the rules to say."""
+    async for rows in batches(connection, PURCHASES, chain):
+        found.looked(CHECK, len(rows))
+        for program, purchase, member, at in rows:
+            where, wanted = f"purchases {chain} {program} {purchase}", told.get((program, purchase))
+            if wanted is None:
+                found.add(CHECK, where, "the ledger knows nothing of it")
+            elif (member, at) != wanted:
+                found.add(CHECK, where, f"is of {member} at {at}, the ledger says {wanted[0]} at {wanted[1]}")

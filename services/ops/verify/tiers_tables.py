@@ -10,6 +10,7 @@ from typing import Any
 
 from services.ops.verify.findings import Findings
 from services.ops.verify.segments_journal import time_of
+from services.ops.verify.segments_tables import document_of
 from services.ops.verify.snapshot import Connection, batches
 from services.ops.verify.tiers_journal import CHECK, Ranking, TiersTold, alike
 
@@ -31,7 +32,7 @@ FROM members AS m CROSS JOIN LATERAL jsonb_each(m.windows) AS w CROSS JOIN LATER
     SELECT coalesce(sum(amount), 0)::bigint AS total FROM entries
     WHERE chain = m.chain AND program = m.program AND member = m.member AND metric = w.key
     AND (extract(epoch FROM occurred_at) * 1000000)::bigint > (w.value ->> 0)::bigint
-) AS e WHERE m.chain = $1 AND e.total <> (w.value ->> 1)::bigint
+) AS e WHERE m.chain = $1 AND e.total IS DISTINCT FROM (w.value ->> 1)::bigint
 """
 PLACES = """
 -- Members by the flags that the last ranking gave them.
@@ -45,7 +46,7 @@ POSITION = "SELECT position FROM stream_positions WHERE chain = $1 AND topic = '
 async def check_tiers(connection: Connection, chain: int, told: TiersTold, found: Findings) -> None:
     """Everything about one chain that tiering's own database tells."""
     documents = {
-        (program, version): json.loads(text)
+        (program, version): document_of(text)
         for program, version, text in await connection.fetch(DOCUMENTS, chain)
     }
     _check_steps(told, documents, found)
@@ -86,10 +87,7 @@ async def _check_history(connection: Connection, chain: int, told: TiersTold, fo
             if change is None:
                 found.add(CHECK, where, "the journal knows nothing of it")
                 continue
-            values["measures"] = [
-                (m["metric"], m["value"], m["threshold"], _time(m["after"]), _time(m["up_to"]))
-                for m in json.loads(values["measures"])
-            ]
+            values["measures"] = [_measure(told) for told in json.loads(values["measures"])]
             for column, value in zip(COLUMNS, change, strict=True):
                 if values[column] != value:
                     found.add(CHECK, where, f"{column} is {values[column]}, the journal says {value}")
@@ -203,5 +201,9 @@ def _percents(document: Any) -> Iterator[Fraction]:
             yield from _percents(value)
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _measure(told: Any) -> Any:
+    """One of the column `measures` as `TiersTold` has it; as it stands when it is no measure."""
+    if not isinstance(told, dict) or set(told) != {"metric", "value", "threshold", "after", "up_to"}:
+        return told
+    after, up_to = (datetime.fromisoformat(told[name]) for name in ("after", "up_to"))
+    return told["metric"], told["value"], told["threshold"], after, up_to
