@@ -22,6 +22,7 @@ from services.ops.screen import err
 from services.ops.seal import command as seal
 from services.ops.verify import command as verify
 from services.ops.verify.broker import BrokerUnreadable
+from services.ops.verify.state import StateUnusable
 from services.ops.yaml_document import DocumentError
 
 # What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
@@ -40,6 +41,7 @@ EXPECTED = (
     AccountError,
     demo.NothingToShowError,
     BrokerUnreadable,
+    StateUnusable,
     BookUnreadable,
     *seal.EXPECTED,
     KafkaError,

@@ -35,6 +35,10 @@ def verify(
     processes: Annotated[int, typer.Option(help="Processes at once; 0: what is worth it.", min=0)] = 0,
     seal: Annotated[Path | None, typer.Option(help="A seal, or a folder with all of them.")] = None,
     public_key: Annotated[Path | None, typer.Option(help="The key that must have signed (.pub).")] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Where a run that is interrupted notes how far it is, to go on from there."),
+    ] = None,
     database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
     database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
     bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "",
@@ -58,7 +62,12 @@ def verify(
                 book,
                 processes,
                 lambda done, total: progress.update(task, completed=done, total=total),
+                state,
             )
+    except KeyboardInterrupt:
+        if state is not None:
+            err().print(f"interrupted: `tally verify --state {state}` goes on", markup=False, style="yellow")
+        raise
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         raise BookUnreadable(f"the databases can't be read: {fault}") from fault
     if as_json:
@@ -85,6 +94,7 @@ def as_object(verified: Verified) -> dict[str, object]:
     return {
         "ok": report.clean,
         "journal_rows": verified.rows,
+        "read_before": verified.read_before,
         "seconds": round(verified.seconds, 3),
         "checks": [
             {"check": check, "what": what, "looked_at": report.looked[check], "count": report.counts[check]}
@@ -113,9 +123,12 @@ def show(verified: Verified) -> None:
     total = sum(report.counts.values())
     if total > SHOWN_MAX:
         out().print(f"... and {total - SHOWN_MAX:,} more; --json prints more of them", style="red")
-    rate = verified.rows / verified.seconds if verified.seconds else 0
+    read = verified.rows - verified.read_before
+    rate = read / verified.seconds if verified.seconds else 0
+    if verified.read_before:
+        out().print(f"{verified.read_before:,} rows had been read by the run that was interrupted")
     words = "the book is in order" if report.clean else f"{total:,} findings: the book is NOT in order"
     out().print(
-        f"{verified.rows:,} journal rows in {verified.seconds:.1f} s ({rate:,.0f} a second): {words}",
+        f"{read:,} journal rows in {verified.seconds:.1f} s ({rate:,.0f} a second): {words}",
         style="bold green" if report.clean else "bold red",
     )

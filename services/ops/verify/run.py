@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from services.ops.chain_pool import default_processes, each
-from services.ops.seal.document import SealFile
+from services.ops.seal.document import SealFile, digest_of
 from services.ops.verify import broker as kafka
 from services.ops.verify.chain import LEDGER, REWARDS, TIERING, verify_chain
 from services.ops.verify.draws import check_counters
@@ -20,10 +22,14 @@ from services.ops.verify.seals import Sealed, check_documents, check_installatio
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
 from services.ops.verify.social_tables import check_budgets
+from services.ops.verify.state import Head, State
 from services.ops.verify.tiers_journal import check_rankings
 
 CHAINS = "SELECT chains FROM installation"
-HEADS = "SELECT chain, position FROM chain_heads"
+HEADS = "SELECT chain, position, hash FROM chain_heads"
+INSTALLATION = "SELECT id::text FROM installation"
+STATE_VERSION = 1
+"""Of what a run notes for the next; one more when a check is added: a chain that was read without it is not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Piece:
     chain: int
     chains: int
     rows: int
+    head: Head
     sealed: tuple[Sealed, ...]
     beside: tuple[str, str] | None = None
     """URL and moment of the ledger's database, for tiering."""
@@ -61,6 +68,8 @@ class Verified:
 
     report: Report = field(default_factory=Report)
     rows: int = 0
+    read_before: int = 0
+    """How many of them an interrupted run had read."""
     seconds: float = 0.0
 
 
@@ -79,15 +88,20 @@ def verify_piece(piece: Piece) -> Report:
 
 
 def verify_book(
-    book: Book, processes: int = 1, on_rows: Callable[[int, int], None] = lambda done, total: None
+    book: Book,
+    processes: int = 1,
+    on_rows: Callable[[int, int], None] = lambda done, total: None,
+    state: Path | None = None,
 ) -> Verified:
     """Verify everything; with 0 `processes` the rows decide how many.
 
-    `on_rows` hears how many journal rows are done, of how many.
+    `on_rows` hears how many journal rows are done, of how many. `state` is the file that an interrupted run leaves, and
+    goes on from.
 
     Raises:
         BrokerUnreadable: Kafka does not answer.
         OSError, asyncpg.PostgresError: a database does not.
+        StateUnusable: the file `state` is of something else.
     """
     began = time.monotonic()
     verified = Verified()
@@ -98,12 +112,26 @@ def verify_book(
             pieces = runner.run(_begin(book, stack, verified.report))
             pieces.sort(key=lambda piece: -piece.rows)
             total = sum(piece.rows for piece in pieces)
-            on_rows(0, total)
-            for piece, report in each(verify_piece, pieces, processes or default_processes(total)):
+            noted = State(state, runner.run(_run_of(book))) if state else None
+            left = []
+            for piece in pieces:
+                report = noted.done(piece.service, piece.chain, piece.head) if noted else None
+                if report is None:
+                    left.append(piece)
+                else:
+                    verified.report.add(report)
+                    verified.rows += piece.rows
+            verified.read_before = verified.rows
+            on_rows(verified.rows, total)
+            for piece, report in each(verify_piece, left, processes or default_processes(total)):
+                if noted:
+                    noted.add(piece.service, piece.chain, piece.head, report)
                 verified.report.add(report)
                 verified.rows += piece.rows
                 on_rows(verified.rows, total)
             runner.run(_check_sums(pieces, verified.report))
+            if noted:
+                noted.end()
         finally:
             runner.run(stack.aclose())
     verified.seconds = time.monotonic() - began
@@ -145,8 +173,10 @@ async def _begin(book: Book, stack: AsyncExitStack, report: Report) -> list[Piec
         beside = (book.urls[LEDGER], snapshots[LEDGER]) if service == TIERING else None
         for chain in range(chains):
             sealed = sealed_of(book.seals, service, chain)
-            url, rows = book.urls[service], heads.get(chain, 0)
-            pieces.append(Piece(service, url, snapshots[service], chain, chains, rows, sealed, beside))
+            head, url = heads.get(chain, (0, "")), book.urls[service]
+            pieces.append(
+                Piece(service, url, snapshots[service], chain, chains, head[0], head, sealed, beside)
+            )
     return pieces
 
 
@@ -174,8 +204,21 @@ async def _chains(url: str) -> int:
         await connection.close()
 
 
-async def _heads(connection: Connection) -> dict[int, int]:
-    return {row["chain"]: row["position"] for row in await connection.fetch(HEADS)}
+async def _heads(connection: Connection) -> dict[int, Head]:
+    return {row["chain"]: (row["position"], row["hash"].hex()) for row in await connection.fetch(HEADS)}
+
+
+async def _run_of(book: Book) -> dict[str, Any]:
+    """What tells a run from one of something else."""
+    installations = {}
+    for service, url in book.urls.items():
+        connection = await connect(url)
+        try:
+            installations[service] = await connection.fetchval(INSTALLATION)
+        finally:
+            await connection.close()
+    seals = [digest_of(file.seal).hex() for file in book.seals]
+    return {"verify": STATE_VERSION, "installations": installations, "seals": seals}
 
 
 async def _written(book: Book) -> dict[tuple[str, int], int]:
@@ -184,7 +227,7 @@ async def _written(book: Book) -> dict[tuple[str, int], int]:
     for service, url in book.urls.items():
         connection = await connect(url)
         try:
-            for chain, position in (await _heads(connection)).items():
+            for chain, (position, _) in (await _heads(connection)).items():
                 written[kafka.STREAMS[service], chain] = position
         finally:
             await connection.close()
