@@ -18,7 +18,7 @@ CHANGES = {
     "integer": ("{c} + 1", "{c} - 1"),
     "bigint": ("{c} + 1", "{c} - 1", "{c} + 1000000"),
     "numeric": ("{c} + 0.1",),
-    "text": ("{c} || 'x'",),
+    "text": ("{c} || 'x'", "'promised'", "'given'"),
     "boolean": ("NOT {c}",),
     "bytea": ("set_byte({c}, 0, (get_byte({c}, 0) + 1) % 256)", "{c} || '\\x00'"),
     "timestamp with time zone": ("{c} + interval '1 microsecond'", "{c} - interval '1 microsecond'"),
@@ -39,8 +39,8 @@ SET = {
     "smallint": "1",
 }
 """What a column becomes that is NULL in every row."""
-UNCHANGEABLE = {("installation", "one")}
-"""Can have one value only."""
+UNCHANGEABLE = {("installation", "one"), ("draw_turns", "state")}
+"""Can have one value only; constraints bind it to what else the row has."""
 MECHANISM = {
     ("consumer_offsets", "chain"): "Kafka is asked whether it has that partition",
     ("consumer_offsets", "consumer"): "a name",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +31,7 @@ COLUMNS = {
 """By table, what stands behind program, member and the third part of the key."""
 NAMES = {"point_awards": "award", "draw_turns": "turn", "draw_players": "draw_id"}
 KEY_COLUMNS = 3
-COUNTERS = "SELECT program, draw_id, counter, used FROM draw_counters"
+COUNTERS = "SELECT chain, program, draw_id, counter, used FROM draw_counters"
 
 Row = tuple[Any, ...]
 Values = dict[str, Any]
@@ -196,23 +197,19 @@ class DrawsJournal:
 
 
 async def check_counters(
-    connection: Connection, counted: Mapping[tuple[str, str, str], int], found: Findings
+    connection: Connection, chains: int, counted: Mapping[tuple[str, str, str], int], found: Findings
 ) -> None:
-    """What all members share, against what all chains together have told."""
+    """What all members share, against what all chains together have told; each on the chain of its name."""
     told: Counter[Row] = Counter(counted)
-    for program, draw, counter, used in await connection.fetch(COUNTERS):
+    for chain, *key, used in await connection.fetch(COUNTERS):
         found.looked("draws")
-        wanted = told.pop((program, draw, counter), 0)
+        where = f"draw_counters {' '.join(key)}"
+        wanted = told.pop(tuple(key), 0)
         if used != wanted:
-            found.add(
-                "draws",
-                f"draw_counters {program} {draw} {counter}",
-                f"is {used}, the draws add up to {wanted}",
-            )
-    for (program, draw, counter), wanted in told.items():
+            found.add("draws", where, f"is {used}, the draws add up to {wanted}")
+        home = zlib.crc32("/".join(key).encode()) % chains
+        if chain != home:
+            found.add("draws", where, f"is kept on chain {chain}, it belongs on {home}")
+    for key, wanted in told.items():
         if wanted:
-            found.add(
-                "draws",
-                f"draw_counters {program} {draw} {counter}",
-                f"is missing, the draws add up to {wanted}",
-            )
+            found.add("draws", f"draw_counters {' '.join(key)}", f"is missing, the draws add up to {wanted}")

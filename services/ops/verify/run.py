@@ -192,7 +192,7 @@ async def _check_sums(pieces: list[Piece], report: Report) -> None:
     for piece in (piece for piece in pieces if (piece.service, piece.chain) == (REWARDS, 0)):
         found = Findings(piece.service, None)
         async with imported(piece.url, piece.snapshot) as connection:
-            await check_counters(connection, report.counted, found)
+            await check_counters(connection, piece.chains, report.counted, found)
         report.add(found.report)
 
 
