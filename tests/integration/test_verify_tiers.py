@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,16 +15,19 @@ import pytest_asyncio
 
 from services.ops.local.postgres import LocalPostgres
 from services.tiering.tables import metadata
+from tallybook.ledger.v1 import events_pb2 as ledger_pb
+from tallybook.tiering.v1 import events_pb2 as pb
 from tests.integration.tampering import (
     MECHANISM,
     columns_of,
+    forge,
     in_catalogue,
     is_found,
     superuser,
     swap,
     unfound,
 )
-from tests.integration.tiering_book import Filled, filled_tiering, look
+from tests.integration.tiering_book import CHAINS, Filled, filled_tiering, look
 
 pytestmark = pytest.mark.integration
 AGAIN = "follows from the rules: `replay` decides it again and compares every byte"
@@ -88,3 +92,101 @@ async def test_two_rows_that_changed_their_content_are_found(book: Filled, table
         chains = await swap(tiering, table)
         assert chains
         assert await is_found(table, chains, partial(look, tiering, ledger))
+
+
+async def rankings(tiering: asyncpg.Connection) -> list[Any]:
+    """The rows of the last ranking, one a chain."""
+    return await tiering.fetch(
+        "SELECT * FROM journal WHERE type = 'TiersRanked' AND (chain, position) IN "
+        "(SELECT chain, max(position) FROM journal WHERE type = 'TiersRanked' GROUP BY chain)"
+    )
+
+
+async def test_one_place_more_than_the_percentage_gives_is_found(book: Filled) -> None:
+    async with both(book) as (tiering, ledger):
+        for row in await rankings(tiering):
+            said = pb.TiersRanked.FromString(row["payload"])
+            said.tops[0].places += 1
+            said.tops[0].here[0] += 1
+            await forge(tiering, row["chain"], row["position"], said.SerializeToString())
+        report = await look(tiering, ledger)
+    assert not report.counts["chain"]
+    told = [finding.what for finding in report.findings if finding.where.startswith("journal")]
+    assert len(told) == CHAINS
+    assert all("they should be" in what for what in told)
+
+
+async def test_a_ranking_of_fewer_members_than_the_ledger_had_is_found(book: Filled) -> None:
+    async with both(book) as (tiering, ledger):
+        for row in await rankings(tiering):
+            said = pb.TiersRanked.FromString(row["payload"])
+            said.members -= 1
+            await forge(tiering, row["chain"], row["position"], said.SerializeToString())
+            await tiering.execute(
+                "UPDATE tier_rankings SET members = $1 WHERE run = $2 AND chain = $3",
+                said.members, said.run, row["chain"],
+            )  # fmt: skip
+        report = await look(tiering, ledger)
+    assert [finding.what for finding in report.findings] == [
+        f"is of {said.members} members, the ledger had enrolled {said.members + 1} by then"
+    ]
+
+
+async def test_a_ranking_that_is_another_on_one_chain_is_found(book: Filled) -> None:
+    async with both(book) as (tiering, ledger):
+        row = (await rankings(tiering))[0]
+        said = pb.TiersRanked.FromString(row["payload"])
+        said.counted_to[0] += 1
+        await forge(tiering, row["chain"], row["position"], said.SerializeToString())
+        report = await look(tiering, ledger)
+    assert [finding.what for finding in report.findings] == ["is not the same on all chains"]
+
+
+async def test_a_tier_that_comes_from_nowhere_is_found(book: Filled) -> None:
+    async with both(book) as (tiering, ledger):
+        row = await tiering.fetchrow(
+            "SELECT * FROM journal WHERE type = 'TierChanged' ORDER BY chain, position DESC"
+        )
+        said = pb.TierChanged.FromString(row["payload"])
+        said.from_tier = "emerald"
+        await forge(tiering, row["chain"], row["position"], said.SerializeToString())
+        await tiering.execute(
+            "UPDATE tier_history SET from_tier = 'emerald' WHERE chain = $1 AND position = $2",
+            row["chain"], row["position"],
+        )  # fmt: skip
+        report = await look(tiering, ledger)
+    assert any("goes from emerald, the member had" in finding.what for finding in report.findings)
+
+
+async def test_what_the_ledger_was_told_of_tiers_is_what_tiering_says(book: Filled) -> None:
+    async with both(book) as (tiering, ledger):
+        row = await ledger.fetchrow(
+            "SELECT * FROM journal WHERE type = 'TierAssigned' ORDER BY position LIMIT 1"
+        )
+        assigned = ledger_pb.TierAssigned.FromString(row["payload"])
+        assigned.tier = "emerald"
+        await ledger.execute(
+            "UPDATE journal SET payload = $1 WHERE chain = $2 AND position = $3",
+            assigned.SerializeToString(), row["chain"], row["position"],
+        )  # fmt: skip
+        (found,) = (await look(tiering, ledger)).findings
+        assert found.where == f"journal {row['chain']}-{row['position']} of the ledger"
+        assert "'emerald'" in found.what
+        await ledger.execute(
+            "DELETE FROM journal WHERE chain = $1 AND position = $2", row["chain"], row["position"]
+        )
+        (found,) = (await look(tiering, ledger)).findings
+        assert found.where == f"journal {row['cause_id']}"
+        assert "the ledger was not told" in found.what
+
+
+async def test_a_member_of_one_book_only_is_found(book: Filled) -> None:
+    async with both(book) as (tiering, ledger):
+        await tiering.execute("DELETE FROM members WHERE changed_position IS NULL AND member = 'gone'")
+        assert any(
+            found.what == "is missing, the ledger has enrolled it"
+            for found in (await look(tiering, ledger)).findings
+        )
+        await ledger.execute("DELETE FROM journal WHERE type = 'MemberEnrolled' AND member <> 'gone'")
+        told = [found.what for found in (await look(tiering, ledger)).findings]
+    assert "the ledger has enrolled no such member" in told
