@@ -185,6 +185,16 @@ async def test_points_written_into_the_journal_with_every_hash_made_right_are_fo
     assert {"L1", "tables"} <= set(report.counts)
 
 
+async def test_points_by_a_tier_that_the_member_never_had_are_found(book: str) -> None:
+    async with superuser(book) as connection:
+        row = await row_of(connection, "PointsAccrued")
+        message = pb.PointsAccrued.FromString(row["payload"])
+        message.tier = "emerald"
+        await forge(connection, row["chain"], row["position"], message.SerializeToString())
+        report = await look(connection)
+    assert [finding.what for finding in report.findings] == ["earns by the tier 'emerald', the member had ''"]
+
+
 async def test_a_forged_rejection_is_found_by_the_inbox(book: str) -> None:
     async with superuser(book) as connection:
         row = await row_of(connection, "ActivityRejected")

@@ -13,6 +13,7 @@ CHECKS = {
     "L4": "inbox: every request beside the row that it led to",
     "L5": "each record read ended as recorded, rejected, duplicate or dead letter",
     "L6": "offsets and topics: nothing read or published that was not written, nothing published missing",
+    "L8": "each purchase earned by the tier that the ledger had been told of then",
     "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
     "draws": "each draw says its number and prize again by its seed; turns, points and counts as the journals told",
     "segments": "segments, tags and runs as tiering's journal tells them; the last run sorted once more",

@@ -120,6 +120,11 @@ class MemberRead:
     money: dict[str, MoneyRead] = field(default_factory=dict)
     """By asset."""
 
+    def tier_before(self, time: datetime) -> str:
+        """The tier by which a purchase of the member's own earns that was made at `time`: L8 asks that it says so."""
+        before = [(since, number, tier) for number, (since, tier, of) in enumerate(self.tiers) if not of]
+        return max((told for told in before if told[0] < time), default=(time, 0, ""))[2]
+
     def account(self, asset: str) -> MemberRead | MoneyRead | None:
         """The sums of an asset: points are the member's own."""
         return self if asset == POINTS else self.money.get(asset)
