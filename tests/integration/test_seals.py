@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from services.common.topics import create_topics
 from services.ops.cli import create_cli
+from services.ops.local.stack import Stack
 from services.ops.seal.document import SealFile, fingerprint, read_seals
 from services.ops.seal.keys import make_key, private_key, public_key, public_path
 from services.ops.seal.make import SealRefused, make_seal
@@ -195,3 +196,30 @@ async def test_the_command_line_makes_a_key_and_says_what_is_missing(tmp_path: P
     assert (never.exit_code, "such as 30m" in never.output) == (2, True)
     alone = run(create_cli(), ["verify", "--public-key", key + ".pub"])
     assert (alone.exit_code, "--seal" in alone.output) == (2, True)
+
+
+def test_a_whole_stack_is_sealed_and_verified_by_the_command_line(stack: Stack, tmp_path: Path) -> None:
+    """Without Kafka: the topic of the shared stack is not this test's."""
+    prefix = database_name_of(stack)
+    place = ["--no-broker", "--database-url", stack.owner_url("ledger"), "--database-prefix", prefix]
+    key, folder = str(tmp_path / "key.pem"), str(tmp_path / "seals")
+    run = CliRunner().invoke
+    assert run(create_cli(), ["seal", "--new-key", "--key", key]).exit_code == 0
+    for number in (1, 2):
+        made = run(create_cli(), ["seal", "--json", "--key", key, "--folder", folder, *place])
+        assert (made.exit_code, json.loads(made.stdout)["number"]) == (0, number), made.output
+    sealed = ["verify", "--json", "--seal", folder, "--public-key", f"{key}.pub", *place]
+    clean = json.loads(run(create_cli(), sealed).stdout)
+    assert [found for found in clean["findings"] if found["check"] == "seals"] == []
+    file = tmp_path / "seals" / "seal-00000002.json"
+    file.write_text(file.read_text().replace('"number": "2"', '"number": "3"'))
+    wrong = run(create_cli(), sealed)
+    assert wrong.exit_code == 1
+    assert {
+        found["where"] for found in json.loads(wrong.stdout)["findings"] if found["check"] == "seals"
+    } == {"seal-00000002.json"}
+
+
+def database_name_of(stack: Stack) -> str:
+    """What the databases' names begin with."""
+    return stack.owner_url("ledger").rpartition("/")[2].removesuffix("_ledger")

@@ -23,7 +23,6 @@ from services.ops.local.stack import Stack
 from services.ops.replay.run import SHAPES, replay
 from services.ops.seal.keys import make_key, private_key
 from services.ops.seal.make import make_seal
-from services.ops.seal.topic import SealTopic
 from services.ops.verify.broker import Broker, check_applied, check_offsets, check_published
 from services.ops.verify.command import as_object
 from services.ops.verify.findings import CHECKS, Findings
@@ -99,8 +98,7 @@ async def test_a_stack_at_work_is_in_order_and_level_again_its_projections_are_t
         for number in range(2 * MEMBERS):
             await shop(api, number)
         await gauge.wait(STALL_SECONDS)
-        async with SealTopic(stack.state.bootstrap, stack.state.topic_prefix) as topic:
-            sealed = await make_seal(urls, tmp_path, private_key(tmp_path / "key.pem"), utc_now(), topic)
+        sealed = await make_seal(urls, tmp_path, private_key(tmp_path / "key.pem"), utc_now(), None)
         book = Book(urls, stack.state.bootstrap, stack.state.topic_prefix, [sealed])
         shopping = asyncio.create_task(_all(api, range(2 * MEMBERS, 4 * MEMBERS)))
         busy = await asyncio.to_thread(verify_book, book, 2)
