@@ -122,8 +122,13 @@ class MemberRead:
 
     def tier_before(self, time: datetime) -> str:
         """The tier by which a purchase of the member's own earns that was made at `time`: L8 asks that it says so."""
-        before = [(since, number, tier) for number, (since, tier, of) in enumerate(self.tiers) if not of]
-        return max((told for told in before if told[0] < time), default=(time, 0, ""))[2]
+        # They come in the order of `since` (docs/decisions/tiers.md), so the first that is later ends the search.
+        tier = ""
+        for since, told, of in self.tiers:
+            if of == "" and since >= time:
+                break
+            tier = tier if of else told
+        return tier
 
     def account(self, asset: str) -> MemberRead | MoneyRead | None:
         """The sums of an asset: points are the member's own."""
