@@ -211,6 +211,7 @@ def test_a_whole_stack_is_sealed_and_verified_by_the_command_line(stack: Stack, 
     sealed = ["verify", "--json", "--seal", folder, "--public-key", f"{key}.pub", *place]
     clean = json.loads(run(create_cli(), sealed).stdout)
     assert [found for found in clean["findings"] if found["check"] == "seals"] == []
+    assert list(clean["signed_by"].values()) == [2]
     file = tmp_path / "seals" / "seal-00000002.json"
     file.write_text(file.read_text().replace('"number": "2"', '"number": "3"'))
     wrong = run(create_cli(), sealed)

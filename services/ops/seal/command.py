@@ -115,7 +115,7 @@ def _show(made: SealFile, as_json: bool) -> None:
     rows = sum(head.position for journal in seal.journals for head in journal.heads)
     key = fingerprint(seal.public_key)
     if as_json:
-        told = {"number": seal.number, "file": str(made.path), "journal_rows": rows, "key": key}
+        told = {"number": seal.number, "file": str(made.path), "journal_rows": rows, "fingerprint": key}
         out().print(json.dumps(told), markup=False, soft_wrap=True)
         return
     out().print(

@@ -6,6 +6,7 @@ from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from google.protobuf.message import DecodeError
 
 from tallybook.seals.v1 import seals_pb2 as pb
 
@@ -62,7 +63,10 @@ class SealTopic:
         self._consumer.seek(self._place, end - 1)
         found = await self._consumer.getmany(self._place, timeout_ms=FETCH_MS)
         for record in found.get(self._place, ()):
-            return pb.Seal.FromString(record.value)
+            try:
+                return pb.Seal.FromString(record.value)
+            except DecodeError as error:
+                raise SealsUnpublished(f"the last record of {self.name} is no seal") from error
         raise SealsUnpublished(f"Kafka at {self._bootstrap} does not give the last record of {self.name}")
 
     async def publish(self, seal: pb.Seal) -> None:

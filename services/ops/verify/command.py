@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +15,10 @@ from rich.table import Table
 from services.ops.book_options import BookUnreadable, place_of
 from services.ops.chain_pool import progress_bar
 from services.ops.screen import err, out
-from services.ops.seal.document import SealFile, read_seals
+from services.ops.seal.document import read_seals
 from services.ops.seal.keys import public_key as read_public_key
 from services.ops.verify.findings import CHECKS
 from services.ops.verify.run import Book, Verified, verify_book
-from services.ops.verify.seals import keys_of
 
 SHOWN_MAX = 50
 
@@ -74,15 +73,15 @@ def verify(
         out().print_json(json.dumps(as_object(verified)))
     else:
         show(verified)
-        if seals and signer is None:
-            _show_keys(seals)
+        if signer is None:
+            _show_keys(verified.signed_by)
     if not verified.report.clean:
         raise typer.Exit(1)
 
 
-def _show_keys(seals: Sequence[SealFile]) -> None:
+def _show_keys(signed_by: Mapping[str, int]) -> None:
     """Anybody can make a key: whose these are is for the reader to say."""
-    for name, count in keys_of(seals).items():
+    for name, count in signed_by.items():
         out().print(
             f"{count} seals are signed by the key {name}: is it yours? (--public-key)", soft_wrap=True
         )
@@ -96,6 +95,7 @@ def as_object(verified: Verified) -> dict[str, object]:
         "journal_rows": verified.rows,
         "read_before": verified.read_before,
         "seconds": round(verified.seconds, 3),
+        "signed_by": dict(verified.signed_by),
         "checks": [
             {"check": check, "what": what, "looked_at": report.looked[check], "count": report.counts[check]}
             for check, what in CHECKS.items()

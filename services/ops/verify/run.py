@@ -18,7 +18,7 @@ from services.ops.verify import broker as kafka
 from services.ops.verify.chain import LEDGER, REWARDS, TIERING, verify_chain
 from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report, check_in_transit
-from services.ops.verify.seals import Sealed, check_documents, check_installation, sealed_of
+from services.ops.verify.seals import Sealed, check_documents, check_installation, keys_of, sealed_of
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.snapshot import Connection, connect, exported, imported
 from services.ops.verify.social_tables import check_budgets
@@ -70,6 +70,8 @@ class Verified:
     rows: int = 0
     read_before: int = 0
     """How many of them an interrupted run had read."""
+    signed_by: Mapping[str, int] = field(default_factory=dict)
+    """By fingerprint of a key, how many of the seals name it."""
     seconds: float = 0.0
 
 
@@ -104,7 +106,7 @@ def verify_book(
         StateUnusable: the file `state` is of something else.
     """
     began = time.monotonic()
-    verified = Verified()
+    verified = Verified(signed_by=keys_of(book.seals))
     # The loop sleeps while the chains are read: all it does then is to keep the moments' connections.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()

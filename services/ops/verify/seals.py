@@ -63,6 +63,8 @@ async def check_installation(
     connection: Connection, service: str, files: Sequence[SealFile], found: Findings
 ) -> None:
     """The seals are of this database."""
+    if not files:
+        return
     name = await connection.fetchval(INSTALLATION)
     for file in files:
         of = {journal.installation for journal in file.seal.journals if journal.service == service}
