@@ -21,8 +21,10 @@ from services.ops.replay.checkpoint import CheckpointRefused
 from services.ops.replay.sources import StreamIncomplete
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
+from services.ops.seal import command as seal
 from services.ops.verify import command as verify
 from services.ops.verify.broker import BrokerUnreadable
+from services.ops.verify.state import StateUnusable
 from services.ops.yaml_document import DocumentError
 
 # What a command may fail with in the ordinary course of things: the message is for the user, a traceback is not.
@@ -41,9 +43,11 @@ EXPECTED = (
     AccountError,
     demo.NothingToShowError,
     BrokerUnreadable,
+    StateUnusable,
     BookUnreadable,
     CheckpointRefused,
     StreamIncomplete,
+    *seal.EXPECTED,
     KafkaError,
 )
 
@@ -67,6 +71,7 @@ def create_cli() -> typer.Typer:
         program_command,
         demo,
         verify,
+        seal,
         replay,
     ):
         module.register(app)
