@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Table, select, text
+from sqlalchemy import Table, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.errors import Refusal
@@ -55,13 +55,18 @@ class By(StrEnum):
     BUSINESS = "business"
 
 
-def check_past(at: datetime, by: By, now: datetime) -> None:
-    """Raises Refusal("instant_in_future") for what the book can't know yet. Business time may be ahead: of a till."""
+def instant(at: datetime | None, by: By, now: datetime) -> datetime:
+    """The instant asked for; now, when none is named.
+
+    Raises Refusal("instant_in_future") for what the book can't know yet. Business time may be ahead: of a till.
+    """
+    at = at or now
     if by is By.RECORDED and at > now:
         raise Refusal(
             "instant_in_future",
             f"{at.isoformat()} has not come yet: ask for an instant that is past, now is {now.isoformat()}",
         )
+    return at
 
 
 async def last_rows(connection: AsyncConnection, chains: Iterable[int], at: datetime) -> dict[int, int]:
@@ -76,7 +81,7 @@ async def member_rows(
     place: tuple[int, str, str],
     last: int | None = None,
     rows_max: int | None = ROWS_MAX,
-) -> AsyncIterator[Row[Any]]:
+) -> AsyncIterator[Any]:
     """A member's rows (position, type, occurred_at, recorded_at, payload) in order, up to position `last`.
 
     `place` is (chain, program, member). Raises Refusal("history_too_long") behind `rows_max` rows.

@@ -150,5 +150,3 @@ def _hold(hold: Hold) -> dict[str, Any]:
 
 def _time(time: datetime | None) -> str | None:
     return time.isoformat() if time else None
-
-
