@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.common.chain import chain_of
 from services.common.errors import Refusal
 from services.ledger import money_views, order_rows, payloads, views
 from services.ledger.domain import events as e
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.postings import member_account
 from services.ledger.inbox import inbox_chain
 from services.ledger.statement import describe
@@ -61,9 +62,11 @@ async def member(
     rows = (await connection.execute(query)).all()
     page = await entries(connection, known, rows[:limit])
     account = member_account(member_id)
-    sums = await _carried(connection, place, rows[0].position + 1) if rows else {}
+    sums = {POINTS: 0} | (await _carried(connection, place, rows[0].position + 1) if rows else {})
     for entry in page:
-        entry["balance_after"] = dict(sorted(sums.items()))
+        entry["balance_after"] = {
+            asset: sums[asset] for asset in sorted(sums) if sums[asset] or asset == POINTS
+        }
         for posting in entry["postings"]:
             got = posting["amount"] if posting["credit"] == account else -posting["amount"]
             sums[posting["asset"]] = sums.get(posting["asset"], 0) - got
@@ -95,32 +98,34 @@ async def order(
     """
     first = await _request(connection, chains, program, order_id)
     who = await _concerned(connection, chains, program, order_id, first)
-    found = order_rows.Found()
+    points: Counter[str] = Counter()
+    places: list[tuple[int, int]] = []
+    opened: list[tuple[int, int]] = []
     for member_id in who:
         chain = chain_of(member_id, chains)
-        about = order_rows.About(order_id, member_id)
-        async for row in member_rows(connection, journal, (chain, program, member_id), None, rows_max):
-            event = payloads.decode(row.type, row.payload)
-            if about.concerns(event, row.position):
-                found.add(event, (chain, row.position))
-        found.lots += [(chain, lot) for lot in about.lots]
-    if first is not None and (first.journal_chain, first.position) not in found.places:
+        about = order_rows.About(order_id, member_id, points)
+        places += [
+            (chain, row.position)
+            async for row in member_rows(connection, journal, (chain, program, member_id), None, rows_max)
+            if about.concerns(payloads.decode(row.type, row.payload), row.position)
+        ]
+        opened += [(chain, lot) for lot in about.lots]
+    if first is not None and (first.journal_chain, first.position) not in places:
         # It was refused, or waits in nobody's name.
-        found.places.insert(0, (first.journal_chain, first.position))
-    if not found.places:
+        places.insert(0, (first.journal_chain, first.position))
+    if not places:
         raise Refusal(
             "order_unknown",
             f"program {program!r} has no purchase {order_id!r} and no hold for an order of that name",
         )
-    rows = await _rows_at(connection, found.places[:ORDER_ROWS_MAX])
-    at = tuple_(lots.c.chain, lots.c.lot)
-    opened = (
-        await connection.execute(select(lots).where(at.in_(found.lots), lots.c.program == program))
-    ).all()
+    rows = await _rows_at(connection, places[:ORDER_ROWS_MAX])
+    of = select(lots).where(tuple_(lots.c.chain, lots.c.lot).in_(opened), lots.c.program == program)
+    found = (await connection.execute(of.order_by(lots.c.chain, lots.c.lot))).all()
     return {
-        "program": program, "order": order_id, "members": who, **found.sums(),
-        "lots": [_lot(lot) for lot in sorted(opened, key=lambda lot: (lot.chain, lot.lot))],
-        "entries": await entries(connection, known, rows), "entries_in_all": len(found.places),
+        "program": program, "order": order_id, "members": who,
+        **{name: points[name] for name in ("earned", "taken_back", "spent", "given_back")},
+        "lots": [_lot(lot) for lot in found],
+        "entries": await entries(connection, known, rows), "entries_in_all": len(places),
     }  # fmt: skip
 
 

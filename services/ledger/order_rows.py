@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 from services.ledger.domain import events as e
 from services.ledger.domain.postings import postings_of
@@ -12,17 +11,18 @@ from services.ledger.domain.postings import postings_of
 class About:
     """Tells the rows of one member that concern an order, one by one in their order."""
 
-    def __init__(self, order: str, member: str) -> None:
+    def __init__(self, order: str, member: str, points: Counter[str]) -> None:
+        """`points` is added to: `earned`, what returns (or a tier) have `taken_back`, `spent`, `given_back`."""
         self._order = order
         self._member = member
+        self._points = points
         self.lots: list[int] = []
         """Lots that the order opened: what is later done to them concerns it too."""
 
     def concerns(self, event: e.Event, position: int) -> bool:
         """Whether the row at `position` names the order, or one of its lots."""
         if self._names(event):
-            if isinstance(event, e.PointsAccrued | e.LotMoved):
-                self.lots.append(position)
+            self._count(event, position)
             return True
         if not self.lots:
             return False
@@ -32,6 +32,20 @@ class About:
         elif isinstance(event, e.LotsReinstated):
             touched.update(event.lots)
         return not touched.isdisjoint(self.lots)
+
+    def _count(self, event: e.Event, position: int) -> None:
+        match event:
+            case e.PointsAccrued():
+                self.lots.append(position)
+                self._points["earned"] += event.points
+            case e.LotMoved():
+                self.lots.append(position)
+            case e.PointsClawedBack():
+                self._points["taken_back"] += event.points
+            case e.HoldCaptured():
+                self._points["spent"] += event.amount
+            case e.SpendRefunded():
+                self._points["given_back"] += event.amount
 
     def _names(self, event: e.Event) -> bool:
         match event:
@@ -50,34 +64,6 @@ class About:
             case e.ReferralQualified():
                 return event.by == "purchase" and event.cause == self._order
         return False
-
-
-@dataclass(slots=True)
-class Found:
-    """The rows of an order, and what they add up to."""
-
-    places: list[tuple[int, int]] = field(default_factory=list)
-    """(chain, position)"""
-    lots: list[tuple[int, int]] = field(default_factory=list)
-    """(chain, lot)"""
-    _points: Counter[str] = field(default_factory=Counter)
-
-    def add(self, event: e.Event, place: tuple[int, int]) -> None:
-        """One more row."""
-        self.places.append(place)
-        match event:
-            case e.PointsAccrued():
-                self._points["earned"] += event.points
-            case e.PointsClawedBack():
-                self._points["taken_back"] += event.points
-            case e.HoldCaptured():
-                self._points["spent"] += event.amount
-            case e.SpendRefunded():
-                self._points["given_back"] += event.amount
-
-    def sums(self) -> dict[str, int]:
-        """Points that the order earned, that its returns (or a tier) took back; that it cost, and that came back."""
-        return {name: self._points[name] for name in ("earned", "taken_back", "spent", "given_back")}
 
 
 def words(event: e.Event) -> str:
