@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query
 from sqlalchemy import Table, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.errors import Refusal
+from services.common.told_time import Time
 
 ROWS_MAX = 100_000
 """Rows of one member that are gone through for one request."""
@@ -53,6 +55,16 @@ class By(StrEnum):
 
     RECORDED = "recorded"
     BUSINESS = "business"
+
+
+At = Annotated[
+    Time | None, Query(description="RFC 3339 with a zone, the + of a zone written %2B; without it, now.")
+]
+"""`at` in a query."""
+ByTime = Annotated[
+    By, Query(description="`recorded`: what was known then. `business`: what is known of that time today.")
+]
+"""`by` in a query."""
 
 
 def instant(at: datetime | None, by: By, now: datetime) -> datetime:

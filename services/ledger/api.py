@@ -72,7 +72,6 @@ STATUS_OF = {
     "referral_loop": 409,
     "task_repeated": 409,
     "idempotency_key_mismatch": 400,
-    "book_broken": 500,
 }
 """The ledger's refusals in HTTP; all others are 422."""
 

@@ -7,20 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 
-from services.common.as_of import By, instant
+from services.common.as_of import At, By, ByTime, instant
 from services.common.clock import utc_now
 from services.ledger import answers_audit, as_of, explain, schemas, views
 from services.ledger.routes.asking import PREFIX, Key, LedgerDep, MemberPath, ProgramPath
 
-At = Annotated[
-    schemas.Time | None,
-    Query(
-        description="RFC 3339 with a zone; without it, now. In a query the + of a zone is written %2B; Z needs nothing."
-    ),
-]
-ByTime = Annotated[
-    By, Query(description="`recorded`: what the book had then. `business`: what it says of that time today.")
-]
 AnyOrder = Annotated[schemas.OrderId, Path(description="A purchase's id, or the order that a hold named.")]
 Place = Annotated[
     str, Path(pattern=r"^[0-9]{1,4}:[0-9]{1,18}$", description="chain:position, such as 3:1042.")
