@@ -175,6 +175,18 @@ async def position(
     }  # fmt: skip
 
 
+async def program_at(connection: AsyncConnection, chain: int, position: int) -> str:
+    """The program whose row stands at a place of the journal. Raises Refusal("position_unknown")."""
+    c = journal.c
+    query = select(c.program).where(c.chain == chain, c.position == position)
+    found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    if found is None:
+        raise Refusal(
+            "position_unknown", f"the ledger's journal has no row {chain}:{position} (chain:position)"
+        )
+    return found
+
+
 async def entries(
     connection: AsyncConnection, known: Programs, rows: Sequence[Row[Any]]
 ) -> list[dict[str, Any]]:

@@ -154,6 +154,13 @@ class HistoryView(BaseModel):
     next: str | None = Field(description="Give it as `after` for the next page; null on the last.")
 
 
+class ChangesView(BaseModel):
+    """A page of changes, newest first."""
+
+    entries: list[TierChangeView]
+    next: str | None = Field(description="Give it as `before` for the page before this; null on the first.")
+
+
 class SegmentsThen(BaseModel):
     """Where a member was in each family that is published."""
 
