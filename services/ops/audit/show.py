@@ -26,7 +26,7 @@ def member_as_of(console: Console, found: Told) -> None:
     if tiering is not None:
         until = f", until {_when(tiering['until'])}" if tiering["until"] else ""
         since = f" since {_when(tiering['since'])}" if tiering["since"] else ""
-        rule = f" by {tiering['rule']}" if tiering["rule"] else ""
+        rule = f", {tiering['rule']}" if tiering["rule"] else ""
         console.print(
             escape(f"tier {tiering['tier']}{since}{until}: {tiering['reason']}{rule}"), soft_wrap=True
         )
@@ -68,7 +68,7 @@ def member_explained(console: Console, found: Told) -> None:
     _balance(console, told)
     _lots(console, told["lots"])
     for change in tiering["entries"] if tiering else ():
-        rule = f" by {change['rule']}" if change["rule"] else ""
+        rule = f", {change['rule']}" if change["rule"] else ""
         rows = ", ".join(f"{told['chain']}:{position}" for position in change["positions"][-5:])
         behind = f"; rows {rows}" if rows else ""
         held = f"; it held {change['metric']}" if change["threshold"] else ""
@@ -156,10 +156,12 @@ def _balance(console: Console, told: Told) -> None:
 
 
 def _lots(console: Console, lots: Sequence[Told], more: str = "") -> None:
+    """Lots, the last column being why they are there where the answer says it, else what they came from."""
     if not lots:
         return
+    last = "because" if "because" in lots[0] else "from"
     table = _table(
-        "lot", "asset", "left", "of", "held", "earned", "expires", "because", right=("left", "of", "held")
+        "lot", "asset", "left", "of", "held", "earned", "expires", last, right=("left", "of", "held")
     )
     for lot in lots:
         because = lot.get("because") or lot["from"]
