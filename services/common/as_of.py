@@ -22,7 +22,7 @@ from services.common.told_time import Time
 
 ROWS_MAX = 100_000
 """Rows of one member that are gone through for one request."""
-BATCH_ROWS = 200
+BATCH_ROWS = 100
 """After so many rows others get their turn."""
 DISORDER = timedelta(minutes=5)
 """How much earlier a row's `recorded_at` may be than that of a row before it: a transaction looks at its clock before

@@ -23,7 +23,7 @@ from services.rewards.domain.redemption import Redemption
 from services.rewards.domain.voucher_events import VoucherStep
 from services.rewards.domain.vouchers import Voucher
 from services.rewards.project import project
-from services.rewards.schemas_as_of import AsOfView, AwardThen, PlayerThen
+from services.rewards.schemas_audit import AsOfView, AwardThen, PlayerThen
 from services.rewards.schemas_draws import turn_view
 from services.rewards.schemas_redemptions import redemption_view
 from services.rewards.schemas_vouchers import voucher_view
@@ -57,7 +57,7 @@ class Had:
             self.draws.apply(*who, event, at, position)
 
 
-def _thing(event: Event) -> tuple[str, str] | None:
+def thing_of(event: Event) -> tuple[str, str] | None:
     """Whose life a row is a step of; None for one that says nothing of what a member has."""
     if isinstance(event, RedemptionEvent):
         return "redemption", event.redemption
@@ -94,7 +94,7 @@ async def member(
     journal = metadata.tables["journal"]
     async for row in member_rows(connection, journal, (chain, program, member_id), last, rows_max):
         event = event_of(row.type, row.payload)
-        thing = _thing(event)
+        thing = thing_of(event)
         if thing is None or thing in over:
             continue
         if by is By.BUSINESS and row.occurred_at > at:

@@ -150,11 +150,20 @@ async def test_the_command_line_says_the_same_as_http(audited: Audited) -> None:
     assert told["ledger"] == await audited.api.get("ledger", f"{path}/explain", limit=20)
     assert told["tiering"] == await audited.api.get("tiering", f"{path}/explain", limit=10)
     told = json.loads(await audited.tally("explain", "--order", f"{ANN}/1", "--program", PROGRAM, "--json"))
-    assert told == await audited.api.get("ledger", f"{PATH}/orders/{ANN}/1/explain")
-    row = told["entries"][-1]
+    assert told == {
+        "ledger": await audited.api.get("ledger", f"{PATH}/orders/{ANN}/1/explain"),
+        "rewards": None,
+    }
+    row = told["ledger"]["entries"][-1]
     place = f"{row['chain']}:{row['position']}"
     told = json.loads(await audited.tally("explain", "--position", place, "--json"))
-    assert told == await audited.api.get("ledger", f"{PATH}/positions/{place}/explain")
+    assert told == {"ledger": await audited.api.get("ledger", f"{PATH}/positions/{place}/explain")}
+    words = ("explain", "--order", "audited/order", "--program", PROGRAM, "--json")
+    told = json.loads(await audited.tally(*words))
+    for service in ("ledger", "rewards"):
+        assert told[service] == await audited.api.get(service, f"{PATH}/orders/audited/order/explain")
+    types = [row["type"] for row in told["rewards"]["entries"]]
+    assert types == ["RedemptionRequested", "RedemptionReserved", "CaptureRequested", "RedemptionCaptured"]
     told = json.loads(await audited.tally("as-of", "all", at, "--account", "--program", PROGRAM, "--json"))
     assert told == await audited.api.get("ledger", f"{PATH}/accounts/as-of", at=at)
 
@@ -185,6 +194,7 @@ async def test_people_get_tables(audited: Audited) -> None:
     printed = await audited.tally("explain", "--order", "audited/order", "--program", PROGRAM)
     assert "spent 500" in printed
     assert "500 points spent on order audited/order" in printed
+    assert "RedemptionCaptured" in printed
 
 
 @pytest.mark.parametrize(

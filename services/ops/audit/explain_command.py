@@ -27,6 +27,7 @@ from services.ops.audit.reading import (
 )
 from services.ops.book_options import Place, place_of
 from services.ops.screen import out
+from services.rewards import explain as rewards
 from services.tiering import explain as tiering
 
 TIERS_SHOWN = 10
@@ -96,17 +97,42 @@ async def _member(place: Place, program: str, member: str, before: int | None, l
     async with moment(place, "tiering") as connection:
         try:
             tiers = await tiering.member(connection, chains, program, member, None, TIERS_SHOWN)
-        except Refusal:
+        except Refusal as refusal:
             # The lowest tier needs no reason.
+            if refusal.code != "no_tier_changes":
+                raise
             return {"ledger": told, "tiering": None}
     return {"ledger": told, "tiering": tiers.model_dump(mode="json")}
 
 
 async def _order(place: Place, program: str, order: str) -> dict[str, Any]:
+    """What the ledger and rewards say, None for who knows no such order. Raises Refusal when neither does."""
+    unknown: Refusal | None = None
+    found: dict[str, Any] = {"ledger": None, "rewards": None}
     async with moment(place, "ledger") as connection:
         program = await program_named(connection, program)
         chains = await chains_of(connection)
-        return await ledger.order(connection, Programs(), chains, program, order, rows_max=None)
+        try:
+            found["ledger"] = await ledger.order(
+                connection, Programs(), chains, program, order, rows_max=None
+            )
+        except Refusal as refusal:
+            unknown = _only_unknown(refusal)
+    async with moment(place, "rewards") as connection:
+        try:
+            told = await rewards.order(connection, chains, program, order, rows_max=None)
+            found["rewards"] = told.model_dump(mode="json")
+        except Refusal as refusal:
+            _only_unknown(refusal)
+            if unknown is not None:
+                raise unknown from refusal
+    return found
+
+
+def _only_unknown(refusal: Refusal) -> Refusal:
+    if refusal.code != "order_unknown":
+        raise refusal
+    return refusal
 
 
 async def _position(place: Place, program: str, chain: int, position: int) -> dict[str, Any]:
@@ -115,4 +141,4 @@ async def _position(place: Place, program: str, chain: int, position: int) -> di
             connection, program or await ledger.program_at(connection, chain, position)
         )
         chains = await chains_of(connection)
-        return await ledger.position(connection, Programs(), chains, program, chain, position)
+        return {"ledger": await ledger.position(connection, Programs(), chains, program, chain, position)}

@@ -85,7 +85,22 @@ def member_explained(console: Console, found: Told) -> None:
 
 
 def order_explained(console: Console, found: Told) -> None:
-    """What an order earned and cost in points, its lots, and its rows, oldest first."""
+    """What an order earned and cost in points, its lots and its rows, oldest first; then what rewards did for it."""
+    if found["ledger"] is not None:
+        _order_in_ledger(console, found["ledger"])
+    if found["rewards"] is None:
+        return
+    console.print(f"[bold]rewards[/] for order {escape(found['rewards']['order'])}", soft_wrap=True)
+    _vouchers_and_redemptions(console, found["rewards"])
+    table = _table("row", "occurred", "member", "what")
+    for row in found["rewards"]["entries"]:
+        table.add_row(
+            f"{row['chain']}:{row['position']}", _when(row["occurred_at"]), escape(row["member"]), row["type"]
+        )
+    console.print(table)
+
+
+def _order_in_ledger(console: Console, found: Told) -> None:
     people = ", ".join(found["members"]) or "nobody"
     console.print(
         f"[bold]order {escape(found['order'])}[/] of {escape(people)} in {found['program']}: "
@@ -102,6 +117,7 @@ def order_explained(console: Console, found: Told) -> None:
 
 def position_explained(console: Console, found: Told) -> None:
     """A row, field by field, then the others of its request."""
+    found = found["ledger"]
     whose = f" of {found['member']}" if found["member"] else ""
     console.print(
         f"[bold]{found['chain']}:{found['position']} {found['type']}[/]{escape(whose)} in {found['program']}",
@@ -190,6 +206,19 @@ def _entries(console: Console, entries: Iterable[Told], *, balances: bool = Fals
 
 
 def _rewards(console: Console, told: Told) -> None:
+    _vouchers_and_redemptions(console, told)
+    for draw in told["draws"]:
+        console.print(
+            f"draw {draw['draw']}: {draw['tickets']} tickets, {draw['turns']} turns", soft_wrap=True
+        )
+    for award in told["awards"]:
+        console.print(
+            escape(f"{award['points']} points {award['state']} for {award['source']} {award['source_id']}"),
+            soft_wrap=True,
+        )
+
+
+def _vouchers_and_redemptions(console: Console, told: Told) -> None:
     if told["vouchers"]:
         table = _table("voucher", "reward", "state", "issued", "expires")
         for voucher in told["vouchers"]:
@@ -207,15 +236,6 @@ def _rewards(console: Console, told: Told) -> None:
                 _when(redemption["changed_at"]),
             )  # fmt: skip
         console.print(table)
-    for draw in told["draws"]:
-        console.print(
-            f"draw {draw['draw']}: {draw['tickets']} tickets, {draw['turns']} turns", soft_wrap=True
-        )
-    for award in told["awards"]:
-        console.print(
-            escape(f"{award['points']} points {award['state']} for {award['source']} {award['source_id']}"),
-            soft_wrap=True,
-        )
 
 
 def _posting(posting: Told) -> str:

@@ -1,8 +1,9 @@
-"""What a member had of rewards at a past instant, as the API shows it."""
+"""What an auditor is told of rewards: a member at a past instant, and all that is behind an order."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -50,3 +51,25 @@ class AsOfView(BaseModel):
     awards: list[AwardThen]
     draws: list[PlayerThen]
     turns: list[TurnView]
+
+
+class RowView(BaseModel):
+    """A row of the journal of rewards; `says` is its message as protobuf's JSON."""
+
+    chain: int
+    position: int
+    member: str
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    says: dict[str, Any]
+
+
+class OrderView(BaseModel):
+    """What was redeemed and used for an order, as it stands now, and its rows, a member after the other."""
+
+    program: str
+    order: str
+    redemptions: list[RedemptionView]
+    vouchers: list[VoucherView]
+    entries: list[RowView]
