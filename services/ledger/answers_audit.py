@@ -124,10 +124,12 @@ class MemberExplained(BaseModel):
     program: str
     member: str
     chain: int
+    enrolled_at: str
     status: str
     tier: str
     merged_into: str | None
     absorbed: list[str]
+    lapses_at: str | None
     points: Balance = Field(description="`posted` is what remains of all lots less the debt.")
     money: dict[str, Money]
     lots: list[LotBecause] = Field(description="The newest 200 that are not empty.")

@@ -36,6 +36,10 @@ DOCUMENT = "document"
 """Left out of what a row says: a program's document is asked for by its version."""
 
 
+NAMED = ("program", "member", "enrolled_at", "status", "absorbed", "tier", "points", "money", "lapses_at")
+"""What an explanation has of the member's own answer."""
+
+
 async def member(
     connection: AsyncConnection,
     known: Programs,
@@ -71,10 +75,7 @@ async def member(
             got = posting["amount"] if posting["credit"] == account else -posting["amount"]
             sums[posting["asset"]] = sums.get(posting["asset"], 0) - got
     return {
-        **{
-            name: told[name]
-            for name in ("program", "member", "status", "tier", "points", "money", "absorbed")
-        },
+        **{name: told[name] for name in NAMED},
         "merged_into": await _merged_into(connection, place),
         "chain": chain,
         "lots": await _open_lots(connection, known, place),

@@ -143,11 +143,10 @@ def position_explained(console: Console, found: Told) -> None:
 
 
 def _who(console: Console, told: Told) -> None:
-    facts = [told["status"]]
-    facts += [f"enrolled {_when(told['enrolled_at'])}"] if "enrolled_at" in told else []
+    facts = [told["status"], f"enrolled {_when(told['enrolled_at'])}"]
     facts += [f"merged into {told['merged_into']}"] if told["merged_into"] else []
     facts += [f"with {', '.join(told['absorbed'])} merged into it"] if told["absorbed"] else []
-    facts += [f"points lapse {_when(told['lapses_at'])}"] if told.get("lapses_at") else []
+    facts += [f"points lapse {_when(told['lapses_at'])}"] if told["lapses_at"] else []
     console.print(escape(", ".join(facts)), soft_wrap=True)
 
 
