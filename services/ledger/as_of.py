@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from sqlalchemy import and_, case, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -45,13 +46,13 @@ async def member(
     found = None
     position = rows = 0
     async for row in member_rows(connection, journal, place, last, rows_max):
-        event = payloads.decode(row.type, row.payload)
         try:
+            event = payloads.decode(row.type, row.payload)
             evolve(book, chain, program, Decided(event, member_id, row.occurred_at), row.position)
-        except (InvariantBroken, KeyError) as broken:
+        except (InvariantBroken, KeyError, DecodeError) as broken:
             raise Refusal(
                 "book_broken",
-                f"row {chain}:{row.position} can't follow from the rows before it ({broken}): run `tally verify`",
+                f"row {chain}:{row.position} can't follow from the rows before it ({broken!r}): run `tally verify`",
             ) from broken
         found = book.members.get((program, member_id))
         if found is not None and by is By.BUSINESS:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.common.as_of import By, last_rows
+from services.common.as_of import DISORDER, By, last_rows
 from services.common.db import Reader
 from services.common.errors import InvariantBroken, Refusal
 from services.ledger import as_of, payloads
@@ -24,7 +24,7 @@ from services.ops.replay.ledger import rebuild
 from services.ops.replay.run import TABLES
 from services.ops.replay.schema import replay_schema
 from services.ops.verify.snapshot import connect
-from tests.integration.ledger_rows import CHAINS, NOON, fresh_database
+from tests.integration.ledger_rows import CHAINS, NOON, fresh_database, member_on, service_role
 from tests.integration.verify_book import filled_ledger
 
 pytestmark = pytest.mark.integration
@@ -32,6 +32,9 @@ pytestmark = pytest.mark.integration
 INSTANTS = 12
 LAST = """
 SELECT chain, coalesce(max(position) FILTER (WHERE recorded_at <= $1), 0) AS position FROM journal GROUP BY chain
+"""
+A_ROW = """
+INSERT INTO journal SELECT 0, $1, 'p', 'm', 't', $2, $2, 's', 'i', NULL, 'v', '', sha256('')
 """
 MEMBERS = """
 SELECT m.program, m.member, m.chain, m.status, nullif(m.merged_into, '') AS merged_into, m.absorbed, m.enrolled_at,
@@ -185,6 +188,50 @@ async def test_the_last_row_by_then_is_found_by_halving(url: str, reader: Reader
         expected = {row["chain"]: row["position"] for row in await owner.fetch(LAST, at)}
         async with reader.snapshot() as connection:
             assert await last_rows(connection, range(CHAINS), at) == expected
+    await owner.close()
+
+
+async def test_rows_whose_times_are_not_in_order_are_found_all_the_same(postgres: LocalPostgres) -> None:
+    """A transaction looks at its clock before it waits for the chain, and machines' clocks differ."""
+    draw, rows = random.Random(2), 500
+    times = [NOON + timedelta(seconds=10 * n) + DISORDER * draw.random() for n in range(rows)]
+    async with fresh_database(postgres.url) as found, service_role("ledger", found):
+        owner, reader = await connect(found), Reader.connect(found)
+        await owner.executemany(A_ROW, list(enumerate(times, 1)))
+        await owner.execute("INSERT INTO chain_heads VALUES (0, $1, $2)", rows, bytes(32))
+        for at in (*times[::25], *(time - timedelta(microseconds=1) for time in times[::25])):
+            expected = max((n for n, time in enumerate(times, 1) if time <= at), default=0)
+            async with reader.snapshot() as connection:
+                assert await last_rows(connection, [0], at) == {0: expected}
+        await reader.close()
+        await owner.close()
+
+
+async def test_a_journal_that_can_not_be_replayed_is_named_with_its_row(url: str, reader: Reader) -> None:
+    owner = await connect(url)
+    place = (0, "grocer", member_on(0))
+    enrolled = await owner.fetchval(
+        "SELECT min(position) FROM journal WHERE chain = 0 AND member = $1", place[2]
+    )
+    for change in (
+        "type = 'MemberEnroled'",
+        "type = 'PointsMatured'",
+        "type = 'ProfileChanged', payload = '\\xffff'::bytea",
+    ):
+        # Only whoever owns the database can do this, and `verify` would find it.
+        await owner.execute("SET session_replication_role = replica")
+        row = await owner.fetchrow(
+            "SELECT type, payload FROM journal WHERE chain = 0 AND position = $1", enrolled
+        )
+        await owner.execute(f"UPDATE journal SET {change} WHERE chain = 0 AND position = $1", enrolled)  # noqa: S608
+        try:
+            async with reader.snapshot() as connection:
+                with pytest.raises(Refusal, match=f"book_broken: row 0:{enrolled} ") as refused:
+                    await as_of.member(connection, place, datetime.now(UTC), By.RECORDED)
+            assert "tally verify" in refused.value.detail
+        finally:
+            back = "UPDATE journal SET type = $2, payload = $3 WHERE chain = 0 AND position = $1"
+            await owner.execute(back, enrolled, row["type"], row["payload"])
     await owner.close()
 
 

@@ -10,19 +10,23 @@ from typing import Annotated, TypeVar
 
 import asyncpg
 import typer
+from google.protobuf.message import DecodeError
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.db import Reader
-from services.common.errors import Refusal
+from services.common.errors import InvariantBroken, Refusal
 from services.common.told_time import Time
 from services.ops.book_options import BookUnreadable, Place
+from services.ops.screen import err
 
 Answer = TypeVar("Answer")
 TIME: TypeAdapter[datetime] = TypeAdapter(Time)
 PROGRAMS = text("SELECT DISTINCT program FROM programs ORDER BY program")
+PATIENT = text("SET LOCAL statement_timeout = 0")
+"""Whoever is at the command line may stop it; no service's answer waits for this."""
 CHAINS = text("SELECT chains FROM installation")
 
 ProgramOption = Annotated[str, typer.Option("--program", help="The program; needed where there are several.")]
@@ -58,9 +62,12 @@ def answered(question: Callable[[], Awaitable[Answer]]) -> Answer:
         return await question()
 
     try:
-        return asyncio.run(ask())
+        with err().status("reading the book"):
+            return asyncio.run(ask())
     except Refusal as refusal:
         raise QuestionRefused(refusal.detail) from refusal
+    except (InvariantBroken, DecodeError) as broken:
+        raise BookUnreadable(f"a row of the journal can't be read: {broken}; see `tally verify`") from broken
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as fault:
         cause = fault.orig if isinstance(fault, DBAPIError) else fault
         raise BookUnreadable(f"the databases can't be read: {cause}") from fault
@@ -74,6 +81,7 @@ async def moment(place: Place, service: str) -> AsyncIterator[AsyncConnection]:
     reader = Reader.connect(place.urls[service])
     try:
         async with reader.snapshot() as connection:
+            await connection.execute(PATIENT)
             yield connection
     finally:
         await reader.close()
