@@ -139,14 +139,20 @@ class MemberExplained(BaseModel):
     )
 
 
+class MoneyOfOrder(BaseModel):
+    spent: int = Field(description="Minor units, as given_back.")
+    given_back: int
+
+
 class OrderExplained(BaseModel):
     program: str
     order: str
     members: list[str] = Field(description="Who bought it, who held for it, whom those were merged into.")
-    earned: int
+    earned: int = Field(description="Points, as the three after it.")
     taken_back: int
     spent: int
     given_back: int
+    money: dict[str, MoneyOfOrder] = Field(description="Stored value, by currency.")
     lots: list[LotNow] = Field(description="What the purchase opened, as it is now.")
     entries: list[Entry] = Field(description="Oldest first, a member after the other.")
     entries_in_all: int

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.common.as_of import ROWS_MAX, member_rows
 from services.common.chain import chain_of
 from services.common.errors import Refusal
-from services.ledger import money_views, order_rows, payloads, views
+from services.ledger import money_views, payloads, views
 from services.ledger.domain import events as e
 from services.ledger.domain.book import POINTS
+from services.ledger.domain.order_rows import OrderRows
 from services.ledger.domain.postings import member_account
 from services.ledger.inbox import inbox_chain
 from services.ledger.statement import describe
@@ -99,12 +100,12 @@ async def order(
     """
     first = await _request(connection, chains, program, order_id)
     who = await _concerned(connection, chains, program, order_id, first)
-    points: Counter[str] = Counter()
+    sums: Counter[tuple[str, str]] = Counter()
     places: list[tuple[int, int]] = []
     opened: list[tuple[int, int]] = []
     for member_id in who:
         chain = chain_of(member_id, chains)
-        about = order_rows.About(order_id, member_id, points)
+        about = OrderRows(order_id, member_id, sums)
         places += [
             (chain, row.position)
             async for row in member_rows(connection, journal, (chain, program, member_id), None, rows_max)
@@ -124,7 +125,11 @@ async def order(
     found = (await connection.execute(of.order_by(lots.c.chain, lots.c.lot))).all()
     return {
         "program": program, "order": order_id, "members": who,
-        **{name: points[name] for name in ("earned", "taken_back", "spent", "given_back")},
+        **{name: sums[POINTS, name] for name in ("earned", "taken_back", "spent", "given_back")},
+        "money": {
+            currency: {name: sums[currency, name] for name in ("spent", "given_back")}
+            for currency in sorted({of for of, _ in sums} - {POINTS, ""})
+        },
         "lots": [_lot(lot) for lot in found],
         "entries": await entries(connection, known, rows), "entries_in_all": len(places),
     }  # fmt: skip
@@ -206,7 +211,7 @@ async def entries(
             "chain": row.chain, "position": row.position, "member": row.member, "type": row.type,
             "occurred_at": row.occurred_at.isoformat(), "recorded_at": row.recorded_at.isoformat(),
             "cause": {"source": row.cause_source, "id": row.cause_id}, "program_version": row.program_version,
-            "text": order_rows.words(event) or text, "points": points, "money": money_views.moved(event),
+            "text": text, "points": points, "money": money_views.moved(event),
             "rules": views.rules_behind(known, event), "details": details,
             "postings": moved[row.chain, row.position],
         })  # fmt: skip

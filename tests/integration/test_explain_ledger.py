@@ -165,7 +165,12 @@ async def test_an_order_says_what_it_earned_and_what_came_of_its_points(reader: 
     assert types["PurchaseRecorded"] == types["PointsAccrued"] == types["ReturnRecorded"] == 1
     # Its lot paid for other orders.
     assert types["HoldCaptured"] > 0
-    assert (paid["spent"], paid["given_back"], paid["earned"]) == (30, 13, 0)
+    assert (paid["spent"], paid["given_back"], paid["earned"], paid["money"]) == (30, 13, 0, {})
+    async with reader.snapshot() as connection:
+        both = await explain.order(connection, Programs(), CHAINS, "grocer", f"order-{member}-m")
+    # Points and money in parts: 2 and 400, then what was left; some of it came back, twice.
+    assert (both["spent"], both["given_back"]) == (5, 1)
+    assert both["money"] == {"USD": {"spent": 1_000, "given_back": 820}}
 
 
 async def test_after_a_merge_an_order_goes_on_with_the_survivor(reader: Reader) -> None:

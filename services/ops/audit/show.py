@@ -108,6 +108,11 @@ def _order_in_ledger(console: Console, found: Told) -> None:
         f"given back {found['given_back']} points",
         soft_wrap=True,
     )
+    for currency, money in found["money"].items():
+        console.print(
+            f"stored value: spent {money['spent']}, given back {money['given_back']} {currency} minor units",
+            soft_wrap=True,
+        )
     _lots(console, found["lots"])
     _entries(console, found["entries"])
     left_out = found["entries_in_all"] - len(found["entries"])
