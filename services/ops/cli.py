@@ -9,6 +9,8 @@ from aiokafka.errors import KafkaError
 
 from services.ops import demo, import_, install_command, keys, program_command, status, up
 from services.ops.api import ApiError, UnreachableError
+from services.ops.audit import as_of_command, explain_command
+from services.ops.audit.reading import QuestionRefused
 from services.ops.book_options import BookUnreadable
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
 from services.ops.install import InstallRefused
@@ -48,6 +50,7 @@ EXPECTED = (
     CheckpointRefused,
     StreamIncomplete,
     *seal.EXPECTED,
+    QuestionRefused,
     KafkaError,
 )
 
@@ -73,6 +76,8 @@ def create_cli() -> typer.Typer:
         verify,
         seal,
         replay,
+        as_of_command,
+        explain_command,
     ):
         module.register(app)
     return app
