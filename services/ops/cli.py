@@ -16,6 +16,7 @@ from services.ops.key_store import BadToken, UnknownScope
 from services.ops.level import NotLevelError
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
+from services.ops.redecide import command as redecide
 from services.ops.replay import command as replay
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
@@ -64,6 +65,7 @@ def create_cli() -> typer.Typer:
         demo,
         verify,
         replay,
+        redecide,
     ):
         module.register(app)
     return app
