@@ -55,7 +55,7 @@ def redecide_command(
 
 
 def as_object(found: Redecided) -> dict[str, object]:
-    """The result as JSON has it. `differences` has at most a hundred of each group of chains; `differing` counts all."""
+    """The result as JSON has it. `differences` are at most a hundred a group of chains; `differing` has all."""
     report = found.report
     return {
         "same": report.same,
@@ -92,7 +92,7 @@ def show(found: Redecided) -> None:
         )
     rate = report.rows / found.seconds if found.seconds else 0
     total = report.differing.total()
-    words = "the same events" if report.same else f"{total:,} commands came out otherwise"
+    words = "the same events" if report.same else f"NOT the same: {total:,} came out otherwise"
     out().print(
         f"{report.rows:,} journal rows in {found.seconds:.1f} s ({rate:,.0f} a second): {words}",
         style="bold green" if report.same else "bold red",
