@@ -20,6 +20,7 @@ from services.ops.redecide import command as redecide
 from services.ops.replay import command as replay
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
+from services.ops.trying.run import TryRefused
 from services.ops.verify import command as verify
 from services.ops.verify.broker import BrokerUnreadable
 from services.ops.yaml_document import DocumentError
@@ -41,6 +42,7 @@ EXPECTED = (
     demo.NothingToShowError,
     BrokerUnreadable,
     BookUnreadable,
+    TryRefused,
     KafkaError,
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.ops.program_command import checked
+from services.ops.program_check import checked
 from services.ops.yaml_document import load
 
 PAGES = Path(__file__).parents[2] / "docs" / "programs"
