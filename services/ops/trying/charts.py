@@ -1,6 +1,6 @@
 """Bars and lines as SVG that stands in a page by itself: no script, no font, no colour of its own.
 
-Colours come from the page's `--before` and `--after`, so that they suit light and dark; before is dashed or hatched as
+Colours come from the page's `--before` and `--after`, so that they suit light and dark; before is dashed or pale as
 well, so that nothing hangs on colour alone. The numbers stand in a table beside each chart.
 """
 
@@ -16,7 +16,7 @@ BAR, GAP, GROUP = 15, 3, 16
 PLOT = 240
 """Height of what is drawn over months."""
 TICKS = (1, 2, 5, 10)
-LABELS_MAX = 12
+LABELS_MAX = 8
 """Months that are written under a chart."""
 
 
@@ -87,8 +87,9 @@ def lines(name: str, title: str, rows: Sequence[Series]) -> str:
             for number, row in enumerate(rows)
         ]
         parts.append(f'<polyline class="{kind}" points="{" ".join(points)}"/>')
-        x, _, y = points[-1].partition(",")
-        parts.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="3.5"/>')
+        for point in points[-1:]:
+            x, _, y = point.partition(",")
+            parts.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="3.5"/>')
     parts += scale.months(rows, slot)
     return _svg(name, title, _said(rows), scale.height, parts)
 
@@ -151,7 +152,8 @@ def _svg(name: str, title: str, said: str, height: float, parts: list[str]) -> s
         for kind, x in (("before", LABEL), ("after", LABEL + 90))
     )
     return (
-        f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}" aria-labelledby="{name}-title {name}-said">'
-        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-said">{escape(said)}</desc>'
-        f"{key}{''.join(parts)}</svg>"
+        f'<figure><figcaption id="{name}-title">{escape(title)}</figcaption>'
+        f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}" aria-labelledby="{name}-title" '
+        f'aria-describedby="{name}-said"><desc id="{name}-said">{escape(said)}</desc>'
+        f"{key}{''.join(parts)}</svg></figure>"
     )

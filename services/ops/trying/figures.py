@@ -75,7 +75,7 @@ class Figures:
         """The same at the end of each of `months`, which are all that there are, in order."""
         so_far, found = 0, []
         for month in months:
-            so_far += sum(SIGNS[measure] * self.by_month[month, measure] for measure in MEASURES)
+            so_far += sum(SIGNS[measure] * self.by_month.get((month, measure), 0) for measure in MEASURES)
             found.append(so_far)
         return found
 

@@ -31,14 +31,16 @@ p { margin: .25rem 0; } .quiet { color: var(--quiet); }
 ul.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .75rem; padding: 0;
   margin: 1.25rem 0; list-style: none; }
 ul.cards li { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
+ul.cards small { font-size: .95rem; font-weight: 400; }
 ul.cards b { display: block; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 ul.notes { background: var(--card); border-left: 4px solid var(--after); margin: 1rem 0;
   padding: .5rem 1rem .5rem 2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .925rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .75rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th.text, td.text { text-align: left; white-space: normal; }
+th.text, td.text { text-align: left; } td.text { white-space: normal; }
 thead th { color: var(--quiet); font-weight: 600; } tbody th { font-weight: 400; }
+figure { margin: .75rem 0; } figcaption { font-weight: 600; }
 svg { display: block; width: 100%; max-width: 45rem; height: auto; margin: .5rem 0; }
 svg text { fill: var(--ink); font-size: 12px; font-family: inherit; } svg text.number { fill: var(--quiet); }
 rect.before { fill: var(--before); fill-opacity: .35; stroke: var(--before); } rect.after { fill: var(--after); }
@@ -91,12 +93,13 @@ def _cards(tried: Tried, tables: dict[str, Table], worth: Worth | None) -> str:
                 change = text_of(row[3], kind, worth, signed=True)
                 share = _percent(row[1], row[3])
                 unit = "points" if kind == "whole" else worth.currency if worth else "minor units"
-                cards.append((str(row[0]), f"{text_of(row[2], kind, worth)} {unit}", f"{change}{share}"))
+                cards.append((str(row[0]), text_of(row[2], kind, worth), unit, f"{change}{share}"))
     moved = sum(one.before.tier != one.after.tier for one in tried.part.members)
-    cards.append(("members who end in another tier", f"{moved:,}", f"of {len(tried.part.members):,}"))
+    cards.append(("end in another tier", f"{moved:,}", "members", f"of {len(tried.part.members):,}"))
     items = "".join(
-        f"<li>{escape(what)}<b>{escape(now)}</b><span class=quiet>{escape(change)}</span></li>"
-        for what, now, change in cards
+        f"<li>{escape(what)}<b>{escape(now)} <small>{escape(unit)}</small></b>"
+        f'<span class="quiet">{escape(change)}</span></li>'
+        for what, now, unit, change in cards
     )
     return f'<ul class="cards">{items}</ul>'
 
@@ -138,13 +141,14 @@ def _row(table: Table, row: tuple[Value, ...], worth: Worth | None) -> str:
 
 def _changes(table: Table) -> str:
     rows = [Series(str(row[0]), int(row[1]), int(row[2])) for row in table.rows]
-    return bars(f"chart-{table.name}", f"{table.title}, before and after", rows)
+    return bars(f"chart-{table.name}", f"{table.title} before and after", rows)
 
 
-def _over_months(draw: Callable[..., str], what: str, at: int) -> Callable[[Table], str]:
+def _over_months(draw: Callable[..., str], what: str) -> Callable[[Table], str]:
     def chart(table: Table) -> str:
+        at = next(n for n, column in enumerate(table.columns) if column.name == f"{what}_before")
         rows = [Series(str(row[0]), int(row[at]), int(row[at + 1])) for row in table.rows]
-        return draw(f"chart-{what}", f"Points {what} by month, before and after", rows)
+        return draw(f"chart-{what}", f"Points {what} by month", rows)
 
     return chart
 
@@ -153,6 +157,6 @@ CHARTS: dict[str, tuple[Callable[[Table], str], ...]] = {
     "totals": (_changes,),
     "tiers": (_changes,),
     "rules": (_changes,),
-    "months": (_over_months(columns, "issued", 1), _over_months(lines, "outstanding", 7)),
+    "months": (_over_months(columns, "issued"), _over_months(lines, "outstanding")),
 }
 """By table; each chart's numbers are in the table below it."""

@@ -12,6 +12,7 @@ from services.ops.trying.figures import (
     FORGIVEN,
     GIVEN_BACK,
     ISSUED,
+    MEASURES,
     REDEEMED,
     TAKEN_BACK,
     Figures,
@@ -157,13 +158,17 @@ def months(part: Part) -> Table:
     """What happened in each month, and what was outstanding at its end."""
     names = month_names(part)
     before, after = (figures.outstanding_by_month(names) for figures in (part.before, part.after))
-    shown = (("issued", ISSUED), ("redeemed", REDEEMED), ("expired", EXPIRED))
+    measures = [
+        measure
+        for measure in MEASURES
+        if measure == ISSUED or part.before.total(measure) or part.after.total(measure)
+    ]
     rows: list[tuple[Value, ...]] = [
         (
             month,
             *(
                 figures.by_month.get((month, measure), 0)
-                for _, measure in shown
+                for measure in measures
                 for figures in (part.before, part.after)
             ),
             was,
@@ -172,19 +177,18 @@ def months(part: Part) -> Table:
         for month, was, now in zip(names, before, after, strict=True)
     ]
     columns = [Column("month", "month", "text")]
-    for title in [*(title for title, _ in shown), "outstanding"]:
-        columns += [Column(f"{title}_before", f"{title} before"), Column(f"{title}_after", "after")]
-    says = "Points by month; outstanding is at the month's end."
+    for title in (*measures, "outstanding"):
+        name = title.replace(" ", "_")
+        columns += [Column(f"{name}_before", f"{title} before"), Column(f"{name}_after", "after")]
+    says = "Points by month; outstanding is at the month's end. What never moved is left out."
     return Table("months", "Months", says, tuple(columns), rows)
 
 
 def month_names(part: Part) -> list[str]:
     """Every month between the first and the last in which anything happened."""
     there = sorted({month for month, _ in (*part.before.by_month, *part.after.by_month)})
-    if not there:
-        return []
-    names = [there[0]]
-    while names[-1] < there[-1]:
+    names = there[:1]
+    while names and names[-1] < there[-1]:
         year, month = map(int, names[-1].split("-"))
         names.append(f"{year + month // 12:04}-{month % 12 + 1:02}")
     return names
