@@ -117,7 +117,7 @@ def changed(document: dict[str, Any], rate: str = "2", **sections: Any) -> dict[
 
 async def tried(place: Place, document: dict[str, Any], processes: int = 1) -> Tried:
     return await asyncio.to_thread(
-        try_document, place.urls, document["program"], version(document), None, processes
+        try_document, place.urls, document["program"], version(document), processes=processes
     )
 
 
@@ -182,6 +182,8 @@ async def test_tiers_are_those_of_the_tried_document_and_of_grants_by_hand(place
     assert by_name[member_on(1, 1)] == "member"
     assert found.part.after.by_rule["tier silver"] > 0
     assert {moved.before.tier for moved in found.part.members} == {""}
+    (note,) = found.notes
+    assert note.startswith(f"{2 * CHAINS} members were merged into others")
 
 
 async def test_two_processes_find_the_same_as_one(place: Place) -> None:
@@ -255,6 +257,18 @@ async def test_documents_of_two_programs_are_not_held_against_each_other(place: 
     result = await command(place, str(file), "--against", "youshu")
     assert isinstance(result.exception, DocumentError)
     assert "is a document of 'grocer'" in str(result.exception)
+
+
+async def test_a_document_is_tried_from_a_day_on(place: Place, file: Path) -> None:
+    late = await command(place, str(file), "--json", "--since", "2999-01-01")
+    assert late.exit_code == 0, late.output
+    answer = json.loads(late.stdout)
+    assert all(row["change"] == 0 for row in answer["totals"])
+    early = await command(place, str(file), "--json", "--since", "2020-01-01T00:00:00+01:00")
+    assert any(row["change"] for row in json.loads(early.stdout)["totals"])
+    wrong = await command(place, str(file), "--since", "soon")
+    assert wrong.exit_code == 2
+    assert "is no day" in wrong.output
 
 
 @pytest.mark.parametrize("amount", ["a lot", "-1", "NaN"])

@@ -85,6 +85,26 @@ def tried(
     return worlds[0], worlds[1]
 
 
+def test_from_a_day_on_it_decides_what_comes_then() -> None:
+    programs, facts = Programs(), PurchaseFacts()
+    world = World(
+        "grocer", CHAINS, document(earning=earning(points_per_unit=3)), programs, facts, NOON + 20 * DAY
+    )
+    later = NOON + 40 * DAY
+    commands = [purchase(member=ANN), purchase("p2", 1_000, member=ANN, at=later, now=later)]
+    for command in recorded(document(), *commands):
+        world.take(command)
+    assert dict(world.figures.by_month) == {("2026-01", ISSUED): 50, ("2026-02", ISSUED): 30}
+
+
+def test_versions_recorded_later_do_not_replace_the_one_that_is_tried() -> None:
+    again = recorded(document(earning=earning(points_per_unit=5)))[0]
+    before, after = tried(
+        document(), document(earning=earning(points_per_unit=2)), again, purchase(member=ANN)
+    )
+    assert [world.figures.total(ISSUED) for world in (before, after)] == [250, 100]
+
+
 def standing(world: World, member: str = ANN) -> Standing:
     return dict(world.members())[member]
 

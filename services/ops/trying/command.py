@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import typer
@@ -32,6 +34,9 @@ def try_(
     name: Annotated[str, typer.Argument(help="A file, or the name of a document in deploy/programs")],
     against: Annotated[
         str, typer.Option(help="Another document to hold it against; by default what was in force.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(help="From this day on, as 2026-07-01; by default from the beginning.")
     ] = "",
     point_value: Annotated[
         str,
@@ -61,6 +66,7 @@ def try_(
             ("program",), f"is {other.data['program']!r}; {document.file} is a document of {program!r}"
         )
     worth = worth_of(document.data, point_value)
+    begins = day_of(document.data, since) if since else None
     place = place_of(database_url, database_prefix, "", "")
     try:
         with progress_bar(err()) as progress:
@@ -70,6 +76,7 @@ def try_(
                 program,
                 _version(document.data),
                 None if other is None else _version(other.data),
+                begins,
                 processes,
                 lambda done, rows: progress.update(task, completed=done, total=rows),
             )
@@ -78,7 +85,8 @@ def try_(
     tables = all_tables(tried, worth)
     try:
         if html is not None:
-            said = page(tried, tables, document.file, other.file if other else IN_FORCE, worth)
+            what = f"{document.file} from {since} on" if since else document.file
+            said = page(tried, tables, what, other.file if other else IN_FORCE, worth)
             html.write_text(said, encoding="utf-8")
         if parquet_folder is not None:
             parquet.write(tables, parquet_folder, worth)
@@ -124,6 +132,21 @@ def worth_of(document: dict[str, Any], named: str) -> Worth | None:
         return Worth(Fraction(value) * 10**digits, currency, digits)
     pays = (document.get("rewards") or {}).get("points_as_payment")
     return Worth(Fraction(int(pays["value"]), int(pays["points"])), currency, digits) if pays else None
+
+
+def day_of(document: dict[str, Any], named: str) -> datetime:
+    """The beginning of a day in the program's time zone, or the moment that `named` is.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(named)
+    except ValueError as error:
+        raise typer.BadParameter(f"{named!r} is no day, such as 2026-07-01", param_hint="--since") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(str(document.get("time_zone", "UTC"))))
+    return moment.astimezone(UTC)
 
 
 def _version(data: Any) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -53,8 +53,6 @@ class Figures:
     """What was issued, by what it was issued for; exact before rounding. Of purchases only once it is `settled`."""
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
     """By (command, code)."""
-    commands: Counter[str] = field(default_factory=Counter)
-    """Those that were taken."""
     earned: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     """By member, what was issued less what was taken back."""
     bonus_money: int = 0
@@ -129,7 +127,6 @@ class Figures:
         for key, refused in other.refused.items():
             before = self.refused.get(key, Refused())
             self.refused[key] = Refused(before.requests + refused.requests, before.points + refused.points)
-        self.commands += other.commands
         for member, points in other.earned.items():
             self.earned[member] += points
         self.bonus_money += other.bonus_money

@@ -40,8 +40,8 @@ table { border-collapse: collapse; margin: .5rem 0; font-size: .925rem; font-var
 th, td { padding: .3rem .75rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th.text, td.text { text-align: left; } td.text { white-space: normal; }
 thead th { color: var(--quiet); font-weight: 600; } tbody th { font-weight: 400; }
-figure { margin: .75rem 0; } figcaption { font-weight: 600; }
-svg { display: block; width: 100%; max-width: 45rem; height: auto; margin: .5rem 0; }
+figure { margin: .75rem 0; overflow-x: auto; } figcaption { font-weight: 600; }
+svg { display: block; width: 100%; min-width: 34rem; max-width: 45rem; height: auto; margin: .5rem 0; }
 svg text { fill: var(--ink); font-size: 12px; font-family: inherit; } svg text.number { fill: var(--quiet); }
 rect.before { fill: var(--before); fill-opacity: .35; stroke: var(--before); } rect.after { fill: var(--after); }
 polyline { fill: none; stroke-width: 2.5; stroke-linejoin: round; } polyline.before { stroke: var(--before);

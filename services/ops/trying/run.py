@@ -46,6 +46,7 @@ GRANTS = """
 SELECT member, type, occurred_at, payload FROM journal
 WHERE chain = $1 AND program = $2 AND type IN ('TierGranted', 'TierGrantRevoked') ORDER BY position
 """
+MERGES = "SELECT count(*) FROM journal WHERE program = $1 AND type = 'MembersMerged'"
 NO_RANKINGS = (
     "tiers that ask for a place among the best are given to nobody in a try: only a ranking of all gives them"
 )
@@ -70,6 +71,7 @@ class Piece:
     until: datetime
     before: Document | None
     after: Document
+    since: datetime | None
 
 
 class Moved(NamedTuple):
@@ -119,12 +121,14 @@ def try_document(
     program: str,
     after: Document,
     before: Document | None = None,
+    since: datetime | None = None,
     processes: int = 1,
     on_rows: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tried:
     """Try a document over all that is recorded of `program`; `urls` are the owner's, of ledger and tiering.
 
-    With `before` it is held against that document, else against the versions that were in force. With 0 `processes`
+    With `before` it is held against that document, else against the versions that were in force. Both come into force
+    at `since`, and without it they are so from the beginning. With 0 `processes`
     the rows decide how many. `on_rows` hears how many journal rows are done, of how many.
 
     Raises:
@@ -136,7 +140,7 @@ def try_document(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
         try:
-            pieces, notes = runner.run(_begin(stack, urls, program, after, before))
+            pieces, notes = runner.run(_begin(stack, urls, program, (before, after), since))
             total, done = sum(piece.rows for piece in pieces), 0
             on_rows(0, total)
             for piece, part in each(try_piece, pieces, processes or default_processes(total)):
@@ -155,7 +159,11 @@ def try_piece(piece: Piece) -> Part:
 
 
 async def _begin(
-    stack: AsyncExitStack, urls: Mapping[str, str], program: str, after: Document, before: Document | None
+    stack: AsyncExitStack,
+    urls: Mapping[str, str],
+    program: str,
+    tried: tuple[Document | None, Document],
+    since: datetime | None,
 ) -> tuple[list[Piece], list[str]]:
     ledger, ledger_at = await stack.enter_async_context(exported(urls["ledger"]))
     _, tiering_at = await stack.enter_async_context(exported(urls["tiering"]))
@@ -166,7 +174,9 @@ async def _begin(
         raise TryRefused(f"the book has no facts of program {program!r}; it knows: {known}")
     until = max((row["last"] for row in found.values() if row["last"]), default=BEGINNING)
     recorded = [Document(*row) for row in await ledger.fetch(VERSIONS, program)]
-    documents = [after, *([before] if before else recorded)]
+    documents = [document for document in tried if document]
+    if since or len(documents) == 1:
+        documents += recorded
     shared = await links(ledger, chains, program)
     if any(_has_budgets(document) for document in documents):
         # A campaign's budget is one for all chains.
@@ -174,11 +184,17 @@ async def _begin(
     pieces = [
         Piece(
             urls, ledger_at, tiering_at, program, group, shared.places, chains,
-            sum(found[chain]["rows"] for chain in group if chain in found), until, before, after,
+            sum(found[chain]["rows"] for chain in group if chain in found), until, *tried, since,
         )
         for group in shared.groups
     ]  # fmt: skip
-    notes = [NO_RANKINGS] if any(_ranks(document) for document in documents) else []
+    rules = [parse_rules(load_json(document.content), document.version) for document in documents]
+    notes = [NO_RANKINGS] if any(each is not None and each.tops for each in rules) else []
+    merged = await ledger.fetchval(MERGES, program)
+    if merged and any(rules):
+        notes.append(
+            f"{merged} members were merged into others: what they had counted gives those no tier in a try"
+        )
     return sorted((piece for piece in pieces if piece.rows), key=lambda piece: -piece.rows), notes
 
 
@@ -186,15 +202,10 @@ def _has_budgets(document: Document) -> bool:
     return bool(parse_program(load_json(document.content), document.version).social.budgets)
 
 
-def _ranks(document: Document) -> bool:
-    rules = parse_rules(load_json(document.content), document.version)
-    return rules is not None and bool(rules.tops)
-
-
 async def _try(piece: Piece) -> Part:
     programs, facts = Programs(), PurchaseFacts()
     before, after = (
-        World(piece.program, piece.chains, document, programs, facts)
+        World(piece.program, piece.chains, document, programs, facts, piece.since)
         for document in (piece.before, piece.after)
     )
     part = Part(before.figures, after.figures)

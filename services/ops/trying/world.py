@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,15 +41,28 @@ class Standing(NamedTuple):
 
 
 class World:
-    """One program as it would have been. `document` is in force from the beginning; None: the versions recorded."""
+    """One program as it would have been."""
 
     def __init__(
-        self, program: str, chains: int, document: Document | None, programs: Programs, facts: PurchaseFacts
+        self,
+        program: str,
+        chains: int,
+        document: Document | None,
+        programs: Programs,
+        facts: PurchaseFacts,
+        since: datetime | None = None,
     ) -> None:
+        """`document` is in force from `since` on (None: from the beginning), and what was recorded before it.
+
+        Without `document` it is what was recorded all along.
+        """
         self.figures = Figures()
         self._id = program
         self._chains = chains
         self._document = document
+        self._since = since
+        self._begun: set[int] = set()
+        """Chains on which `document` is in force."""
         self._programs = programs
         self._positions: dict[int, int] = {}
         self.book = Book()
@@ -63,17 +75,18 @@ class World:
             isinstance(command, c.AssignTier) and command.cause.source == TIERING
         ):
             return
-        if isinstance(command, c.ActivateProgram) and self._document is not None:
-            document = self._document
-            command = replace(command, version=document.version, document=document.content)
+        if self._document is not None:
+            activates = isinstance(command, c.ActivateProgram)
+            if self._reaches(command):
+                self._begin(self._document, command.chain, command.now)
+            if activates and command.chain in self._begun:
+                return
         tick = tick_before(self.book, command)
         if tick is not None:
             self._run(tick)
         code = self._run(command)
         if code:
             self.figures.refuse(command, code)
-        else:
-            self.figures.commands[type(command).__name__] += 1
 
     def tell(self, chain: int, told: tuple[str, datetime, Told]) -> None:
         """A tier given by hand, or taken back."""
@@ -82,6 +95,8 @@ class World:
     def finish(self, chain: int, to: datetime) -> None:
         """The clock comes to `to`: what expires or is reviewed by then does so."""
         if (chain, self._id) in self.book.programs:
+            if self._document is not None and chain not in self._begun and (self._since or to) <= to:
+                self._begin(self._document, chain, to)
             self._run(c.AdvanceClock(self._id, "", chain, c.Cause("clock", to.isoformat()), to, to))
 
     def members(self) -> Iterator[tuple[str, Standing]]:
@@ -90,6 +105,22 @@ class World:
             if not member.merged_into:
                 tier = self.tiers.tier_of(member.chain, name)
                 yield name, Standing(tier, self.figures.earned[name], member.posted)
+
+    def _reaches(self, command: c.Command) -> bool:
+        """The document that is tried comes into force with this command, or just before it."""
+        if command.chain in self._begun:
+            return False
+        state = self.book.programs.get((command.chain, self._id))
+        if self._since is None:
+            return state is not None or isinstance(command, c.ActivateProgram)
+        # An activation is dated by the wall's clock, whatever the program's: it reaches no day by itself.
+        at = _time_of(command)
+        return state is not None and max(state.clock, at or state.clock) >= self._since
+
+    def _begin(self, document: Document, chain: int, now: datetime) -> None:
+        self._begun.add(chain)
+        cause = c.Cause("program", document.version)
+        self._run(c.ActivateProgram(self._id, "", chain, cause, now, document.version, document.content))
 
     def _run(self, command: c.Command) -> str:
         """Decide, evolve, count, and let tiers and rewards follow. Returns the code of a refusal, empty for none."""
@@ -135,3 +166,19 @@ class World:
         chain = command.chain if decided.chain is None else decided.chain
         cause = c.Cause("tallybook/referrals", decided.event.referral)
         self._run(c.RewardReferral(self._id, member, chain, cause, decided.occurred_at, referrer, there))
+
+
+def _time_of(command: c.Command) -> datetime | None:
+    """When what a command tells of happened; None for an activation."""
+    match command:
+        case c.RecordPurchase():
+            return command.purchase.occurred_at
+        case c.RecordReturn() | c.RecordTopUp() | c.ReverseTopUp():
+            return command.activity.occurred_at
+        case c.RecordInteraction() | c.RecordReferral() | c.Enrol():
+            return command.occurred_at
+        case c.AdvanceClock():
+            return command.to
+        case c.ActivateProgram():
+            return None
+    return command.now
