@@ -26,7 +26,7 @@ from services.ops.local.postgres import LocalPostgres
 from services.ops.redecide.differences import Report
 from services.ops.redecide.run import pieces_of, redecide, redecide_group
 from tallybook.ledger.v1 import events_pb2 as pb
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on, service_role
 from tests.integration.verify_book import filled_ledger
 
 pytestmark = pytest.mark.integration
@@ -220,6 +220,43 @@ async def test_a_fact_that_should_have_been_refused_is_found(year: str) -> None:
     (found,) = (await found_in(year)).differences
     assert (found.chain, found.position, found.now) == (chain, position, "a refusal")
     assert found.why.startswith("quantity_exceeds_purchase")
+
+
+async def test_bytes_that_are_no_message_are_found(year: str) -> None:
+    async with tampering(year) as owner:
+        await owner.execute("UPDATE journal SET payload = '\\xff' WHERE type = 'ReturnRecorded'")
+    report = await found_in(year)
+    (found,) = report.differences
+    assert (found.event, found.now) == ("ReturnRecorded", "no row that can follow")
+    assert report.left_out > 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "event", "recorded", "now"),
+    [
+        ("GiftReceived", "GiftReceived", "nothing", "gift g1"),
+        ("GiftSent", "GiftReceived", "there", "nothing"),
+    ],
+)
+async def test_either_half_of_what_two_chains_share_is_missed(
+    postgres: LocalPostgres, missing: str, event: str, recorded: str, now: str
+) -> None:
+    giver, receiver = member_on(0), member_on(1)
+    async with (
+        ledger_database(postgres.url) as owner_url,
+        service_role("ledger", owner_url) as url,
+        Ledger.open(url) as ledger,
+    ):
+        await ledger.activate()
+        await ledger.take(ledger.enrol(receiver))
+        await ledger.take(ledger.top_up(member=giver, amount=4_000))
+        await ledger.take(ledger.gift(1_000, receiver, member=giver))
+        assert (await found_in(owner_url)).same
+        async with tampering(owner_url) as owner:
+            await owner.execute("DELETE FROM journal WHERE type = $1", missing)
+        (found,) = (await found_in(owner_url)).differences
+    assert (found.event, found.recorded) == (event, recorded)
+    assert found.now.startswith(now)
 
 
 async def test_two_processes_find_the_same_as_one(book: tuple[str, Ledger]) -> None:

@@ -7,12 +7,16 @@ merge, a gift, a referral between members of both) are read together, for what i
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from services.common.chain import chain_of
+from services.common.errors import InvariantBroken, Undecodable
 from services.ledger import payloads
-from services.ledger.domain.events import ReferralRegistered
 from services.ops.verify.snapshot import Connection, batches
 
 BEHIND = ("MemberAbsorbed", "GiftReceived", "PointsAwarded", "AwardWithheld")
@@ -33,8 +37,10 @@ WHERE ($1 = '' OR program = $1) AND (
     OR (type IN ('PointsAwarded', 'AwardWithheld') AND cause_source = 'tallybook/referrals')
 )
 """
-REFERRALS = """
-SELECT chain, payload FROM journal WHERE type = 'ReferralRegistered' AND ($1 = '' OR program = $1)
+NAMED = {"ReferralRegistered": "referrer", "GiftSent": "receiver", "MembersMerged": "absorbed"}
+"""Events that name another member, whom their decision looked at."""
+NAMING = """
+SELECT chain, type, payload FROM journal WHERE type = ANY($2::text[]) AND ($1 = '' OR program = $1)
 """
 
 
@@ -59,7 +65,8 @@ class Row(NamedTuple):
         return self.program, self.source, self.cause, self.recorded_at
 
 
-class Recorded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Recorded:
     """What one command led to: on its own chain, and on others. `rows` is empty for what lacks its beginning."""
 
     rows: list[Row]
@@ -86,10 +93,11 @@ async def links(connection: Connection, chains: int, program: str = "") -> Links
     for chain, *key in await connection.fetch(SHARED, program):
         places.setdefault((key[0], key[1], key[2], key[3]), set()).add(chain)
     together = [*places.values()]
-    for chain, payload in await connection.fetch(REFERRALS, program):
-        event = payloads.decode("ReferralRegistered", payload)
-        if isinstance(event, ReferralRegistered):
-            together.append({chain, chain_of(event.referrer, chains)})
+    for chain, type_, payload in await connection.fetch(NAMING, program, list(NAMED)):
+        # A row that can't be read is found when its chain is.
+        with suppress(DecodeError, Undecodable, InvariantBroken):
+            other = getattr(payloads.decode(type_, payload), NAMED[type_])
+            together.append({chain, chain_of(other, chains)})
     shared = {key: frozenset(found) for key, found in places.items() if len(found) > 1}
     return Links(_joined(chains, together), shared)
 

@@ -34,8 +34,12 @@ from services.ops.recorded.rows import Recorded, Row
 from services.ops.recorded.told import command_of, lead_of
 from services.ops.redecide.differences import DIFFERENCES_MAX, Difference, Report
 
-UNREADABLE = (InvariantBroken, DecodeError, Undecodable, KeyError, ValueError)
-"""What a row may fail with that nobody decided so."""
+UNREADABLE = (
+    InvariantBroken, DecodeError, Undecodable, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
+)  # fmt: skip
+"""What a row may fail with that the ledger has not written: a time, a lot or a number that is not there."""
+LOOKED_AT_BUDGET = ("repeated", "cap_reached", "budget_exhausted")
+"""Why an award is withheld that says what its campaign had left."""
 NOTHING = "nothing"
 
 
@@ -70,16 +74,19 @@ class Again:
             CannotFollow: these rows can't; what comes behind them can't be decided any more.
         """
         self.report.rows += len(recorded)
+        try:
+            self._take(recorded)
+        except UNREADABLE as error:
+            raise self._cannot(recorded.first, error) from error
+
+    def _take(self, recorded: Recorded) -> None:
         first = recorded.first
         if not recorded.rows:
             kind, why = "unknown", "its command is not on the chain that it names"
             self._differs(kind, first, first.type, "", "there", NOTHING, why)
             self._follow([*recorded.elsewhere])
             return
-        try:
-            command = command_of(recorded, self.book, self._chains)
-        except UNREADABLE as error:
-            raise self._cannot(first, error) from error
+        command = command_of(recorded, self.book, self._chains)
         if command is None:
             self.report.untold[_untold(first)] += 1
             return
@@ -113,8 +120,9 @@ class Again:
                 self._learn(decided)
                 evolve(self.book, chain, last.program, decided, last.position)
             else:
-                for row in (row for rows in waiting.values() for row in rows):
-                    self._differs(kind, row, row.type, "", "there", NOTHING, self._why(command, None))
+                for number, row in enumerate([row for rows in waiting.values() for row in rows]):
+                    why = self._why(command, None)
+                    self._differs(kind, row, row.type, "", "there", NOTHING, why, counts=number == 0)
         except Refusal as refused:
             why = f"{refused.code}: {refused.detail}"
             self._differs(kind, last, last.type, "", "there", "a refusal", why)
@@ -124,10 +132,7 @@ class Again:
 
     def _compare_fields(self, kind: str, command: Command, row: Row, decided: Decided) -> None:
         why = self._why(command, decided)
-        try:
-            event: Any = payloads.decode(row.type, row.payload)
-        except UNREADABLE as error:
-            raise self._cannot(row, error) from error
+        event: Any = payloads.decode(row.type, row.payload)
         if type(event) is not type(decided.event):
             self._differs(kind, row, row.type, "", "there", f"{_name(decided)} {_said(decided.event)}", why)
             return
@@ -160,10 +165,11 @@ class Again:
                 continue
             event = payloads.decode(row.type, row.payload)
             program = self.book.program(row.chain, row.program)
-            if not isinstance(event, (PointsAwarded, AwardWithheld)) or program is None:
+            if program is None or not isinstance(event, (PointsAwarded, AwardWithheld)):
                 continue
+            looked = isinstance(event, PointsAwarded) or event.reason in LOOKED_AT_BUDGET
             budget = program.social.budgets.get(event.campaign)
-            if budget is not None and event.campaign not in seen and (event.budget_left or event.points):
+            if looked and budget is not None and event.campaign not in seen:
                 seen.add(event.campaign)
                 self.book.budgets[row.program, event.campaign] = budget - event.budget_left
 

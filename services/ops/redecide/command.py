@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from services.common.errors import InvariantBroken
 from services.ops.book_options import BookUnreadable, place_of
 from services.ops.chain_pool import progress_bar
 from services.ops.redecide.run import Redecided, redecide
@@ -46,6 +47,8 @@ def redecide_command(
             )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         raise BookUnreadable(f"the ledger's database can't be read: {fault}") from fault
+    except InvariantBroken as broken:
+        raise BookUnreadable(f"the journal can't be read as one: {broken}; see `tally verify`") from broken
     if as_json:
         out().print_json(json.dumps(as_object(found)))
     else:

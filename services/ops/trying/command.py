@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from services.common.errors import InvariantBroken
 from services.common.program_document import canonical, version_of
 from services.ledger.domain.program import MINOR_DIGITS
 from services.ops.book_options import BookUnreadable, place_of
@@ -82,6 +83,8 @@ def try_(
             )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         raise BookUnreadable(f"the databases can't be read: {fault}") from fault
+    except InvariantBroken as broken:
+        raise BookUnreadable(f"what is recorded can't be tried: {broken}; see `tally re-decide`") from broken
     tables = all_tables(tried, worth)
     try:
         if html is not None:
