@@ -228,7 +228,7 @@ def gains(moved: list[Moved]) -> Table:
 def losses(moved: list[Moved]) -> Table:
     """Who earns most less."""
     worst = sorted((one for one in moved if _gain(one) < 0), key=_gain)
-    says = f"{len(worst):,} members earn less; these the least by comparison."
+    says = f"{len(worst):,} members earn less; these lose the most."
     return members(worst[:EXTREMES])._replace(name="losses", title="Who loses", says=says)
 
 
