@@ -18,12 +18,14 @@ from services.ops.key_store import BadToken, UnknownScope
 from services.ops.level import NotLevelError
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
+from services.ops.redecide import command as redecide
 from services.ops.replay import command as replay
 from services.ops.replay.checkpoint import CheckpointRefused
 from services.ops.replay.sources import StreamIncomplete
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
 from services.ops.seal import command as seal
+from services.ops.trying.run import TryRefused
 from services.ops.verify import command as verify
 from services.ops.verify.broker import BrokerUnreadable
 from services.ops.verify.state import StateUnusable
@@ -51,6 +53,7 @@ EXPECTED = (
     StreamIncomplete,
     *seal.EXPECTED,
     QuestionRefused,
+    TryRefused,
     KafkaError,
 )
 
@@ -76,6 +79,7 @@ def create_cli() -> typer.Typer:
         verify,
         seal,
         replay,
+        redecide,
         as_of_command,
         explain_command,
     ):
