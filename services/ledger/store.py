@@ -234,7 +234,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
         if member.lot(row["lot"]) is None:
-            _add_lot(book, member, row)
+            add_lot(book, member, row)
     named = [
         (c.program, digest)
         for c in others
@@ -297,13 +297,13 @@ async def _load_spenders(
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
-        _add_lot(book, book.members[row["program"], row["member"]], row)
+        add_lot(book, book.members[row["program"], row["member"]], row)
     await store_holds.load_holds(tx, book, commands, columns, chains)
     if any(isinstance(command, RefundSpend | MergeMembers) for command in commands):
         for row in await store_holds.load_spent(tx, book, commands):
             member = book.members[row["program"], row["member"]]
             if member.lot(row["lot"]) is None:
-                _add_lot(book, member, row)
+                add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
@@ -383,7 +383,8 @@ def purchase_source(program: str) -> str:
     return f"{program}/purchase"
 
 
-def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+def add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+    """The lot in a row of `lots`, to its member in the book."""
     # After the key, the columns are the lot's fields in their order.
     lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
     member.lots_of(lot.asset)[lot.id] = lot

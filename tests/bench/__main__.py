@@ -31,12 +31,15 @@ from services.ops.install import ServiceDatabase, create_database, drop_database
 from services.ops.local.stack import Stack
 from tallybook.activities.v1.activities_pb2 import Purchase
 from tests.bench import measure, raw, rules, synthetic
+from tests.bench.replaying import ingest_beside_replay
 from tests.poll import eventually
 
 MEMBERS = 5_000
 ROUND_PURCHASES = 60_000
 ROUNDS = 5
 END_TO_END_PURCHASES = 40_000
+REPLAYED_EVENTS = 1_000_000
+BESIDE_ROUNDS = 3
 GROWTH_EVENTS = 1_000_000
 GROWTH_MEMBERS = 100_000
 REDEEM_SECONDS = 20.0
@@ -276,6 +279,24 @@ class Bench:
         speed = purchases / (time.monotonic() - started)
         self.report("replay", speed, "purchases/s", speed / ingest_speed, 3.0)
 
+    async def replay_beside(self) -> None:
+        """Ingest alone and beside replays of a big book, in turns; the middle ratio counts."""
+        have = sum((await measure.heads(self.stack.owner_url("ledger"))).values())
+        missing = (int(REPLAYED_EVENTS * self.scale) - have) // 2
+        if missing > 0:
+            console.print(f"  filling the book with {missing:,} purchases more ...")
+            await self.ingest(missing)
+        count = int(ROUND_PURCHASES * self.scale)
+        ratios = []
+        for round_number in range(1, BESIDE_ROUNDS + 1):
+            alone, _ = await self.ingest(count)
+            beside, replays = await ingest_beside_replay(self, count)
+            console.print(
+                f"  round {round_number}: alone {alone:,.0f}/s, beside {replays} replays {beside:,.0f}/s"
+            )
+            ratios.append(beside / alone)
+        self.report("ingest beside replay", beside, "purchases/s", median(ratios), 0.7, ratios=ratios)
+
     async def growth(self, empty_speed: float) -> None:
         """Ingest again when the book is big."""
         events = int(GROWTH_EVENTS * self.scale)
@@ -307,6 +328,8 @@ async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
         await bench.redeem(speed)
     if "replay" in phases:
         await asyncio.to_thread(bench.replay, speed)
+    if "replay_beside" in phases:
+        await bench.replay_beside()
     if "growth" in phases:
         await bench.growth(speed)
     if "rules" in phases:
@@ -316,7 +339,7 @@ async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
 
 def main() -> None:
     """Parse, run, print, write."""
-    every = ["end_to_end", "redeem", "replay", "growth", "rules"]
+    every = ["end_to_end", "redeem", "replay", "replay_beside", "growth", "rules"]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
     parser.add_argument(
