@@ -185,8 +185,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     if programs.parking:
         await parking.check(tx, asked, programs.parking, chains)
         waiting = await parking.load(tx, book, asked, programs.parking)
-        prospects = parking.prospects(asked, waiting)
-        commands += prospects
+        commands += (prospects := parking.prospects(asked, waiting))
         keys |= _places(prospects)
     # Purchases are most of what comes, and need nothing of what is looked for from here on.
     others = [command for command in commands if not isinstance(command, RecordPurchase)]
