@@ -11,6 +11,7 @@ from services.ledger.domain.book import Member
 
 def member_of(row: asyncpg.Record) -> Member:
     """The member in a row of store.FIND_MEMBERS; lots, holds and the like are not there yet."""
+    # By their order in the tables: to ask for each by its name costs as much as the member does.
     (
         chain, program, id_, enrolled_at, tier_since, tier_names, tier_of, merged_into, absorbed, status,
         posted, held, debt, pending, lapses_at,

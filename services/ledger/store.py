@@ -66,8 +66,7 @@ SPENDING = (
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
-# So where another order or index is thinkable, LATERAL with OFFSET 0 (which the planner can't take apart) says:
-# key by key.
+# So where another order or index is thinkable, LATERAL with OFFSET 0, which no planner takes apart, says: key by key.
 FIND_PROGRAMS = """
 SELECT p.chain, p.program, p.version, p.clock_at, r.parked FROM programs AS p
 CROSS JOIN LATERAL (
@@ -108,9 +107,7 @@ CROSS JOIN LATERAL (
 ) AS a
 """
 FIND_MEMBERS = """
-SELECT m.chain, m.program, m.member, m.enrolled_at, m.tier_since, m.tier_names, m.tier_of, m.merged_into, m.absorbed,
-    m.status, a.posted, a.held, a.debt, a.pending, a.lapses_at
-FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
+SELECT m.*, a.* FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
@@ -188,8 +185,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     if programs.parking:
         await parking.check(tx, asked, programs.parking, chains)
         waiting = await parking.load(tx, book, asked, programs.parking)
-        prospects = parking.prospects(asked, waiting)
-        commands += prospects
+        commands += (prospects := parking.prospects(asked, waiting))
         keys |= _places(prospects)
     # Purchases are most of what comes, and need nothing of what is looked for from here on.
     others = [command for command in commands if not isinstance(command, RecordPurchase)]
@@ -218,10 +214,8 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         spenders.update(money_rows.owners(due_lots))
     merged = []
     on_chains, of_programs, ids = _columns(key for key in keys if key[2])
-    found = await tx.fetch(
-        FIND_MEMBERS, arrays.numbers(on_chains), arrays.texts(of_programs), arrays.texts(ids)
-    )
-    for row in found:
+    columns = arrays.numbers(on_chains), arrays.texts(of_programs), arrays.texts(ids)
+    for row in await tx.fetch(FIND_MEMBERS, *columns):
         member = book.members[row["program"], row["member"]] = member_of(row)
         book.expect_lapse(member)
         if member.merged_into:

@@ -228,18 +228,9 @@ class Member:
 
     # Written out: the generated one calls a factory for each collection, and most batches bring hundreds of members.
     def __init__(
-        self,
-        id: str,  # noqa: A002 (the field's name)
-        program: str,
-        chain: int,
-        enrolled_at: datetime,
-        posted: int = 0,
-        held: int = 0,
-        debt: int = 0,
-        *,
-        complete: bool = False,
-        status: str = ACTIVE,
-    ) -> None:
+        self, id: str, program: str, chain: int, enrolled_at: datetime, posted: int = 0, held: int = 0,  # noqa: A002
+        debt: int = 0, *, complete: bool = False, status: str = ACTIVE,
+    ) -> None:  # fmt: skip
         """A member with nothing at hand yet but what is told."""
         self.id = id
         self.program = program
