@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.ledger.routes import (
     activities,
     adjustments,
+    audit,
     batch,
     holds,
     members,
@@ -22,6 +23,7 @@ STATUS_OF = {
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "position_unknown": 404,
     "profile_unknown": 404,
     "identifier_unknown": 404,
     "adjustment_unknown": 404,
@@ -74,5 +76,7 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile):
+for part in (
+    programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile, audit,
+):  # fmt: skip
     router.include_router(part.router)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from services.common import arrays
 from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
@@ -107,7 +108,9 @@ CROSS JOIN LATERAL (
 ) AS a
 """
 FIND_MEMBERS = """
-SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+SELECT m.chain, m.program, m.member, m.enrolled_at, m.tier_since, m.tier_names, m.tier_of, m.merged_into, m.absorbed,
+    m.status, a.posted, a.held, a.debt, a.pending, a.lapses_at
+FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
@@ -214,7 +217,11 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         # An account of money is the sum of its lots, and so needs them all.
         spenders.update(money_rows.owners(due_lots))
     merged = []
-    for row in await tx.fetch(FIND_MEMBERS, *_columns(key for key in keys if key[2])):
+    on_chains, of_programs, ids = _columns(key for key in keys if key[2])
+    found = await tx.fetch(
+        FIND_MEMBERS, arrays.numbers(on_chains), arrays.texts(of_programs), arrays.texts(ids)
+    )
+    for row in found:
         member = book.members[row["program"], row["member"]] = member_of(row)
         book.expect_lapse(member)
         if member.merged_into:
