@@ -9,6 +9,7 @@ from services.ledger.routes import (
     adjustments,
     batch,
     holds,
+    liability,
     members,
     merge,
     profile,
@@ -74,5 +75,7 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile):
+for part in (
+    programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile, liability,
+):  # fmt: skip
     router.include_router(part.router)

@@ -7,7 +7,7 @@ import sys
 import typer
 from aiokafka.errors import KafkaError
 
-from services.ops import demo, import_, install_command, keys, program_command, status, up
+from services.ops import demo, import_, install_command, keys, liability, program_command, status, up
 from services.ops.api import ApiError, UnreachableError
 from services.ops.book_options import BookUnreadable
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
@@ -64,6 +64,7 @@ def create_cli() -> typer.Typer:
         demo,
         verify,
         replay,
+        liability,
     ):
         module.register(app)
     return app
