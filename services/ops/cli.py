@@ -10,6 +10,8 @@ from aiokafka.errors import KafkaError
 from services.ops import demo, import_, install_command, keys, liability, program_command, status, up
 from services.ops.api import ApiError, UnreachableError
 from services.ops.book_options import BookUnreadable
+from services.ops.export import command as export
+from services.ops.export.manifest import BadExport, NotEmpty
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
 from services.ops.install import InstallRefused
 from services.ops.key_store import BadToken, UnknownScope
@@ -40,6 +42,8 @@ EXPECTED = (
     demo.NothingToShowError,
     BrokerUnreadable,
     BookUnreadable,
+    BadExport,
+    NotEmpty,
     KafkaError,
 )
 
@@ -65,6 +69,7 @@ def create_cli() -> typer.Typer:
         verify,
         replay,
         liability,
+        export,
     ):
         module.register(app)
     return app
