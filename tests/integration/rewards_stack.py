@@ -175,16 +175,20 @@ class RewardsStack:
             return [stream_row(LEDGER_TOPIC, row) for row in await session.fetch(ROWS_AFTER, chain, after)]
 
     async def carry(self, batch: int = 500) -> int:
-        """Bring all new rows of the ledger to rewards. Returns how many."""
-        count = 0
-        for chain in range(CHAINS):
-            async with self.writer.session() as session:
-                after = await session.fetchval(POSITION, chain, LEDGER_TOPIC)
-            rows = await self.rows(chain, after)
-            for start in range(0, len(rows), batch):
-                await self.apply(LEDGER_TOPIC, chain, rows[start : start + batch])
-            count += len(rows)
-        return count
+        """Bring all new rows of the ledger to rewards, chain after chain. Returns how many."""
+        return sum([await self._carry(chain, batch) for chain in range(CHAINS)])
+
+    async def carry_at_once(self) -> None:
+        """The same with all chains beside each other, row by row."""
+        await asyncio.gather(*(self._carry(chain, 1) for chain in range(CHAINS)))
+
+    async def _carry(self, chain: int, batch: int) -> int:
+        async with self.writer.session() as session:
+            after = await session.fetchval(POSITION, chain, LEDGER_TOPIC)
+        rows = await self.rows(chain, after)
+        for start in range(0, len(rows), batch):
+            await self.apply(LEDGER_TOPIC, chain, rows[start : start + batch])
+        return len(rows)
 
     async def apply(self, topic: str, chain: int, rows: Sequence[StreamRow]) -> Any:
         """One batch of the consumer."""

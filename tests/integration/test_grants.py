@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from services.rewards.consume import LEDGER_TOPIC
-from tests.integration.rewards_stack import CHAINS, DOCUMENT, POSITION, RewardsStack
+from tests.integration.rewards_stack import DOCUMENT, RewardsStack
 from tests.integration.test_rewards_projections import content, rebuilt
 
 pytestmark = pytest.mark.integration
@@ -82,13 +80,7 @@ async def test_a_budget_holds_while_all_chains_give_at_once(stack: RewardsStack)
     for member in members:
         await stack.buy(member, 10)
 
-    async def carry(chain: int) -> None:
-        async with stack.writer.session() as session:
-            after = await session.fetchval(POSITION, chain, LEDGER_TOPIC)
-        for row in await stack.rows(chain, after):
-            await stack.apply(LEDGER_TOPIC, chain, [row])
-
-    await asyncio.gather(*(carry(chain) for chain in range(CHAINS)))
+    await stack.carry_at_once()
     got = Counter([len(await sources(stack, member)) for member in members])
     assert got == {3: 6, 0: 18}
     rows = await stack.fetch(

@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
-from services.common.db import PASSING_FAULTS
-from services.ledger.domain.commands import Command
 from services.ledger.domain.merge import MERGE_ROWS_MAX
-from services.ledger.handle import Outcome
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import GROCER, purchase, served
-from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on, service_role
-from tests.integration.verify_book import COUNTING, DAY, look
+from tests.integration.ledger_pair import in_order, ledger_pair, take
+from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on
+from tests.integration.verify_book import COUNTING, DAY
 
 pytestmark = pytest.mark.integration
 
 BOB, ANN = member_on(2), "ann"
-TRIES = 50
 
 
 @pytest_asyncio.fixture
 async def pair(database: str) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """Two processes on one database; ann and bob live on different chains."""
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(service_role("ledger", database))
-        one = await stack.enter_async_context(Ledger.open(url))
-        await one.activate()
-        yield one, await stack.enter_async_context(Ledger.open(url))
-
-
-async def take(ledger: Ledger, *commands: Command) -> list[Outcome]:
-    """As the queue does it: a passing fault is tried again."""
-    for _ in range(TRIES):
-        try:
-            return await ledger.take(*commands)
-        except PASSING_FAULTS:
-            continue
-    raise AssertionError("no end of passing faults")
-
-
-async def in_order(ledger: Ledger) -> bool:
-    """What verify says of the book; no relay and no consumer is at work here."""
-    async with ledger.writer.transaction() as session:
-        report = await look(session)
-    findings = [f for f in report.findings if not f.where.startswith(("relay", "stream", "consumer"))]
-    assert findings == []
-    return True
+    """Ann and bob live on different chains."""
+    async with ledger_pair(database) as both:
+        yield both
 
 
 async def test_late_activities_of_the_old_id_find_the_survivor_in_every_process(

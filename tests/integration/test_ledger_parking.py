@@ -4,44 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from services.common.db import PASSING_FAULTS
 from services.ledger.domain.commands import Command
 from services.ledger.domain.events import ActivityParked
 from services.ledger.handle import Outcome
 from services.ops.local.postgres import LocalPostgres
 from tests.integration.ledger_http import purchase, served
-from tests.integration.ledger_rows import NOON, PARKS, Ledger, member_on, service_role
-from tests.integration.test_ledger_merge import in_order
+from tests.integration.ledger_pair import in_order, ledger_pair, take
+from tests.integration.ledger_rows import NOON, PARKS, Ledger, member_on
 
 pytestmark = pytest.mark.integration
-TRIES = 50
 WAITING = "SELECT count(*) FROM parked WHERE member IS NULL"
 
 
 @pytest_asyncio.fixture
 async def pair(database: str) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """Two processes on one database, and a program that parks."""
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(service_role("ledger", database))
-        one = await stack.enter_async_context(Ledger.open(url))
-        await one.activate(PARKS)
-        yield one, await stack.enter_async_context(Ledger.open(url))
-
-
-async def take(ledger: Ledger, *commands: Command) -> list[Outcome]:
-    """As the queue does it: a passing fault is tried again."""
-    for _ in range(TRIES):
-        try:
-            return await ledger.take(*commands)
-        except PASSING_FAULTS:
-            continue
-    raise AssertionError("no end of passing faults")
+    """Both know a program that parks."""
+    async with ledger_pair(database, PARKS) as both:
+        yield both
 
 
 def bought(ledger: Ledger, id_: str, member: str, amount: int = 10_000, **more: Any) -> Command:

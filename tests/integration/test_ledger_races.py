@@ -5,39 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
 from services.common.clock import utc_now
-from services.common.db import PASSING_FAULTS
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome, handle
-from tests.integration.ledger_rows import Ledger, member_on, service_role
+from tests.integration.ledger_pair import ledger_pair, take
+from tests.integration.ledger_rows import Ledger, member_on
 
-TRIES = 8
 pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture
 async def pair(database: str) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """Two processes on one database."""
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(service_role("ledger", database))
-        one = await stack.enter_async_context(Ledger.open(url))
-        await one.activate()
-        yield one, await stack.enter_async_context(Ledger.open(url))
-
-
-async def take(ledger: Ledger, *commands: Command) -> list[Outcome]:
-    """As the queue does it: a passing fault is tried again."""
-    for _ in range(TRIES - 1):
-        try:
-            return await ledger.take(*commands)
-        except PASSING_FAULTS:
-            continue
-    return await ledger.take(*commands)
+    """A grocer."""
+    async with ledger_pair(database) as both:
+        yield both
 
 
 def told(outcomes: list[Outcome]) -> Counter[str]:

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from services.common.clock import utc_now
-from services.rewards.consume import LEDGER_TOPIC
 from tests.integration.drawing import (
     WHEEL,
     adjusted,
@@ -21,8 +20,6 @@ from tests.integration.drawing import (
     with_draws,
 )
 from tests.integration.rewards_stack import (
-    CHAINS,
-    POSITION,
     AnswerLost,
     NeverSent,
     RewardsStack,
@@ -72,13 +69,7 @@ async def test_a_budget_of_points_holds_while_all_chains_give_at_once(stack: Rew
     for member in members:
         await stack.buy(member, 10)
 
-    async def carry(chain: int) -> None:
-        async with stack.writer.session() as session:
-            after = await session.fetchval(POSITION, chain, LEDGER_TOPIC)
-        for row in await stack.rows(chain, after):
-            await stack.apply(LEDGER_TOPIC, chain, [row])
-
-    await asyncio.gather(*(carry(chain) for chain in range(CHAINS)))
+    await stack.carry_at_once()
     await settle(stack)
     points = Counter([(await stack.points(member))["available"] for member in members])
     assert points == {10 + 30: 3, 10: 9}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.common.chain import chain_of
 from services.common.db import Writer
@@ -129,9 +130,13 @@ async def test_the_side_task_keeps_up_and_puts_off_what_somebody_else_is_doing(
     async with asyncio.TaskGroup() as group:
         async with writer.session() as other:
             await population.only_run(other, "segments", "grocer")
-            group.create_task(Segments(writer).keep(stop))
-            # Somebody else's run holds the program: two looks go by without one.
-            await asyncio.wait_for(_looks(monkeypatch, 2), 20)
+            with capture_logs() as lines:
+                group.create_task(Segments(writer).keep(stop))
+
+                async def put_off_twice() -> bool:
+                    return [line["event"] for line in lines].count("run put off") >= 2
+
+                await eventually(put_off_twice, "two looks while somebody else's run holds the program")
             assert await runs(writer) == []
             await other.execute("SELECT pg_advisory_unlock_all()")
 
@@ -142,20 +147,6 @@ async def test_the_side_task_keeps_up_and_puts_off_what_somebody_else_is_doing(
         await shop.clock(writer, "2026-02-01")
         await eventually(lambda: are(2), "the run of February")
         stop.set()
-
-
-async def _looks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Wait until a run was put off so often."""
-    put_off = asyncio.Semaphore(0)
-    warning = population.log.warning
-
-    def noted(event: str, **more: Any) -> None:
-        warning(event, **more)
-        put_off.release()
-
-    monkeypatch.setattr(population.log, "warning", noted, raising=False)
-    for _ in range(count):
-        await put_off.acquire()
 
 
 async def test_a_ranking_comes_with_its_review_and_a_run_of_segments_does_not_stop_it(writer: Writer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
@@ -15,20 +14,18 @@ from services.ledger.domain.events import AwardWithheld, PointsAwarded
 from services.ledger.handle import Outcome
 from services.ledger.referral_rewards import owed
 from services.ledger.ticker import Ticker
-from tests.integration.ledger_rows import CHAINS, SOCIAL, Ledger, member_on, service_role
-from tests.integration.test_ledger_races import statements, take, told
+from tests.integration.ledger_pair import ledger_pair, take
+from tests.integration.ledger_rows import CHAINS, SOCIAL, Ledger, member_on
+from tests.integration.test_ledger_races import statements, told
 
 pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture
 async def pair(database: str) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """Two processes on one database."""
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(service_role("ledger", database))
-        one = await stack.enter_async_context(Ledger.open(url))
-        await one.activate(SOCIAL)
-        yield one, await stack.enter_async_context(Ledger.open(url))
+    """With interactions, referrals and a campaign."""
+    async with ledger_pair(database, SOCIAL) as both:
+        yield both
 
 
 def outcomes_of(batches: list[list[Outcome]]) -> list[int | str]:

@@ -3,6 +3,7 @@ same."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -26,6 +27,7 @@ from tallybook.ledger.v1 import events_pb2 as pb
 from tests.integration.test_segment_runs import tell
 from tests.integration.test_tiering_store import CHAINS, apply, content, writer
 from tests.integration.tiering_rows import LedgerChain, day, document
+from tests.poll import eventually
 
 pytestmark = pytest.mark.integration
 __all__ = ["writer"]
@@ -291,25 +293,25 @@ async def _told(rows: Iterable[Any]) -> AsyncIterator[OwnRow]:
         yield own_row(row)
 
 
-async def test_a_ranking_that_was_cut_off_is_carried_on_with_the_places_it_had(
-    writer: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_ranking_that_was_cut_off_is_carried_on_with_the_places_it_had(writer: Writer) -> None:
     club = Club()
     for number in range(40):
         club.buys(f"m{number}", day("2026-01-05") + timedelta(hours=number), 100 + number)
     club.clock(day("2026-02-01"))
     await tell(writer, club.take())
-    whole = ranking.apply_ranking
 
-    async def failing(tx: Any, journal: Any, chain: int, *rest: Any) -> None:
-        if chain > 1:
-            raise Refusal("cut_off", "the machine stopped")
-        await whole(tx, journal, chain, *rest)
+    async def begun() -> bool:
+        async with writer.session() as session:
+            rows = await session.fetch("SELECT DISTINCT chain FROM journal WHERE type = 'TiersRanked'")
+        return {row["chain"] for row in rows} == {0, 1}
 
-    with monkeypatch.context() as patch:
-        patch.setattr(ranking, "apply_ranking", failing)
-        with pytest.raises(Refusal, match="the machine stopped"):
-            await Rankings(writer).run("grocer")
+    async with writer.transaction() as other:
+        await other.execute("SELECT FROM chain_heads WHERE chain > 1 FOR UPDATE")
+        run = asyncio.create_task(Rankings(writer).run("grocer"))
+        await eventually(begun, "the ranking of the first two chains")
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
     # What comes in between is told of another day's ranking.
     club.buys("m0", day("2026-01-31"), 9_000)
     await apply(writer, club.take())
