@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import asyncpg
@@ -32,9 +30,9 @@ def register(app: typer.Typer) -> None:
 def export_command(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
     service: Annotated[str, typer.Option(help="Which services, with commas.")] = ",".join(SERVICES),
-    profile_keys: Annotated[
+    personal_data: Annotated[
         bool,
-        typer.Option("--profile-keys", help="With the keys of members' profiles; see docs/export.md first."),
+        typer.Option("--personal-data", help="With what opens members' profiles; see docs/export.md first."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     processes: Annotated[int, typer.Option(help="Processes at once; 0: what is worth it.", min=0)] = 0,
@@ -49,13 +47,12 @@ def export_command(
     from services.ops.export.write import export
 
     services = _services(service)
-    signal.signal(signal.SIGTERM, _as_interrupt)
     place = place_of(database_url, database_prefix, "", "")
     try:
         with progress_bar(err()) as progress:
             task = progress.add_task("exporting", total=None)
             made, digest = export(
-                place.urls, services, folder, utc_now(), profile_keys=profile_keys, processes=processes,
+                place.urls, services, folder, utc_now(), personal_data=personal_data, processes=processes,
                 on_rows=lambda done, total: progress.update(task, completed=done, total=total),
             )  # fmt: skip
     except DATABASE_FAULTS as fault:
@@ -89,7 +86,6 @@ def restore_command(
     """
     from services.ops.export.restore import check, restore
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
     place = place_of(database_url, database_prefix, "", "")
     manifest = m.read(folder, manifest_sha256)
     check(manifest)
@@ -154,7 +150,3 @@ def _show_replayed(result: Replayed) -> None:
     )
     for part in wrong:
         out().print(f"{part.table} chain {part.chain}: {part.difference}", style="red", markup=False)
-
-
-def _as_interrupt(signal_number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

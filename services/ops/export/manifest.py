@@ -64,11 +64,10 @@ class Manifest(_Strict):
     """An export."""
 
     format: Literal[1] = 1
-    tallybook: str
     made_at: str
     chains: int = Field(ge=1, le=1024)
-    profile_keys: bool
-    """True: the keys of members' profiles are in it."""
+    personal_data: bool
+    """True: the keys of members' profiles, and their birthdays, are in it."""
     services: dict[str, Service]
 
 

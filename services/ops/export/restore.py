@@ -29,6 +29,7 @@ NOT_EMPTIED = frozenset({"api_keys"})
 """The key between rewards and the ledger is made with the databases."""
 KEEP_OUT = "LOCK TABLE installation IN ACCESS EXCLUSIVE MODE"
 ADD_INSTALLATION = "INSERT INTO installation (chains) VALUES ($1)"
+NOTHING_PUBLISHED = "INSERT INTO relay_positions SELECT chain, 0 FROM chain_heads"
 
 
 def check(manifest: m.Manifest) -> None:
@@ -43,7 +44,7 @@ def check(manifest: m.Manifest) -> None:
         parts = sorted((part.table, part.chain) for part in told.parts)
         wanted = sorted(
             (table, chain)
-            for table in tables_of(service, profile_keys=manifest.profile_keys)
+            for table in tables_of(service, personal_data=manifest.personal_data)
             for chain in range(manifest.chains)
         )
         if parts != wanted:
@@ -138,6 +139,7 @@ async def _fill(
                 f"{service}: {part.table} chain {part.chain} has {found.rows} rows with the digest {found.sha256}, "
                 f"the manifest says {part.rows} with {part.digest}"
             )
+    await connection.execute(NOTHING_PUBLISHED)
     heads = {head.chain: (head.position, bytes.fromhex(head.hash)) for head in told.heads}
     if heads != {chain: (position, hash_) for chain, position, hash_ in await connection.fetch(HEADS)}:
         raise m.BadExport(f"{service}: the heads of the chains are not those in the manifest")

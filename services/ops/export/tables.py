@@ -28,7 +28,8 @@ from services.rewards.tables import metadata as rewards
 from services.tiering.tables import metadata as tiering
 
 METADATA: Mapping[str, MetaData] = {"ledger": ledger, "tiering": tiering, "rewards": rewards}
-PROFILE_KEYS = "member_keys"
+PERSONAL = frozenset({"member_keys", "member_birthdays"})
+"""What an erasure destroys: a copy would undo it."""
 LEFT_OUT = frozenset(
     {
         # Its one number is in the manifest.
@@ -57,9 +58,9 @@ TYPES: tuple[tuple[type[Any], pa.DataType], ...] = (
 )
 
 
-def tables_of(service: str, *, profile_keys: bool) -> tuple[str, ...]:
+def tables_of(service: str, *, personal_data: bool) -> tuple[str, ...]:
     """The tables that an export of a service holds, by name."""
-    left_out = LEFT_OUT if profile_keys else LEFT_OUT | {PROFILE_KEYS}
+    left_out = LEFT_OUT if personal_data else LEFT_OUT | PERSONAL
     return tuple(name for name in METADATA[service].tables if name not in left_out)
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def export(
     folder: Path,
     made_at: datetime,
     *,
-    profile_keys: bool = False,
+    personal_data: bool = False,
     processes: int = 0,
     on_rows: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[m.Manifest, str]:
@@ -73,7 +72,7 @@ def export(
             pieces = [
                 Piece(
                     service, urls[service], live[service][1], head.chain, head.position, folder,
-                    tables_of(service, profile_keys=profile_keys),
+                    tables_of(service, personal_data=personal_data),
                 )
                 for service in services for head in told[service].heads
             ]  # fmt: skip
@@ -88,10 +87,7 @@ def export(
             runner.run(stack.aclose())
     for service in told.values():
         service.parts.sort(key=lambda part: (part.table, part.chain))
-    made = m.Manifest(
-        tallybook=version("tallybook"), made_at=made_at.isoformat(), chains=chains, profile_keys=profile_keys,
-        services=told,
-    )  # fmt: skip
+    made = m.Manifest(made_at=made_at.isoformat(), chains=chains, personal_data=personal_data, services=told)
     return made, m.write(folder, made)
 
 
