@@ -65,12 +65,19 @@ def tables_of(service: str, *, personal_data: bool) -> tuple[str, ...]:
 
 
 def shape_of(service: str, table: str) -> Shape:
-    """The table's rows in the order of its key; texts by their bytes, whatever the database's collation."""
+    """The table's rows in the order of its key; texts by their bytes, whatever the database's collation.
+
+    Columns come as Parquet takes them: a numeric as its text, which COPY writes alike.
+    """
     key = (
         f'"{column.name}"' + (' COLLATE "C"' if isinstance(column.type, Text) else "")
         for column in _table(service, table).primary_key
     )
-    return Shape(table, tuple(key), columns_of(service, table))
+    columns = (
+        f'"{column.name}"' + ("::text" if isinstance(column.type, Numeric) else "")
+        for column in _table(service, table).columns
+    )
+    return Shape(table, tuple(key), tuple(columns))
 
 
 def columns_of(service: str, table: str) -> tuple[str, ...]:

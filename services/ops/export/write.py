@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -142,16 +142,10 @@ async def _groups(connection: Connection, shape: Shape, chain: int) -> AsyncIter
 
 
 def _as_table(rows: Sequence[Any], schema: pa.Schema) -> pa.Table:
-    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True)
-    arrays = [
-        pa.array(
-            # Decimals are written as PostgreSQL writes them.
-            [value if value is None else str(value) for value in column] if field.type == pa.string() else column,
-            field.type,
-        )
-        for field, column in zip(schema, columns, strict=True)
-    ]  # fmt: skip
-    return pa.Table.from_arrays(arrays, schema=schema)
+    columns = zip(*rows, strict=True)
+    return pa.Table.from_arrays(
+        [pa.array(column, field.type) for field, column in zip(schema, columns, strict=True)], schema=schema
+    )
 
 
 async def _one_moment(
