@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import asyncpg
 import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
+from sqlalchemy import Text
 from typer.testing import CliRunner, Result
 
 from services.common.clock import utc_now
@@ -25,91 +25,19 @@ from services.ops.export import manifest as m
 from services.ops.export.restore import check, restore
 from services.ops.export.tables import METADATA, shape_of, tables_of
 from services.ops.export.write import export
-from services.ops.install import SERVICES, ServiceDatabase, create_database, drop_database, migrate
+from services.ops.install import SERVICES
 from services.ops.level import LevelGauge
 from services.ops.local.postgres import LocalPostgres
 from services.ops.local.stack import Stack
 from services.ops.replay.run import replay
 from services.ops.verify.run import Book, verify_book
-from services.rewards.consume import StreamHandler
-from services.rewards.replay import stream_row
-from services.tiering import project
-from services.tiering.replay import ledger_row
-from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, Ledger, member_on, service_role
+from tests.integration.installations import TIERED, TOPIC, Installation, follow, installed
+from tests.integration.ledger_rows import CHAINS, Ledger, member_on
 from tests.integration.test_verify_stack import DOCUMENT as STACK_DOCUMENT
 from tests.integration.test_verify_stack import MEMBERS, PROGRAM, STALL_SECONDS, shop
 from tests.integration.verify_book import filled_ledger, look
 
 pytestmark = pytest.mark.integration
-
-TOPIC = "ledger.v1"
-TIERED: dict[str, Any] = {
-    **DOCUMENT,
-    "program": "tiered",
-    "tiering": {
-        "metric": "spend",
-        "window": {"months": 12},
-        "review": {"months": 12},
-        "tiers": [{"name": "member"}, {"name": "gold", "from": 10_000}],
-    },
-    "rewards": {
-        "catalogue": [{"id": "mug", "name": "A mug", "kind": "product", "points": 100}],
-        "vouchers": [{"id": "hello", "kind": "percent", "value": 10, "valid_days": 30}],
-        "grants": [{"id": "joined", "occasion": "enrolled", "give": [{"voucher": "hello"}]}],
-    },
-}
-JOURNAL = "SELECT * FROM journal WHERE chain = $1 ORDER BY position"
-
-
-class Installation:
-    """Three databases, made as `tally install` makes them."""
-
-    def __init__(self, server_url: str) -> None:
-        self.server_url = server_url
-        self.prefix = f"export_{secrets.token_hex(4)}"
-        self.databases = {
-            service: ServiceDatabase(service, f"{self.prefix}_{service}", secrets.token_hex(12), server_url)
-            for service in SERVICES
-        }
-        self.urls = {service: database.owner_url for service, database in self.databases.items()}
-        self.flags = ["--database-url", server_url, "--database-prefix", self.prefix]
-
-    async def content(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of all tables."""
-        found = {}
-        for service in SERVICES:
-            connection = await asyncpg.connect(self.urls[service])
-            for table in METADATA[service].tables:
-                rows = await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608
-                found[f"{service}.{table}"] = [tuple(row) for row in rows]
-            await connection.close()
-        return found
-
-    async def rows(self, service: str, table: str) -> list[tuple[Any, ...]]:
-        """All rows of a table."""
-        connection = await asyncpg.connect(self.urls[service])
-        try:
-            return sorted((tuple(row) for row in await connection.fetch(f"SELECT * FROM {table}")), key=repr)  # noqa: S608
-        finally:
-            await connection.close()
-
-    async def is_empty(self) -> bool:
-        """True when there is no row in any table."""
-        return not any((await self.content()).values())
-
-
-@asynccontextmanager
-async def installed(server_url: str) -> AsyncIterator[Installation]:
-    """An installation that no service was ever started on."""
-    made = Installation(server_url)
-    try:
-        for database in made.databases.values():
-            await create_database(database, adopt=False)
-            await asyncio.to_thread(migrate, database)
-        yield made
-    finally:
-        for database in made.databases.values():
-            await drop_database(database)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -127,7 +55,7 @@ async def source(postgres: LocalPostgres) -> AsyncIterator[Installation]:
             for number in range(3):
                 told = ledger.purchase(f"t{chain}-{number}", 6_000, member=member_on(chain), program="tiered")
                 await ledger.take(told)
-        await _read(stack, made, ledger)
+        await follow(stack, made, ledger)
         yield made
         await stack.aclose()
         await server.close()
@@ -218,7 +146,8 @@ async def test_the_manifest_says_what_is_there(source: Installation, exported: P
         told = pq.read_table(exported / part.file)
         assert told["hash"][-1].as_py() == hash_
         assert [tuple(row.values()) for row in told.to_pylist()] == [
-            tuple(row) for row in await ledger.fetch(JOURNAL, chain)
+            tuple(row)
+            for row in await ledger.fetch("SELECT * FROM journal WHERE chain = $1 ORDER BY position", chain)
         ]
     await ledger.close()
 
@@ -229,11 +158,16 @@ def test_only_its_owner_may_look_into_an_export_and_empty_tables_have_no_file(ex
     assert exported.stat().st_mode & 0o077 == 0
 
 
-async def test_digests_do_not_depend_on_the_collation_of_the_database(source: Installation) -> None:
-    assert all(
-        'COLLATE "C"' in shape_of("ledger", table).query("public", 0)
-        for table in ("members", "inbox", "accounts")
-    )
+def test_texts_are_ordered_by_their_bytes_whatever_the_databases_collation() -> None:
+    """A server with another collation is not to be had everywhere; the order that is asked for says it."""
+    for service, metadata in METADATA.items():
+        for table in tables_of(service, personal_data=True):
+            ordered = shape_of(service, table).query("public", 0).partition("ORDER BY ")[2].split(", ")
+            key = metadata.tables[table].primary_key.columns
+            assert ordered == [
+                f'"{column.name}" COLLATE "C"' if isinstance(column.type, Text) else f'"{column.name}"'
+                for column in key
+            ]
 
 
 async def test_keys_of_callers_never_leave_and_personal_data_only_when_asked(
@@ -387,7 +321,7 @@ async def test_an_export_goes_into_a_new_folder_and_wrong_options_are_told(
 async def test_nobody_has_read_what_the_export_has_not(source: Installation, tmp_path: Path) -> None:
     """While rewards and tiering follow a ledger that is written to."""
     async with AsyncExitStack() as stack:
-        ledger = await stack.enter_async_context(_second(source))
+        ledger = await stack.enter_async_context(Ledger.open(source.urls["ledger"]))
         done = asyncio.Event()
 
         async def write() -> None:
@@ -398,7 +332,7 @@ async def test_nobody_has_read_what_the_export_has_not(source: Installation, tmp
                     f"w{number}", 6_000, member=member_on(number % CHAINS), program="tiered"
                 )
                 await ledger.take(told)
-                await _read(stack, source, ledger)
+                await follow(stack, source, ledger)
 
         writing = asyncio.create_task(write())
         made, _ = await asyncio.to_thread(export, source.urls, SERVICES, tmp_path / "busy", utc_now())
@@ -438,34 +372,3 @@ async def test_a_stack_at_work_is_exported_and_what_is_restored_proves_itself(
     for service in SERVICES:
         replayed = await asyncio.to_thread(replay, service, target.urls, 1)
         assert [part for part in replayed.compared if not part.same] == []
-
-
-@asynccontextmanager
-async def _second(source: Installation) -> AsyncIterator[Ledger]:
-    """One more process of the source's ledger."""
-    async with Ledger.open(source.urls["ledger"]) as ledger:
-        yield ledger
-
-
-async def _read(stack: AsyncExitStack, made: Installation, ledger: Ledger) -> None:
-    """Tiering and rewards read what they have not read of the ledger."""
-    for service in ("tiering", "rewards"):
-        connection = await asyncpg.connect(made.urls[service])
-        ready = await connection.fetchval("SELECT to_regclass('journal')")
-        await connection.close()
-        if ready is None:
-            await stack.enter_async_context(service_role(service, made.urls[service]))
-        writer = await Writer.connect(made.urls[service])
-        await ensure_installation(writer, CHAINS)
-        for chain in range(CHAINS):
-            async with writer.transaction() as tx:
-                after = await tx.fetchval(
-                    "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2", chain, TOPIC
-                )
-                rows = [row for row in await ledger.rows(JOURNAL, chain) if row["position"] > (after or 0)]
-                if service == "tiering":
-                    await project.apply_rows(tx, chain, TOPIC, [ledger_row(row) for row in rows], NOON)
-                else:
-                    told = [stream_row(TOPIC, row) for row in rows]
-                    await StreamHandler(TOPIC, CHAINS, lambda: None).apply(tx, chain, told)
-        await writer.close()
