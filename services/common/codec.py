@@ -120,6 +120,10 @@ def journal_headers(
     return headers
 
 
+Unread = tuple[type[Message], bytes]
+"""A message that nobody asked for yet: its type and its bytes."""
+
+
 @dataclass(slots=True)
 class StreamRow:
     """A journal row as a service reads it from another service's stream."""
@@ -131,8 +135,42 @@ class StreamRow:
     type: str
     occurred_at: datetime
     recorded_at: datetime
-    message: Message | None
+    payload: Message | Unread | None
     """None for a type that the reader has no use for."""
+
+    @property
+    def message(self) -> Message | None:
+        """What the row says, read when it is first asked for: of many rows only the type and the time are needed.
+
+        Raises:
+            InvariantBroken: one of our own services wrote what it can't have written.
+        """
+        if isinstance(self.payload, tuple):
+            cls, value = self.payload
+            try:
+                self.payload = cls.FromString(value)
+            except DecodeError as error:
+                raise InvariantBroken(
+                    f"row {self.chain}-{self.position} of our own stream can't be read: {error!r}"
+                ) from error
+        return self.payload
+
+
+class _Names(dict[bytes, str]):
+    """Short names by type; there are few of them in a stream of our own, and looking one up is half of reading it."""
+
+    def __missing__(self, type_: bytes) -> str:
+        name = self[type_] = type_.rpartition(b".")[2].decode()
+        return name
+
+
+_names = _Names()
+
+
+@lru_cache(maxsize=64)
+def _moment(time: bytes) -> datetime:
+    """The rows of a transaction were all recorded at one time."""
+    return datetime.fromisoformat(time.decode())
 
 
 def decode_row(headers: Headers, value: bytes | None, types: Mapping[str, type[Message]]) -> StreamRow:
@@ -143,7 +181,7 @@ def decode_row(headers: Headers, value: bytes | None, types: Mapping[str, type[M
     """
     attributes = dict(headers)
     try:
-        short = attributes["ce_type"].rpartition(b".")[2].decode()
+        short = _names[attributes["ce_type"]]
         cls = types.get(short)
         subject = attributes.get("ce_subject")
         return StreamRow(
@@ -153,10 +191,10 @@ def decode_row(headers: Headers, value: bytes | None, types: Mapping[str, type[M
             None if subject is None else subject.decode(),
             short,
             datetime.fromisoformat(attributes["ce_time"].decode()),
-            datetime.fromisoformat(attributes["ce_recordedat"].decode()),
-            None if cls is None else cls.FromString(value or b""),
+            _moment(attributes["ce_recordedat"]),
+            None if cls is None else (cls, value or b""),
         )
-    except (KeyError, ValueError, TypeError, AttributeError, DecodeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         # TypeError and AttributeError: a header without a value.
         raise InvariantBroken(f"a record of our own stream can't be read: {error!r}") from error
 
@@ -172,11 +210,11 @@ def unseen(rows: Iterable[StreamRow], applied: dict[int, int]) -> list[StreamRow
     """
     fresh: list[StreamRow] = []
     for row in rows:
-        last = applied.get(row.chain, 0)
-        if row.position <= last:
-            continue
-        if row.position != last + 1:
-            raise InvariantBroken(f"chain {row.chain}: position {row.position} came after {last}")
-        applied[row.chain] = row.position
-        fresh.append(row)
+        chain, position = row.chain, row.position
+        last = applied.get(chain, 0)
+        if position > last:
+            if position != last + 1:
+                raise InvariantBroken(f"chain {chain}: position {position} came after {last}")
+            applied[chain] = position
+            fresh.append(row)
     return fresh

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from services.common import arrays
 from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
@@ -107,7 +108,9 @@ CROSS JOIN LATERAL (
 ) AS a
 """
 FIND_MEMBERS = """
-SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+SELECT m.chain, m.program, m.member, m.enrolled_at, m.tier_since, m.tier_names, m.tier_of, m.merged_into, m.absorbed,
+    m.status, a.posted, a.held, a.debt, a.pending, a.lapses_at
+FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
@@ -214,7 +217,11 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         # An account of money is the sum of its lots, and so needs them all.
         spenders.update(money_rows.owners(due_lots))
     merged = []
-    for row in await tx.fetch(FIND_MEMBERS, *_columns(key for key in keys if key[2])):
+    on_chains, of_programs, ids = _columns(key for key in keys if key[2])
+    found = await tx.fetch(
+        FIND_MEMBERS, arrays.numbers(on_chains), arrays.texts(of_programs), arrays.texts(ids)
+    )
+    for row in found:
         member = book.members[row["program"], row["member"]] = member_of(row)
         book.expect_lapse(member)
         if member.merged_into:
@@ -232,7 +239,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
         if member.lot(row["lot"]) is None:
-            _add_lot(book, member, row)
+            add_lot(book, member, row)
     named = [
         (c.program, digest)
         for c in others
@@ -295,13 +302,13 @@ async def _load_spenders(
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
-        _add_lot(book, book.members[row["program"], row["member"]], row)
+        add_lot(book, book.members[row["program"], row["member"]], row)
     await store_holds.load_holds(tx, book, commands, columns, chains)
     if any(isinstance(command, RefundSpend | MergeMembers) for command in commands):
         for row in await store_holds.load_spent(tx, book, commands):
             member = book.members[row["program"], row["member"]]
             if member.lot(row["lot"]) is None:
-                _add_lot(book, member, row)
+                add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
@@ -381,7 +388,8 @@ def purchase_source(program: str) -> str:
     return f"{program}/purchase"
 
 
-def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+def add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+    """The lot in a row of `lots`, to its member in the book."""
     # After the key, the columns are the lot's fields in their order.
     lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
     member.lots_of(lot.asset)[lot.id] = lot

@@ -19,6 +19,8 @@ from services.ops.level import NotLevelError
 from services.ops.local.process import ServerFailed
 from services.ops.local.state import NoStack
 from services.ops.replay import command as replay
+from services.ops.replay.checkpoint import CheckpointRefused
+from services.ops.replay.sources import StreamIncomplete
 from services.ops.scenario import command as scenario
 from services.ops.screen import err
 from services.ops.verify import command as verify
@@ -44,6 +46,8 @@ EXPECTED = (
     BookUnreadable,
     BadExport,
     NotEmpty,
+    CheckpointRefused,
+    StreamIncomplete,
     KafkaError,
 )
 

@@ -37,6 +37,7 @@ DAYS_MAX = 366
 """Days that are made up for; of a longer gap the last year."""
 CAUSE = "tallybook/rewards"
 TOLD, FORGOTTEN = "ProfileChanged", ("MemberErased", "MemberAbsorbed")
+NOTED = {TOLD, *FORGOTTEN}
 
 NOTE_PROFILES = """
 -- What was known until now was replaced with the profile.
@@ -110,11 +111,7 @@ class _Place:
 
 async def note_profiles(tx: Transaction, chain: int, rows: Sequence[StreamRow], now: datetime) -> None:
     """Note whose profile was told, and forget whose must be forgotten; in the consumer's transaction."""
-    last = {
-        (row.program, row.member): row
-        for row in rows
-        if row.member is not None and (row.type == TOLD or row.type in FORGOTTEN)
-    }
+    last = {(row.program, row.member): row for row in rows if row.type in NOTED and row.member is not None}
     told = [row for _, row in sorted(last.items()) if row.type == TOLD]
     gone = [row for _, row in sorted(last.items()) if row.type != TOLD]
     if told:

@@ -34,6 +34,7 @@ TYPES: Mapping[str, Mapping[str, type[Message]]] = {
 """What is read, by topic (without the installation's prefix)."""
 SOURCES = {LEDGER_TOPIC: "tallybook/ledger", TIERS_TOPIC: "tallybook/tiering"}
 REASON_MAX = 1_000
+HOLDS = (HoldPlaced, HoldCaptured, HoldReleased)
 
 APPLIED = "SELECT position FROM stream_positions WHERE chain = $1 AND topic = $2"
 MOVE = """
@@ -93,13 +94,12 @@ class StreamHandler:
         """Holds that were placed, captured or released, and refunds, finish or end the redemptions that they are of."""
         heard: list[tuple[StreamRow, HoldFact | SpendRefunded, Key]] = []
         for row, fact in told:
-            match fact:
-                case HoldPlaced() | HoldCaptured() | HoldReleased():
-                    heard.append((row, fact, (row.program, row.member or "", fact.hold)))
-                case SpendRefunded():
-                    ours = from_ledger_key(fact.refund)
-                    if ours is not None:
-                        heard.append((row, fact, (row.program, row.member or "", ours[0])))
+            if isinstance(fact, HOLDS):
+                heard.append((row, fact, (row.program, row.member or "", fact.hold)))
+            elif isinstance(fact, SpendRefunded):
+                ours = from_ledger_key(fact.refund)
+                if ours is not None:
+                    heard.append((row, fact, (row.program, row.member or "", ours[0])))
         await book.load_more(tx, [key for _, _, key in heard])
         now = utc_now()
         for row, fact, key in heard:

@@ -111,6 +111,9 @@ class Granting:
         await give(tx, book, chains, list(self._candidates(told, source, now)), now)
 
     def _candidates(self, told: Sequence[Told], source: str, now: datetime) -> Iterable[Candidate]:
+        known = any(program.grants for program, _ in self._programs.values())
+        if not known and not any(row.type == "ProgramActivated" for row, _ in told):
+            return
         for row, fact in told:
             program, clock = self._programs.get(row.program, (None, None))
             if isinstance(fact, ProgramActivated):

@@ -22,7 +22,18 @@ MONEY_TYPES: dict[str, type[Message]] = {
         ledger.MoneyExpired,
     )
 }
-"""Messages of ledger.v1 that only move money. Holds and refunds move it too, beside points."""
+"""Messages of ledger.v1 that only move money."""
+MOVING = {
+    *MONEY_TYPES,
+    "LotMoved",
+    "HoldMoved",
+    "MemberAbsorbed",
+    "HoldPlaced",
+    "HoldCaptured",
+    "HoldReleased",
+    "SpendRefunded",
+}
+"""Those and what moves money beside points."""
 
 FIND_MONEY = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
@@ -46,7 +57,7 @@ async def apply_money(tx: Transaction, chain: int, rows: Sequence[StreamRow]) ->
     moves = [
         ((row.program, row.member, moved.currency), moved)
         for row in rows
-        if row.member is not None
+        if row.member is not None and row.type in MOVING
         for moved in money_of(row)
     ]
     if not moves:

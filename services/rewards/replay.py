@@ -73,12 +73,14 @@ def stream_row(topic: str, record: Mapping[str, Any]) -> StreamRow:
     )  # fmt: skip
 
 
-async def rebuild_stream(tx: Transaction, chain: int, batches: AsyncIterable[Sequence[StreamRow]]) -> int:
-    """Apply one stream's chain from its first row up to what the live `stream_positions` say. Returns the rows.
+async def rebuild_stream(
+    tx: Transaction, chain: int, batches: AsyncIterable[Sequence[StreamRow]], after: int = 0
+) -> int:
+    """Apply one stream's chain from the row behind `after` to what the live `stream_positions` say. Returns the rows.
 
-    Once for ledger.v1 and once for tiers.v1, in either order, on tables that are empty at the start.
+    Once for ledger.v1 and once for tiers.v1, in either order, on tables that stand at `after`.
     """
-    applied: dict[int, int] = {}
+    applied = {chain: after}
     count = 0
     async for batch in batches:
         fresh = unseen(batch, applied)
@@ -88,9 +90,17 @@ async def rebuild_stream(tx: Transaction, chain: int, batches: AsyncIterable[Seq
 
 
 async def rebuild_own(
-    tx: Transaction, chain: int, chains: int, batches: AsyncIterable[Sequence[Mapping[str, Any]]]
+    tx: Transaction,
+    chain: int,
+    chains: int,
+    batches: AsyncIterable[Sequence[Mapping[str, Any]]],
+    *,
+    spread: bool = True,
 ) -> int:
-    """Apply our own journal's chain from its first row on; `batches` have the journal's columns. Returns the rows."""
+    """Apply our own journal's chain; `batches` have the journal's columns. Returns the rows.
+
+    Without `spread` the tables of SPREAD are left as they are.
+    """
     count = 0
     spent: dict[tuple[str, str], int] = defaultdict(int)
     counted: dict[CounterKey, int] = defaultdict(int)
@@ -98,10 +108,12 @@ async def rebuild_own(
     async for batch in batches:
         events = [(row, event_of(row["type"], row["payload"])) for row in batch]
         await _rebuild_redemptions(tx, chain, events, taken)
-        await _rebuild_vouchers(tx, chain, chains, events)
+        await _rebuild_vouchers(tx, chain, chains, events, spread)
         await _rebuild_grants(tx, chain, events, spent)
         await _rebuild_draws(tx, chain, events, counted)
         count += len(batch)
+    if not spread:
+        return count
     # Every chain has a part in these. Last and in one order, so that chains rebuilt at once don't wait in a ring.
     await spend_budgets(tx, spent, chains)
     await spend_counters(tx, counted, chains)
@@ -141,7 +153,9 @@ async def _rebuild_grants(
     await save_slots(tx, chain, slots)
 
 
-async def _rebuild_vouchers(tx: Transaction, chain: int, chains: int, events: Sequence[_Row]) -> None:
+async def _rebuild_vouchers(
+    tx: Transaction, chain: int, chains: int, events: Sequence[_Row], spread: bool
+) -> None:
     steps = [
         (row, event, (row["program"], row["member"], event.voucher))
         for row, event in events
@@ -151,8 +165,9 @@ async def _rebuild_vouchers(tx: Transaction, chain: int, chains: int, events: Se
     for row, event, key in steps:
         project_voucher(vouchers, key, event, row["occurred_at"], row["position"])
     await save_vouchers(tx, chain, vouchers.values())
-    codes = [(key, event.code_sha256) for _, event, key in steps if isinstance(event, VoucherGifted)]
-    await save_codes(tx, codes, chains)
+    if spread:
+        codes = [(key, event.code_sha256) for _, event, key in steps if isinstance(event, VoucherGifted)]
+        await save_codes(tx, codes, chains)
 
 
 async def _rebuild_draws(

@@ -51,6 +51,7 @@ LEDGER_TYPES: dict[str, type[Message]] = {
 """Messages of ledger.v1 that rewards reads; of the other rows it needs the position and the time."""
 OCCASION_TYPES: dict[str, type[Message]] = {"PurchaseRecorded": ledger.PurchaseRecorded}
 """What is read beside them for grants only."""
+NO_FACT = OCCASION_TYPES.keys() | MONEY_TYPES.keys()
 TIERS_TYPES: dict[str, type[Message]] = {
     cls.DESCRIPTOR.name: cls for cls in (tiering.TierChanged, tiering.SegmentChanged)
 }
@@ -58,10 +59,10 @@ TIERS_TYPES: dict[str, type[Message]] = {
 
 def fact_of(row: StreamRow) -> facts.Fact | None:
     """What a row tells a wallet or a redemption; None when nothing."""
+    if row.payload is None or row.type in NO_FACT:
+        return None
     message: Any = row.message
     match row.type:
-        case _ if message is None or row.type in OCCASION_TYPES or row.type in MONEY_TYPES:
-            return None
         case "PointsAccrued":
             pending = message.points - message.debt_repaid if message.HasField("matures_at") else 0
             return facts.PointsMoved(message.points, pending)

@@ -87,6 +87,8 @@ def needs_of(state: State, facts: Sequence[Fact], purchases: Mapping[tuple[str, 
 def needed_purchases(state: State, facts: Sequence[Fact]) -> list[tuple[str, str]]:
     """(program, purchase) that are named again, in programs that follow them."""
     found: dict[tuple[str, str], None] = {}
+    if not any(p.rules.follows_purchases or "top_ups" in p.rules.kinds for p in state.values()):
+        return []
     for fact in facts:
         program = state.get(fact.program)
         if program is None:
@@ -102,6 +104,8 @@ def needed_purchases(state: State, facts: Sequence[Fact]) -> list[tuple[str, str
 def needed_days(state: State, facts: Sequence[Fact]) -> list[tuple[str, str, str, date]]:
     """(program, member, metric, local day) of the visits that are made or undone."""
     found: dict[tuple[str, str, str, date], None] = {}
+    if not any("days" in program.rules.kinds for program in state.values()):
+        return []
     for fact in facts:
         program = state.get(fact.program)
         if program is None or fact.member is None or "days" not in program.rules.kinds:

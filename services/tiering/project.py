@@ -126,7 +126,7 @@ async def _programs(tx: Transaction, chain: int, rows: Sequence[StreamRow]) -> S
     """The programs in force; None when the rows bring other versions."""
     if any(row.type == "ProgramActivated" for row in rows):
         return None
-    return await store.load_programs(tx, chain, {row.program for row in rows if row.message is not None})
+    return await store.load_programs(tx, chain, {row.program for row in rows if row.payload is not None})
 
 
 def _concerning(rows: Sequence[StreamRow], programs: State | None) -> Sequence[StreamRow]:

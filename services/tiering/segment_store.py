@@ -48,7 +48,10 @@ async def load(tx: Transaction, chain: int, state: State, facts: Sequence[Fact])
     """Give `state` the lives of members who buy, and the tags that are told of."""
     lives: dict[tuple[str, str], None] = {}
     tags: dict[tuple[str, str, str], None] = {}
+    sorting = any(program.rules.segments is not None for program in state.values())
     for fact in facts:
+        if not sorting and isinstance(fact.event, PurchaseRecorded):
+            continue
         program = state.get(fact.program)
         if program is None or fact.member is None:
             continue

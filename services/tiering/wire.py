@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -73,9 +74,13 @@ OWN_TYPES: dict[str, type[Message]] = {
 NANOS_PER_MICRO = 1_000
 
 
+_line = attrgetter("category", "amount", "quantity", "sku")
+_discount = attrgetter("discount")
+
+
 def fact_of(row: StreamRow) -> Fact | None:
     """The fact in a row; None for a type that tiering has no use for."""
-    if row.message is None:
+    if row.payload is None:
         return None
     return Fact(row.position, row.program, row.member, row.occurred_at, _event(row.type, row.message))
 
@@ -84,7 +89,9 @@ def _event(type_: str, message: Any) -> FactEvent:
     match type_:
         case "PurchaseRecorded":
             told = message.activity.lines
-            promoted = frozenset(line.id for line in told if line.discount > 0)
+            promoted: frozenset[int] = frozenset()
+            if any(map(_discount, told)):
+                promoted = frozenset([line.id for line in told if line.discount > 0])
             return PurchaseRecorded(
                 _lines(told),
                 message.activity.id,
@@ -123,7 +130,7 @@ def _event(type_: str, message: Any) -> FactEvent:
 
 
 def _lines(lines: Iterable[Any]) -> Lines:
-    return [(line.category, line.amount, line.quantity, line.sku) for line in lines]
+    return list(map(_line, lines))
 
 
 def told_of(type_: str, payload: bytes) -> Told | SegmentsRun | TiersRanked:

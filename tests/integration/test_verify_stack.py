@@ -18,7 +18,8 @@ from services.ops.api import Api, endpoints_of
 from services.ops.install import SERVICES
 from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
-from services.ops.replay.run import SHAPES, replay
+from services.ops.replay.fold import SHAPES
+from services.ops.replay.run import replay
 from services.ops.verify.broker import Broker, check_applied, check_offsets, check_published
 from services.ops.verify.command import as_object
 from services.ops.verify.findings import CHECKS, Findings
@@ -65,10 +66,10 @@ MEMBERS = 20
 STALL_SECONDS = 60.0
 
 
-async def shop(api: Api, number: int) -> None:
+async def shop(api: Api, number: int, program: str = PROGRAM) -> None:
     """A purchase; every member of whom it is the third redeems a reward too, draws, and is given a tier by hand."""
     member = f"v{number % MEMBERS}"
-    path = f"/v1/programs/{PROGRAM}"
+    path = f"/v1/programs/{program}"
     line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 60_000}
     purchase = {
         "id": f"v-{number}", "member": member, "occurred_at": NOON.isoformat(), "currency": "USD", "lines": [line],

@@ -250,7 +250,8 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
         return None
     # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
     zone, months = program.time_zone, program.expiry_months
-    later = _months_from_hour((earned_at - EPOCH) // HOUR, zone, months)
+    since = earned_at - EPOCH
+    later = _months_from_hour(since.days * 24 + since.seconds // 3_600, zone, months)
     there = months_on(earned_at, zone, months) if later is None else earned_at + later
     return program.expiry.end(there, zone)
 

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from services.common.clock import utc_now
+from services.common.errors import InvariantBroken
 from services.ops.book_options import BookUnreadable, place_of
 from services.ops.chain_pool import progress_bar
 from services.ops.export import manifest as m
@@ -100,6 +101,10 @@ def restore_command(
             replayed = [replay(service, place.urls, processes) for service in SERVICES]
     except DATABASE_FAULTS as fault:
         raise BookUnreadable(f"the databases can't be used: {fault}") from fault
+    except InvariantBroken as broken:
+        raise BookUnreadable(
+            f"the journals were restored and can't be replayed: {broken}; see `tally verify`"
+        ) from broken
     if as_json:
         same = {each.service: each.same for each in replayed}
         out().print_json(json.dumps({"services": _sums(manifest), "rebuilt_the_same": same}))

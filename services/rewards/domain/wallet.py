@@ -45,9 +45,9 @@ def evolve(wallet: Wallet, fact: Fact) -> None:
             have said.
     """
     match fact:
-        case PointsMoved(points, pending):
-            wallet.posted += points
-            wallet.pending += pending
+        case PointsMoved():
+            wallet.posted += fact.points
+            wallet.pending += fact.pending
         case SpendRefunded(points=points):
             wallet.posted += points
         case PointsMatured(points):

@@ -72,7 +72,7 @@ def paid_card(span: Span) -> Metric:
 
 def counted(excluded: frozenset[str], lines: Lines) -> int:
     """Minor units of money that count."""
-    return sum(line[1] for line in lines if line[0] not in excluded)
+    return sum([line[1] for line in lines if line[0] not in excluded])
 
 
 def units(metric: Metric, lines: Lines) -> int:
