@@ -55,6 +55,8 @@ class Head(_Strict):
 class Service(_Strict):
     """A service's database at one moment."""
 
+    installation: str
+    """The id of the database that it was read from; one that is restored has an id of its own."""
     schema_version: str
     heads: list[Head]
     parts: list[Part]

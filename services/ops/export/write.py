@@ -29,6 +29,7 @@ ORDER = ("rewards", "tiering", "ledger")
 HEADS = "SELECT chain, position, hash FROM chain_heads ORDER BY chain"
 SCHEMA_VERSION = "SELECT version_num FROM alembic_version"
 CHAINS = "SELECT chains FROM installation"
+INSTALLATION = "SELECT id::text FROM installation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ async def _tell(live: Mapping[str, tuple[Connection, str]]) -> tuple[int, dict[s
     for service, (connection, _) in live.items():
         numbers.add(await connection.fetchval(CHAINS))
         told[service] = m.Service(
+            installation=await connection.fetchval(INSTALLATION) or "",
             schema_version=await connection.fetchval(SCHEMA_VERSION),
             heads=[
                 m.Head(chain=chain, position=position, hash=hash_.hex())
