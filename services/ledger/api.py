@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.ledger.routes import (
     activities,
     adjustments,
+    audit,
     batch,
     holds,
     liability,
@@ -23,6 +24,7 @@ STATUS_OF = {
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "position_unknown": 404,
     "profile_unknown": 404,
     "identifier_unknown": 404,
     "adjustment_unknown": 404,
@@ -76,6 +78,7 @@ STATUS_OF = {
 
 router = APIRouter()
 for part in (
-    programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile, liability,
+    programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile, audit,
+    liability,
 ):  # fmt: skip
     router.include_router(part.router)

@@ -155,6 +155,22 @@ def explain(
     return rules
 
 
+def base_parts(program: Program, amount: int, tier: str) -> Iterator[tuple[str, Fraction]]:
+    """What the base gives for `amount`, and the tier on top, exactly: in proportion, so amounts may be added up."""
+    base, rate = program.base_rate, program.tier_rates.get(tier)
+    exact = Fraction(amount * base.numerator, base.denominator)
+    yield "base", exact
+    if rate is not None:
+        yield f"tier {tier}", Fraction(amount * rate.numerator, rate.denominator) - exact
+
+
+def rule_parts(program: Program, contributions: Sequence[Contribution]) -> Iterator[tuple[str, Fraction]]:
+    """What each rule that had a part in an accrual gave, exactly."""
+    for id_, counted in contributions:
+        rule = next(rule for rule in program.rulebook.rules if rule.id == id_)
+        yield f"rule {id_}", _contributed(program, rule, counted)[1]
+
+
 def _ended(program: Program, exact: Fraction, before: dict[str, Fraction]) -> Iterator[AppliedRule]:
     """What rounding, the fraction from before and caps make of it."""
     carried = ""
