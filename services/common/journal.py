@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.common.chain import micros, row_hash
+from services.common.chain import hash_of_encoded, micros
+from services.common.copied_row import UsualTexts, binary_copy, copied_row, row_beginning, time_field
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 
@@ -52,6 +53,8 @@ class Journal:
         """(chain, position, program, member, event, occurred, recorded, source, id, digest, version), in order."""
         self._encode = encode
         self._rows: list[tuple[object, ...]] = []
+        self._copied: list[bytes] = []
+        """The same rows as COPY reads them."""
 
     @classmethod
     async def lock(cls, tx: Transaction, chains: Iterable[int], encode: Encode) -> Journal:
@@ -94,6 +97,8 @@ class Journal:
         In a pass of its own, and not entry by entry: deciding, encoding and hashing each run faster undisturbed.
         """
         occurred_was = recorded_was = None
+        texts = UsualTexts()
+        beginnings = {chain: row_beginning(chain) for chain in self.heads}
         for entry in self.entries[len(self._rows) :]:
             (
                 chain,
@@ -113,15 +118,28 @@ class Journal:
             # A command's rows have one time, and a batch was recorded at one.
             if occurred_at is not occurred_was:
                 occurred, occurred_was = micros(occurred_at), occurred_at
+                occurred_field = time_field(occurred)
             if recorded_at is not recorded_was:
                 recorded, recorded_was = micros(recorded_at), recorded_at
-            head.hash = row_hash(
-                head.hash, chain, position, program, member, type_, occurred, recorded,
-                source, id_, digest, version, payload,
+                recorded_field = time_field(recorded)
+            program_, program_field = texts[program]
+            type_bytes, type_field = texts[type_]
+            source_, source_field = texts[source]
+            version_, version_field = texts[version]
+            member_bytes, id_bytes = None if member is None else member.encode(), id_.encode()
+            head.hash = hash_of_encoded(
+                head.hash, chain, position, program_, member_bytes, type_bytes, occurred, recorded,
+                source_, id_bytes, digest, version_, payload,
             )  # fmt: skip
             self._rows.append(
                 (chain, position, program, member, type_, occurred_at, recorded_at,
                  source, id_, digest, version, payload, head.hash)
+            )  # fmt: skip
+            self._copied.append(
+                copied_row(
+                    beginnings[chain], position, program_field, member_bytes, type_field, occurred_field,
+                    recorded_field, source_field, id_bytes, digest, version_field, payload, head.hash,
+                )
             )  # fmt: skip
         return self._rows
 
@@ -129,8 +147,9 @@ class Journal:
         """Write the rows and the heads; the commit is the caller's."""
         if not self.entries:
             return
-        rows = self.sealed()
-        await tx.copy_records_to_table("journal", records=rows, columns=JOURNAL_COLUMNS)
+        self.sealed()
+        source = binary_copy(self._copied)
+        await tx.copy_to_table("journal", source=source, columns=JOURNAL_COLUMNS, format="binary")
         moved: Sequence[Head] = [self.heads[chain] for chain in {entry[0] for entry in self.entries}]
         await tx.execute(
             MOVE_HEADS, [h.chain for h in moved], [h.position for h in moved], [h.hash for h in moved]

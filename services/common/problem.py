@@ -32,6 +32,7 @@ COMMON_STATUS = {
     "invalid_request": 422,
     "temporarily_unavailable": 503,
     "internal_error": 500,
+    "book_broken": 500,
 }
 
 

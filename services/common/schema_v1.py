@@ -7,7 +7,8 @@ from collections.abc import Iterable
 MECHANISM = """
 CREATE TABLE installation (
     one boolean PRIMARY KEY DEFAULT true CONSTRAINT installation_is_one CHECK (one),
-    chains integer NOT NULL
+    chains integer NOT NULL,
+    id uuid NOT NULL DEFAULT gen_random_uuid()
 );
 CREATE TABLE journal (
     chain smallint NOT NULL, position bigint NOT NULL CONSTRAINT journal_position_is_positive CHECK (position > 0),

@@ -16,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     text,
 )
 
@@ -27,6 +28,7 @@ def mechanism_tables(metadata: MetaData) -> None:
         metadata,
         Column("one", Boolean, primary_key=True, server_default=text("true")),
         Column("chains", Integer, nullable=False),
+        Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
         CheckConstraint("one", name="installation_is_one"),
     )
     Table(

@@ -45,10 +45,15 @@ async def load(tx: Transaction, book: Book, commands: Sequence[Command]) -> None
     if merged:
         found += await tx.fetch(FIND_OF, *([key[i] for key in merged] for i in range(3)))
     for row in found:
-        book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
-            row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],
-            row["requested_at"], row["decided_by"],
-        )  # fmt: skip
+        put(book, row)
+
+
+def put(book: Book, row: Any) -> None:
+    """The adjustment in a row of `adjustments`, to its member in the book."""
+    book.members[row["program"], row["member"]].adjustments[row["adjustment"]] = Adjustment(
+        row["adjustment"], row["points"], row["reason"], row["note"], row["state"], row["requested_by"],
+        row["requested_at"], row["decided_by"],
+    )  # fmt: skip
 
 
 def rows(book: Book, keys: Iterable[tuple[str, str, str]]) -> list[tuple[Any, ...]]:

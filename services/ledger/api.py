@@ -7,8 +7,10 @@ from fastapi import APIRouter
 from services.ledger.routes import (
     activities,
     adjustments,
+    audit,
     batch,
     holds,
+    liability,
     members,
     merge,
     money_awards,
@@ -23,6 +25,7 @@ STATUS_OF = {
     "unknown_member": 404,
     "purchase_unknown": 404,
     "hold_unknown": 404,
+    "position_unknown": 404,
     "profile_unknown": 404,
     "identifier_unknown": 404,
     "adjustment_unknown": 404,
@@ -76,7 +79,8 @@ STATUS_OF = {
 
 router = APIRouter()
 PARTS = (
-    programs, members, activities, social, holds, adjustments, batch, stored_value, money_awards, merge, profile,
+    programs, members, activities, social, holds, adjustments, batch, stored_value, money_awards, merge, profile, audit,
+    liability,
 )  # fmt: skip
 for part in PARTS:
     router.include_router(part.router)

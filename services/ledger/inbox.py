@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.common import arrays
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.ledger import payloads
@@ -14,7 +15,7 @@ from services.ledger.domain.events import Decided
 
 FIND_INBOX = """
 SELECT i.source, i.event_id, i.digest, i.member, i.journal_chain, i.position, i.rejection
-FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, source, event_id)
+FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, source, event_id)
 JOIN inbox AS i USING (chain, source, event_id)
 """
 FIND_FIRST_EVENTS = """
@@ -48,10 +49,9 @@ async def load_inbox(
     causes = [command.cause for command in commands if command.cause.digest is not None]
     if not causes:
         return {}
-    places = [inbox_chain(cause.source, cause.id, chains) for cause in causes]
-    rows = await tx.fetch(
-        FIND_INBOX, places, [cause.source for cause in causes], [cause.id for cause in causes]
-    )
+    sources, ids = [cause.source for cause in causes], [cause.id for cause in causes]
+    places = [inbox_chain(source, id_, chains) for source, id_ in zip(sources, ids, strict=True)]
+    rows = await tx.fetch(FIND_INBOX, arrays.numbers(places), arrays.texts(sources), arrays.texts(ids))
     seen = {
         (row["source"], row["event_id"]): Seen(
             row["digest"], row["member"], row["journal_chain"], row["position"], row["rejection"]

@@ -11,22 +11,17 @@ from services.ledger.domain.book import Member
 
 def member_of(row: asyncpg.Record) -> Member:
     """The member in a row of store.FIND_MEMBERS; lots, holds and the like are not there yet."""
-    member = Member(
-        row["member"],
-        row["program"],
-        row["chain"],
-        row["enrolled_at"],
-        row["posted"],
-        row["held"],
-        row["debt"],
-        status=row["status"],
-    )
-    member.pending, member.lapses_at = row["pending"], row["lapses_at"]
-    member.merged_into = row["merged_into"]
-    if row["absorbed"]:
-        member.absorbed = {id_: [] for id_ in row["absorbed"]}
-    if row["tier_names"]:
-        for since, name, of in zip(row["tier_since"], row["tier_names"], row["tier_of"], strict=True):
+    # By their order in the tables: to ask for each by its name costs as much as the member does.
+    (
+        chain, program, id_, enrolled_at, tier_since, tier_names, tier_of, merged_into, absorbed, status,
+        posted, held, debt, pending, lapses_at,
+    ) = row  # fmt: skip
+    member = Member(id_, program, chain, enrolled_at, posted, held, debt, status=status)
+    member.pending, member.lapses_at, member.merged_into = pending, lapses_at, merged_into
+    if absorbed:
+        member.absorbed = {each: [] for each in absorbed}
+    if tier_names:
+        for since, name, of in zip(tier_since, tier_names, tier_of, strict=True):
             (member.absorbed[of] if of else member.tiers).append((since, name))
     return member
 

@@ -87,9 +87,14 @@ async def load_top_ups(
     if merged:
         rows += await tx.fetch(FIND_TOP_UPS_OF, *([key[i] for key in merged] for i in range(3)))
     for row in rows:
-        book.members[row["program"], row["member"]].top_ups[row["top_up"]] = TopUpFact(
-            *(row[column] for column in TOP_UP_COLUMNS[4:])
-        )
+        put_top_up(book, row)
+
+
+def put_top_up(book: Book, row: Any) -> None:
+    """The top-up in a row of `top_ups`, to its member in the book."""
+    book.members[row["program"], row["member"]].top_ups[row["top_up"]] = TopUpFact(
+        *(row[column] for column in TOP_UP_COLUMNS[4:])
+    )
 
 
 def note(changes: Changes, program: str, member: str, event: MoneyEvent, position: int) -> None:

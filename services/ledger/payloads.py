@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from services.common.chain import micros
 from services.common.codec import time_of
 from services.common.errors import InvariantBroken
-from services.ledger import wire
+from services.ledger import proto_bytes, wire
 from services.ledger.domain import events as e
 from services.ledger.domain.commands import Return, TopUp, TopUpReversal
 from tallybook.activities.v1 import activities_pb2 as activities
@@ -29,8 +29,9 @@ PLAIN = (str, int, bool, bytes)
 def encode(event: e.Event) -> tuple[str, bytes]:
     """(type, payload) of an event, as the journal keeps them."""
     if isinstance(event, e.PurchaseRecorded):
-        # Field 1 of PurchaseRecorded is the activity itself: its bytes as they are, behind tag and length.
-        return "PurchaseRecorded", _embedded(event.purchase.content)
+        return "PurchaseRecorded", proto_bytes.embedded(event.purchase.content)
+    if isinstance(event, e.PointsAccrued) and (plain := proto_bytes.plain_accrual(event)) is not None:
+        return "PointsAccrued", plain
     form = FORMS_OF_EVENTS[type(event)]
     return form.name, form.message_of(event).SerializeToString()
 
@@ -39,7 +40,7 @@ def decode(type_: str, payload: bytes) -> e.Event:
     """The event in a journal row. Raises InvariantBroken for what no version of the ledger has written."""
     if type_ == "PurchaseRecorded":
         message: Any = pb.PurchaseRecorded.FromString(payload)
-        return e.PurchaseRecorded(wire.purchase_of(message.activity, _unembedded(payload)))
+        return e.PurchaseRecorded(wire.purchase_of(message.activity, proto_bytes.unembedded(payload)))
     form = FORMS.get(type_)
     if form is None:
         raise InvariantBroken(f"no event type {type_!r}")
@@ -56,7 +57,6 @@ class Form:
         self.message: Any = getattr(pb, self.name)
         hints = get_type_hints(event)
         self._plain = [name for name, hint in hints.items() if hint in PLAIN]
-        # All plain fields at once: an accrual has eight, and every second row of the journal is an accrual.
         self._plain_of = _getter(self._plain)
         self._others = [
             _Field(name, *_converters(hint, self.message.DESCRIPTOR.fields_by_name[name]))
@@ -171,26 +171,6 @@ ACTIVITIES: dict[Any, tuple[type[Message], Callable[[Any, bytes], Any]]] = {
     TopUpReversal: (activities.TopUpReversal, wire.top_up_reversal_of),
 }
 """Activities in the core's words: their messages, and how they are read."""
-
-
-def _unembedded(payload: bytes) -> bytes:
-    """The inverse of `_embedded`: exactly the bytes that were told."""
-    length = shift = 0
-    for index, byte in enumerate(payload[1:], 2):
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte <= 0x7F:
-            return payload[index : index + length]
-    raise InvariantBroken("a PurchaseRecorded without a purchase")
-
-
-def _embedded(content: bytes) -> bytes:
-    length, header = len(content), bytearray(b"\x0a")
-    while length > 0x7F:
-        header.append(length & 0x7F | 0x80)
-        length >>= 7
-    header.append(length)
-    return bytes(header) + content
 
 
 FORMS = {event.__name__: Form(event) for event in get_args(e.Event) if event is not e.PurchaseRecorded}

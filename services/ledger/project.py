@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from services.common import arrays
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.ledger import adjustments, identifiers, money_rows, project_holds, social_store
@@ -37,8 +38,8 @@ WHERE m.chain = k.chain AND m.program = k.program AND m.member = k.member
 """
 UPSERT_ACCOUNTS = """
 INSERT INTO accounts
-SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::timestamptz[])
+SELECT * FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::bigint[],
+                     $6::text::bigint[], $7::text::bigint[], $8::text::bigint[], $9::text::timestamptz[])
 ON CONFLICT (chain, program, member, asset)
 DO UPDATE SET posted = EXCLUDED.posted, held = EXCLUDED.held, debt = EXCLUDED.debt, pending = EXCLUDED.pending,
               lapses_at = EXCLUDED.lapses_at
@@ -274,7 +275,12 @@ async def write(tx: Transaction, book: Book, changes: Changes, chains: int) -> N
         rows = account_rows(book, changes.accounts) + money_rows.account_rows(book, changes.money)
         # In one order everywhere, so that two transactions never wait for each other in a ring.
         rows.sort(key=lambda row: row[:4])
-        await tx.execute(UPSERT_ACCOUNTS, *_transposed(rows))
+        chains_, programs, members, assets, *amounts, lapses = zip(*rows, strict=True)
+        await tx.execute(
+            UPSERT_ACCOUNTS,
+            arrays.numbers(chains_), arrays.texts(programs), arrays.texts(members), arrays.texts(assets),
+            *map(arrays.numbers, amounts), arrays.times(lapses),
+        )  # fmt: skip
     if changes.holds:
         await project_holds.write_holds(tx, book, changes.holds)
     if changes.settlements:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
 
-from services.common.codec import YEARS
-
-_NUMBER = re.compile(r"\s*[+-]?[0-9.]+\s*")
+from services.common.told_time import Time as Time
 
 Id = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 MemberRef = Annotated[
@@ -34,21 +28,6 @@ OrderId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 
 
-def _told_as_text(time: object) -> object:
-    # Pydantic reads numbers, also in text, as seconds or milliseconds since 1970, by their size.
-    if not isinstance(time, str) or _NUMBER.fullmatch(time):
-        raise ValueError("a time is text with a zone, such as 2026-01-05T10:00:00Z")
-    return time
-
-
-def _in_utc(time: datetime) -> datetime:
-    if time.year not in YEARS:
-        raise ValueError(f"the year must be from {YEARS[0]} to {YEARS[-1]}")
-    return time.astimezone(UTC)
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_told_as_text), AfterValidator(_in_utc)]
-"""RFC 3339 with a zone; UTC from here on."""
 LineId = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
 
 

@@ -121,7 +121,8 @@ async def load_merging(tx: Transaction, book: Book, commands: Sequence[MergeMemb
     await _load_lines(tx, book, members, chains)
 
 
-def _put_referral(book: Book, row: Any) -> None:
+def put_referral(book: Book, row: Any) -> None:
+    """The referral in a row of `referrals`, to the book."""
     book.referrals[row["program"], row["member"]] = Referral(
         row["referral"], row["member"], row["referrer"], row["registered_at"], row["qualified_at"],
         list(row["tasks"]), list(zip(row["owed_sides"], row["owed_since"], strict=True)),
@@ -213,7 +214,7 @@ async def _load_level(
     """Their referrals; returns the referrers."""
     rows = await tx.fetch(FIND_REFERRALS, *_member_columns(members, chains))
     for row in rows:
-        _put_referral(book, row)
+        put_referral(book, row)
     return {(row["program"], row["referrer"]) for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""What an event says to the member whose statement it stands in."""
+"""What an event says to the member whose statement it stands in, and to auditors."""
 
 from __future__ import annotations
 
@@ -126,4 +126,41 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
         return people_views.describe(event)
     if isinstance(event, MoneyEvent):
         return 0, *money_views.describe(event)
-    return social_views.describe(event)
+    text = _beside(event)
+    return (0, text, {}) if text else social_views.describe(event)
+
+
+def _beside(event: e.Event) -> str:
+    """A sentence for a row that stands in no statement; empty for all others."""
+    match event:
+        case e.ProgramActivated():
+            return f"version {event.version} of the program in force"
+        case e.ClockAdvanced():
+            return f"the clock comes to {event.to.isoformat()}"
+        case e.ActivityRejected():
+            return f"{event.kind.replace('_', ' ')} refused, {event.code}: {event.detail}"
+        case e.ActivityParked():
+            return f"{event.kind} waits for {event.reference} to enrol"
+        case e.ActivityUnparked():
+            became = (
+                f"refused, {event.rejection}" if event.rejection else f"at {event.chain}:{event.position}"
+            )
+            return f"what waited at {event.parked} was taken for {event.member}: {became}"
+        case e.PurchaseRecounted():
+            counted = ", ".join(f"{name} {before} -> {after}" for name, before, after in event.counters)
+            return f"purchase {event.purchase} counted again ({event.reason.replace('_', ' ')}): {counted}"
+        case e.MemberActive():
+            until = event.lapses_at.isoformat() if event.lapses_at else "for good"
+            return f"points live on by a {event.kind.replace('_', ' ')}: {until}"
+        case e.TopUpMoved():
+            return f"top-up {event.top_up} came over"
+        case e.SettlementMoved():
+            return f"what became of purchase {event.purchase} came over"
+        case e.CountersMoved():
+            counted = ", ".join(f"{name} {before} -> {after}" for name, before, after in event.counters)
+            return f"counters came over: {counted}"
+        case e.AwardsMoved():
+            return f"{len(event.counts)} counts of awards came over"
+        case e.ReferralMoved():
+            return f"referral {event.referral} by {event.referrer} came over"
+    return ""

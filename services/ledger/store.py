@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from services.common import arrays
 from services.common.chain import chain_of
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
@@ -29,9 +30,9 @@ from services.ledger.domain.book import Book, Lot, Member, ProgramState, Purchas
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     BY_HAND,
+    OF_MONEY,
     AdvanceClock,
     AssignTier,
-    AwardMoney,
     CaptureHold,
     Command,
     Enrol,
@@ -41,12 +42,8 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReferral,
     RecordReturn,
-    RecordTopUp,
     RefundSpend,
     ReleaseHold,
-    ReverseTopUp,
-    SendGift,
-    TakeBackMoney,
     UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
@@ -61,14 +58,12 @@ Key = tuple[int, str, str]
 """(chain, program, member)"""
 
 SPENDING = (
-    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
-    AwardMoney, TakeBackMoney, MergeMembers, *BY_HAND,
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, MergeMembers, *OF_MONEY, *BY_HAND,
 )  # fmt: skip
 """Commands that need every lot of their member."""
 
 # Tables that are empty when a statement is planned look as if reading them whole were cheap, and the plan stays.
-# So where another order or index is thinkable, LATERAL with OFFSET 0 (which the planner can't take apart) says:
-# key by key.
+# So where another order or index is thinkable, LATERAL with OFFSET 0, which no planner takes apart, says: key by key.
 FIND_PROGRAMS = """
 SELECT p.chain, p.program, p.version, p.clock_at, r.parked FROM programs AS p
 CROSS JOIN LATERAL (
@@ -109,7 +104,7 @@ CROSS JOIN LATERAL (
 ) AS a
 """
 FIND_MEMBERS = """
-SELECT m.*, a.* FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (chain, program, member)
+SELECT m.*, a.* FROM unnest($1::text::smallint[], $2::text::text[], $3::text::text[]) AS k (chain, program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = k.chain AND program = k.program AND member = k.member OFFSET 0
 ) AS m
@@ -187,8 +182,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     if programs.parking:
         await parking.check(tx, asked, programs.parking, chains)
         waiting = await parking.load(tx, book, asked, programs.parking)
-        prospects = parking.prospects(asked, waiting)
-        commands += prospects
+        commands += (prospects := parking.prospects(asked, waiting))
         keys |= _places(prospects)
     # Purchases are most of what comes, and need nothing of what is looked for from here on.
     others = [command for command in commands if not isinstance(command, RecordPurchase)]
@@ -216,7 +210,9 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
         # An account of money is the sum of its lots, and so needs them all.
         spenders.update(money_rows.owners(due_lots))
     merged = []
-    for row in await tx.fetch(FIND_MEMBERS, *_columns(key for key in keys if key[2])):
+    on_chains, of_programs, ids = _columns(key for key in keys if key[2])
+    columns = arrays.numbers(on_chains), arrays.texts(of_programs), arrays.texts(ids)
+    for row in await tx.fetch(FIND_MEMBERS, *columns):
         member = book.members[row["program"], row["member"]] = member_of(row)
         book.expect_lapse(member)
         if member.merged_into:
@@ -234,7 +230,7 @@ async def load(tx: Transaction, commands: Sequence[Command], programs: Programs,
     for row in due_lots:
         member = book.members[row["program"], row["member"]]
         if member.lot(row["lot"]) is None:
-            _add_lot(book, member, row)
+            add_lot(book, member, row)
     named = [
         (c.program, digest)
         for c in others
@@ -297,13 +293,13 @@ async def _load_spenders(
 ) -> None:
     columns = _columns(spenders)
     for row in await tx.fetch(FIND_LOTS, *columns):
-        _add_lot(book, book.members[row["program"], row["member"]], row)
+        add_lot(book, book.members[row["program"], row["member"]], row)
     await store_holds.load_holds(tx, book, commands, columns, chains)
     if any(isinstance(command, RefundSpend | MergeMembers) for command in commands):
         for row in await store_holds.load_spent(tx, book, commands):
             member = book.members[row["program"], row["member"]]
             if member.lot(row["lot"]) is None:
-                _add_lot(book, member, row)
+                add_lot(book, member, row)
     for _, program, member_id in spenders:
         if (program, member_id) in book.members:
             book.members[program, member_id].complete = True
@@ -383,7 +379,8 @@ def purchase_source(program: str) -> str:
     return f"{program}/purchase"
 
 
-def _add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+def add_lot(book: Book, member: Member, row: asyncpg.Record) -> None:
+    """The lot in a row of `lots`, to its member in the book."""
     # After the key, the columns are the lot's fields in their order.
     lot = Lot(*[row[column] for column in project.LOT_COLUMNS[3:]])
     member.lots_of(lot.asset)[lot.id] = lot

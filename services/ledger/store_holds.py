@@ -83,19 +83,23 @@ async def load_spent(tx: Transaction, book: Book, commands: Sequence[Command]) -
     return rows
 
 
-def _add_hold(book: Book, member: Member, row: asyncpg.Record) -> None:
-    if row["hold"] in member.holds:
-        return
+def hold_of(row: asyncpg.Record) -> Hold:
+    """The hold in a row of `holds`."""
     money = HeldMoney(
         row["money_currency"], row["money_amount"], row["money_captured"],
         list(zip(row["money_allocation_lots"], row["money_allocation_amounts"], strict=True)),
         list(zip(row["money_spent_lots"], row["money_spent_amounts"], strict=True)), row["money_refunded"],
     )  # fmt: skip
-    hold = Hold(
+    return Hold(
         row["hold"], row["order_id"], row["amount"], row["captured"], row["expires_at"], row["state"],
         list(zip(row["allocation_lots"], row["allocation_points"], strict=True)),
         list(zip(row["spent_lots"], row["spent_points"], strict=True)), row["refunded"], money,
     )  # fmt: skip
-    member.holds[hold.id] = hold
+
+
+def _add_hold(book: Book, member: Member, row: asyncpg.Record) -> None:
+    if row["hold"] in member.holds:
+        return
+    hold = member.holds[row["hold"]] = hold_of(row)
     if hold.state == "open":
         book.expect_hold(member, hold)

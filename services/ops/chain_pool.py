@@ -73,6 +73,10 @@ def progress_bar(console: Console) -> Progress:
 
 def _become_worker() -> None:
     """Ctrl-C goes to every process of the terminal; the one that the user started sees to the others while it lives."""
+    # Here and not above: it brings the web server's modules, which only processes that stay need not mind.
+    from services.common.service import calm_the_collector
+
+    calm_the_collector()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

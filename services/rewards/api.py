@@ -15,6 +15,7 @@ from services.rewards.handle_draws import DrawDesk
 from services.rewards.handle_vouchers import VoucherDesk
 from services.rewards.patterns import MEMBER, PROGRAM, TEXT
 from services.rewards.problems import STATUS
+from services.rewards.routes.audit import audit_router
 from services.rewards.routes.draws import draw_router
 from services.rewards.routes.quotes import quote_router
 from services.rewards.routes.redemptions import redemption_router
@@ -55,6 +56,7 @@ def create_app(
     app.include_router(voucher_router(desk, views))
     app.include_router(draw_router(draws, views))
     app.include_router(quote_router(quotes))
+    app.include_router(audit_router(views))
     return app
 
 

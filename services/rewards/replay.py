@@ -85,12 +85,14 @@ def stream_row(topic: str, record: Mapping[str, Any]) -> StreamRow:
     )  # fmt: skip
 
 
-async def rebuild_stream(tx: Transaction, chain: int, batches: AsyncIterable[Sequence[StreamRow]]) -> int:
-    """Apply one stream's chain from its first row up to what the live `stream_positions` say. Returns the rows.
+async def rebuild_stream(
+    tx: Transaction, chain: int, batches: AsyncIterable[Sequence[StreamRow]], after: int = 0
+) -> int:
+    """Apply one stream's chain from the row behind `after` to what the live `stream_positions` say. Returns the rows.
 
-    Once for ledger.v1 and once for tiers.v1, in either order, on tables that are empty at the start.
+    Once for ledger.v1 and once for tiers.v1, in either order, on tables that stand at `after`.
     """
-    applied: dict[int, int] = {}
+    applied = {chain: after}
     count = 0
     async for batch in batches:
         fresh = unseen(batch, applied)
@@ -100,9 +102,17 @@ async def rebuild_stream(tx: Transaction, chain: int, batches: AsyncIterable[Seq
 
 
 async def rebuild_own(
-    tx: Transaction, chain: int, chains: int, batches: AsyncIterable[Sequence[Mapping[str, Any]]]
+    tx: Transaction,
+    chain: int,
+    chains: int,
+    batches: AsyncIterable[Sequence[Mapping[str, Any]]],
+    *,
+    spread: bool = True,
 ) -> int:
-    """Apply our own journal's chain from its first row on; `batches` have the journal's columns. Returns the rows."""
+    """Apply our own journal's chain; `batches` have the journal's columns. Returns the rows.
+
+    Without `spread` the tables of SPREAD are left as they are.
+    """
     count = 0
     spent: dict[tuple[str, str], int] = defaultdict(int)
     counted: dict[CounterKey, int] = defaultdict(int)
@@ -115,11 +125,13 @@ async def rebuild_own(
                 events.append((row, event))
                 continue
             # What left is gone from every table before what comes after it.
-            await _rebuild_events(tx, chain, chains, events, taken, spent, counted)
+            await _rebuild_events(tx, chain, chains, events, taken, spent, counted, spread)
             events = []
             await forget(tx, chain, row["program"], row["member"], event)
-        await _rebuild_events(tx, chain, chains, events, taken, spent, counted)
+        await _rebuild_events(tx, chain, chains, events, taken, spent, counted, spread)
         count += len(batch)
+    if not spread:
+        return count
     # Every chain has a part in these. Last and in one order, so that chains rebuilt at once don't wait in a ring.
     await spend_budgets(tx, spent, chains)
     await spend_counters(tx, counted, chains)
@@ -135,9 +147,10 @@ async def _rebuild_events(
     taken: dict[StockKey, int],
     spent: dict[tuple[str, str], int],
     counted: dict[CounterKey, int],
+    spread: bool,
 ) -> None:
     await _rebuild_redemptions(tx, chain, events, taken)
-    await _rebuild_vouchers(tx, chain, chains, events)
+    await _rebuild_vouchers(tx, chain, chains, events, spread)
     await _rebuild_grants(tx, chain, events, spent)
     await _rebuild_draws(tx, chain, events, counted)
 
@@ -180,7 +193,9 @@ async def _rebuild_grants(
     await save_slots(tx, chain, slots)
 
 
-async def _rebuild_vouchers(tx: Transaction, chain: int, chains: int, events: Sequence[_Row]) -> None:
+async def _rebuild_vouchers(
+    tx: Transaction, chain: int, chains: int, events: Sequence[_Row], spread: bool
+) -> None:
     steps = [
         (row, event, (row["program"], row["member"], voucher_id(event)))
         for row, event in events
@@ -193,8 +208,9 @@ async def _rebuild_vouchers(tx: Transaction, chain: int, chains: int, events: Se
             continue
         project_voucher(vouchers, key, event, row["occurred_at"], row["position"])
     await save_vouchers(tx, chain, vouchers.values())
-    codes = [(key, event.code_sha256) for _, event, key in steps if isinstance(event, VoucherGifted)]
-    await save_codes(tx, codes, chains)
+    if spread:
+        codes = [(key, event.code_sha256) for _, event, key in steps if isinstance(event, VoucherGifted)]
+        await save_codes(tx, codes, chains)
 
 
 async def _rebuild_draws(

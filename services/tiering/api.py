@@ -33,6 +33,7 @@ STATUS_OF = {
     "not_tiered": 404,
     "unknown_member": 404,
     "unknown_grant": 404,
+    "no_tier_changes": 404,
     "member_merged": 409,
     "not_segmented": 404,
     "not_ranked": 404,

@@ -21,7 +21,7 @@ from services.common.relay import relay_process
 from services.common.service import SideTask, health_router, kafka_producer, run_service
 from services.common.settings import Settings
 from services.common.telemetry import configure_log
-from services.tiering import api, segment_api
+from services.tiering import api, audit_api, segment_api
 from services.tiering.consume import LedgerRows
 from services.tiering.handle import Grants
 from services.tiering.project import LEDGER_TOPIC
@@ -91,6 +91,7 @@ def create_app(
     install_problems(app, api.STATUS_OF)
     app.include_router(api.router)
     app.include_router(segment_api.router)
+    app.include_router(audit_api.router)
     return app
 
 

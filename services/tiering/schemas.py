@@ -154,6 +154,43 @@ class HistoryView(BaseModel):
     next: str | None = Field(description="Give it as `after` for the next page; null on the last.")
 
 
+class ChangesView(BaseModel):
+    """A page of changes, newest first."""
+
+    entries: list[TierChangeView]
+    next: str | None = Field(description="Give it as `before` for the page before this; null on the first.")
+
+
+class SegmentsThen(BaseModel):
+    """Where a member was in each family that is published."""
+
+    lifecycle: str
+    class_: str = Field(alias="class")
+    tags: list[str]
+
+
+class AsOfView(BaseModel):
+    """A member's tier and segments at a past instant, as tiering's own journal has them."""
+
+    program: str
+    member: str
+    at: datetime
+    by: str
+    chain: int
+    position: int = Field(
+        description="The last of the member's rows in tiering's journal that counts; 0: none."
+    )
+    tier: str
+    since: datetime | None = Field(
+        description="null for who had the lowest tier only, and was merged into another since."
+    )
+    until: datetime | None
+    reason: str = Field(description="As of a tier; enrolment where nothing had been said of the member yet.")
+    rule: str
+    ledger_position: int | None = Field(description="The row of the ledger's journal that it followed from.")
+    segments: SegmentsThen | None = Field(description="null where the program in force now has none.")
+
+
 class DistributionView(BaseModel):
     """How many members have each tier."""
 

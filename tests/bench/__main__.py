@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -28,17 +29,23 @@ from rich.table import Table
 from services.ops.importing.publish import publish
 from services.ops.install import ServiceDatabase, create_database, drop_database, migrate
 from services.ops.local.stack import Stack
-from tests.bench import measure, raw, synthetic
+from tallybook.activities.v1.activities_pb2 import Purchase
+from tests.bench import measure, raw, rules, synthetic
 from tests.bench.quotes import RATE
+from tests.bench.replaying import ingest_beside_replay
 from tests.poll import eventually
 
 MEMBERS = 5_000
 ROUND_PURCHASES = 60_000
 ROUNDS = 5
 END_TO_END_PURCHASES = 40_000
+REPLAYED_EVENTS = 1_000_000
+BESIDE_ROUNDS = 3
 GROWTH_EVENTS = 1_000_000
 GROWTH_MEMBERS = 100_000
 REDEEM_SECONDS = 20.0
+RULES_PURCHASES = 20_000
+RULES_ROUNDS = 3
 LEVEL_SECONDS = 600.0
 BATCH_RECORDS = 500
 
@@ -78,9 +85,13 @@ class Bench:
 
     async def publish(self, count: int, members: int = MEMBERS) -> int:
         """Put the next `count` purchases into Kafka; returns how many there are in all."""
+        return await self.put(synthetic.purchases(self.next_purchase, count, members), count)
+
+    async def put(self, purchases: Iterator[Purchase], count: int) -> int:
+        """Put `count` purchases into Kafka; returns how many there are in all."""
         state = self.stack.state
         await publish(
-            synthetic.purchases(self.next_purchase, count, members),
+            purchases,
             bootstrap=state.bootstrap,
             chains=state.chains,
             source="tallybook/bench",
@@ -89,11 +100,11 @@ class Bench:
         self.next_purchase += count
         return self.next_purchase
 
-    def activate(self) -> None:
-        """Activate the bench's program."""
+    def activate(self, document: dict[str, Any]) -> None:
+        """Activate a program."""
         answer = httpx.put(
-            f"{self.stack.url('ledger')}/v1/programs/bench",
-            json=synthetic.PROGRAM,
+            f"{self.stack.url('ledger')}/v1/programs/{document['program']}",
+            json=document,
             headers={"Authorization": f"Bearer {self.stack.state.ops_key}"},
             timeout=60,
         )
@@ -101,8 +112,12 @@ class Bench:
 
     async def ingest(self, count: int, members: int = MEMBERS) -> tuple[float, float]:
         """Purchases a second that one ledger process takes from a backlog, and its CPU microseconds a purchase."""
+        return await self.ingest_of(synthetic.purchases(self.next_purchase, count, members), count)
+
+    async def ingest_of(self, purchases: Iterator[Purchase], count: int) -> tuple[float, float]:
+        """The same of these purchases."""
         self.stack.stop_services()
-        total = await self.publish(count, members)
+        total = await self.put(purchases, count)
         self.stack.start_service("ledger")
         before = measure.cpu_seconds(self.stack, "ledger")
         records, seconds = await measure.until_taken(self.stack.owner_url("ledger"), "purchases.v1", total)
@@ -146,6 +161,25 @@ class Bench:
         self.report("ingest", speed, "purchases/s", ratio, 0.5, ratios=ratios, speeds=speeds)
         self.raw_speed = speed / ratio
         return speed
+
+    async def rules(self) -> None:
+        """Programs with few and many earning rules, in turn: CPU a purchase beside that of one rule."""
+        self.stack.stop_services()
+        self.stack.start_service("ledger")
+        programs = {kind: f"rules{number}" for number, kind in enumerate(rules.KINDS)}
+        for kind, program in programs.items():
+            self.activate(rules.document(rules.KINDS[kind], program))
+        count = int(RULES_PURCHASES * self.scale)
+        found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in programs}
+        for round_number in range(RULES_ROUNDS):
+            for kind, program in programs.items():
+                told = rules.purchases(round_number * count, count, program)
+                found[kind].append(await self.ingest_of(told, count))
+        cpus = {kind: median(cpu for _, cpu in rounds) for kind, rounds in found.items()}
+        for kind, rounds in found.items():
+            ratio = cpus[kind] / cpus["1 rule"]
+            speed = median(speed for speed, _ in rounds)
+            self.report(f"CPU of ingest with {kind}", cpus[kind], "us/purchase", ratio, speed=speed)
 
     async def end_to_end(self) -> None:
         """A backlog until the ledger, tiering and rewards have all taken what follows from it.
@@ -256,6 +290,24 @@ class Bench:
         speed = purchases / (time.monotonic() - started)
         self.report("replay", speed, "purchases/s", speed / ingest_speed, 3.0)
 
+    async def replay_beside(self) -> None:
+        """Ingest alone and beside replays of a big book, in turns; the middle ratio counts."""
+        have = sum((await measure.heads(self.stack.owner_url("ledger"))).values())
+        missing = (int(REPLAYED_EVENTS * self.scale) - have) // 2
+        if missing > 0:
+            console.print(f"  filling the book with {missing:,} purchases more ...")
+            await self.ingest(missing)
+        count = int(ROUND_PURCHASES * self.scale)
+        ratios = []
+        for round_number in range(1, BESIDE_ROUNDS + 1):
+            alone, _ = await self.ingest(count)
+            beside, replays = await ingest_beside_replay(self, count)
+            console.print(
+                f"  round {round_number}: alone {alone:,.0f}/s, beside {replays} replays {beside:,.0f}/s"
+            )
+            ratios.append(beside / alone)
+        self.report("ingest beside replay", beside, "purchases/s", median(ratios), 0.7, ratios=ratios)
+
     async def growth(self, empty_speed: float) -> None:
         """Ingest again when the book is big."""
         events = int(GROWTH_EVENTS * self.scale)
@@ -279,7 +331,7 @@ class Bench:
 async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
     """All phases in order."""
     bench = Bench(stack, scale)
-    bench.activate()
+    bench.activate(synthetic.PROGRAM)
     speed = await bench.ingest_beside_raw()
     if "end_to_end" in phases:
         await bench.end_to_end()
@@ -289,14 +341,18 @@ async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
         await bench.quotes(speed)
     if "replay" in phases:
         await asyncio.to_thread(bench.replay, speed)
+    if "replay_beside" in phases:
+        await bench.replay_beside()
     if "growth" in phases:
         await bench.growth(speed)
+    if "rules" in phases:
+        await bench.rules()
     return bench
 
 
 def main() -> None:
     """Parse, run, print, write."""
-    every = ["end_to_end", "redeem", "quotes", "replay", "growth"]
+    every = ["end_to_end", "redeem", "quotes", "replay", "replay_beside", "growth", "rules"]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
     parser.add_argument(
@@ -319,7 +375,10 @@ def main() -> None:
     for result in bench.results:
         ratio = "" if result["ratio"] is None else f"{result['ratio']:.2f}"
         table.add_row(
-            result["what"], f"{result['value']:,.0f} {result['unit']}", ratio, f"{result['limit']:g}"
+            result["what"],
+            f"{result['value']:,.0f} {result['unit']}",
+            ratio,
+            "" if result["limit"] is None else f"{result['limit']:g}",
         )
     for name, used in bench.memory.items():
         table.add_row(f"memory of {name}", f"{used} MB", "", "under 400 MB")

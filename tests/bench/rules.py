@@ -1,13 +1,15 @@
-"""What earning rules cost: CPU time a purchase in `decide_batch`, with no rule, one, and fifty.
+"""What earning rules cost: a purchase with no rule, with one, and with fifty.
 
-`python -m tests.bench.rules`. Fifty rules as a chain of shops has them: most look at some articles, some at stores and
-days, a few at everything; three or four have a part in any one purchase.
+`python -m tests.bench.rules` takes the CPU time of deciding alone; `python -m tests.bench --only rules` takes purchases
+through Kafka, the ledger and PostgreSQL. Fifty rules as a chain of shops has them: most look at some articles, some at
+stores and days, a few at everything; three or four have a part in any one purchase.
 """
 
 from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import process_time
@@ -24,7 +26,7 @@ from services.ledger.handle import decide_batch
 from services.ledger.store import Loaded
 from tallybook.activities.v1 import activities_pb2 as activities
 
-START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+START = datetime(2024, 1, 5, 8, tzinfo=UTC)
 PURCHASES, LINES, MEMBERS, ROUNDS = 4_000, 8, 500, 7
 IDENTIFIERS = wire.Identifiers("0" * 64)
 
@@ -67,13 +69,22 @@ KINDS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def told() -> list[Command]:
-    """A day of purchases."""
-    dice = random.Random(4)
-    commands = []
-    for number in range(PURCHASES):
+def document(rules: list[dict[str, Any]], program: str = "bench") -> dict[str, Any]:
+    """A program with these rules."""
+    earning = {"points_per_unit": 1, "rules": rules}
+    return {
+        "program": program,
+        "clock": "events",
+        "ledger": {"currency": "USD", "enrolment": "on_first_activity", "earning": earning},
+    }
+
+
+def purchases(first: int, count: int, program: str = "bench") -> Iterator[activities.Purchase]:
+    """Purchases number `first` to `first + count - 1`, one every ten seconds."""
+    dice = random.Random(first + 4)
+    for number in range(first, first + count):
         message = activities.Purchase(
-            id=f"p{number}", program="bench", member=f"m{dice.randrange(MEMBERS)}", currency="USD",
+            id=f"p{number}", program=program, member=f"m{dice.randrange(MEMBERS)}", currency="USD",
             store=f"s{dice.randrange(20)}", channel="pos",
         )  # fmt: skip
         message.occurred_at.FromDatetime(START + timedelta(seconds=number * 10))
@@ -82,21 +93,19 @@ def told() -> list[Command]:
                 id=line, sku=f"A{dice.randrange(5_000)}", category=f"C{dice.randrange(300)}", quantity=1,
                 amount=dice.randrange(100, 3_000), brand=f"B{dice.randrange(100)}",
             )  # fmt: skip
-        commands.append(command_of(message, IDENTIFIERS, 1, START + timedelta(days=1)))
-    return commands
+        yield message
+
+
+def told() -> list[Command]:
+    """A day of purchases."""
+    now = START + timedelta(days=1)
+    return [command_of(message, IDENTIFIERS, 1, now) for message in purchases(0, PURCHASES)]
 
 
 def microseconds(rules: list[dict[str, Any]]) -> float:
     """CPU time a purchase."""
-    document = {
-        "program": "bench",
-        "clock": "events",
-        "ledger": {
-            "currency": "USD", "enrolment": "on_first_activity", "earning": {"points_per_unit": 1, "rules": rules},
-        },
-    }  # fmt: skip
     book = Book()
-    book.versions["v"] = parse_program(document, "v")
+    book.versions["v"] = parse_program(document(rules), "v")
     loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}, payloads.encode), {}, 1)
     cause = Cause("program", "v")
     decide_batch(loaded, [ActivateProgram("bench", "", 0, cause, START, "v", b"{}")], START)

@@ -21,7 +21,7 @@ def test_every_topic_says_who_writes_and_who_reads_it() -> None:
     assert list(TOPICS) == topic_names()
     for topic in TOPICS.values():
         assert set(topic) == {"messages", "key", "producer", "consumers"}
-        assert topic["key"] in ("member", "place")
+        assert topic["key"] in ("member", "place", "number")
         assert set(topic["consumers"]) <= set(SERVICES)
 
 

@@ -94,7 +94,7 @@ async def verified(stack: RewardsStack) -> list[str]:
             for chain in range(CHAINS):
                 report.add(await verify_chain(owner, "rewards", chain, CHAINS))
             found = Findings("rewards", None)
-            await check_counters(owner, report.counted, found)
+            await check_counters(owner, CHAINS, report.counted, found)
             report.add(found.report)
     finally:
         await owner.close()

@@ -415,6 +415,11 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("PUT", "/members/scoped/profile", {"name": "x"}, {"ops", "member"}),
     ("GET", "/members/scoped/profile", None, {"ops", "member"}),
     ("POST", "/members/scoped/erase", {}, {"ops"}),
+    ("GET", "/members/scoped/as-of", None, {"ops", "audit"}),
+    ("GET", "/accounts/as-of", None, {"ops", "audit"}),
+    ("GET", "/members/scoped/explain", None, {"ops", "audit"}),
+    ("GET", "/orders/o/explain", None, {"ops", "audit"}),
+    ("GET", "/positions/0:1/explain", None, {"ops", "audit"}),
 ]  # fmt: skip
 
 
@@ -438,6 +443,7 @@ def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
         "{adjustment}": "a",
         "{award}": "w",
         "{identifier}": "card:1",
+        "{place}": "0:1",
     }
     there = {
         (method.upper(), re.sub(r"{\w+}", lambda name: names[name[0]], path.removeprefix(prefix)))

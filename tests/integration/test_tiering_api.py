@@ -323,3 +323,51 @@ async def test_a_change_names_the_ledgers_rows_behind_it(service: Service) -> No
             "after": "2025-03-05T00:00:00Z", "up_to": "2026-03-05T00:00:00Z",
         }
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["as-of", "explain"])
+async def test_auditors_may_ask_and_tills_may_not(service: Service, path: str) -> None:
+    ann = service.of("ann")
+    await service.tell(ann.enrolled(day("2026-01-05"), "ann"), ann.bought(day("2026-01-05"), "ann", 120_00))
+    for scope, status in (("audit", 200), ("ops", 200), ("pos", 403), ("checkout", 403), ("member", 403)):
+        answer = await service.get(f"grocer/members/ann/{path}", await service.key(scope))
+        assert answer.status_code == status, (scope, answer.text)
+
+
+async def test_the_changes_of_a_tier_are_told_newest_first_a_page_at_a_time(service: Service) -> None:
+    ann, audit = service.of("ann"), await service.key("audit")
+    missing = await service.get("grocer/members/ann/explain", audit)
+    assert (missing.status_code, missing.json()["code"]) == (404, "no_tier_changes")
+    await service.tell(
+        ann.enrolled(day("2026-01-05"), "ann"),
+        ann.bought(day("2026-01-05"), "ann", 120_00),
+        ann.bought(day("2026-02-05"), "ann", 300_00),
+    )
+    first = (await service.get("grocer/members/ann/explain?limit=1", audit)).json()
+    second = (await service.get(f"grocer/members/ann/explain?limit=1&before={first['next']}", audit)).json()
+    both = [*first["entries"], *second["entries"]]
+    oldest_first = (await service.get("grocer/members/ann/history")).json()["entries"]
+    assert both == oldest_first[::-1]
+    assert len(both) == 2
+    assert second["next"] is None
+    assert all(change["positions"] for change in both)
+
+
+async def test_as_of_a_day_a_member_has_the_tier_of_that_day(service: Service) -> None:
+    """All rows were recorded at one instant here (2031), so they part by business time."""
+    ann, audit = service.of("ann"), await service.key("audit")
+    await service.tell(
+        ann.enrolled(day("2026-01-05"), "ann"),
+        ann.bought(day("2026-02-05"), "ann", 120_00),
+    )
+    told = [
+        (await service.get(f"grocer/members/ann/as-of?by=business&at={at}T00:00:00Z", audit)).json()
+        for at in ("2026-01-06", "2026-02-04", "2026-02-05")
+    ]
+    assert [answer["tier"] for answer in told] == ["member", "member", "silver"]
+    assert told[2]["until"] == "2027-02-05T00:00:00Z"
+    before = await service.get("grocer/members/ann/as-of?by=business&at=2026-01-01T00:00:00Z", audit)
+    assert (before.status_code, before.json()["code"]) == (404, "unknown_member")
+    recorded = (await service.get("grocer/members/ann/as-of", audit)).json()
+    # By now nothing had been recorded: that comes in 2031.
+    assert (recorded["tier"], recorded["position"]) == ("member", 0)

@@ -20,10 +20,10 @@ from services.ops.verify.findings import Report
 from services.tiering.handle import Grants
 from services.tiering.segments import Segments
 from services.tiering.tables import metadata
+from tests.integration.tampering import change, named, superuser
 from tests.integration.test_segment_runs import Shop, tell
 from tests.integration.test_tiering_merges import Book
 from tests.integration.test_tiering_store import CHAINS
-from tests.integration.test_verify_tampering import CHANGES, change, named, superuser
 from tests.integration.tiering_rows import day, document, tiering_database
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,6 @@ PLACES = [
     for table in ("segments", "tags", "segment_runs")
     for column in metadata.tables[table].columns
 ]
-CHANGES.setdefault("jsonb", ("{c} || '{{\"x\": 1}}'::jsonb",))
 
 
 def a_shop(rng: random.Random) -> Shop:
@@ -102,7 +101,7 @@ async def test_untouched_segments_are_in_order(book: str) -> None:
 @pytest.mark.parametrize(("table", "column"), PLACES)
 async def test_a_changed_column_is_found(book: str, table: str, column: str) -> None:
     async with superuser(book) as connection:
-        changed = await change(connection, table, column)
+        changed, _ = await change(connection, table, column)
         assert named(await look(connection), table), changed
 
 

@@ -6,19 +6,24 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
+from services.common.clock import utc_now
 from services.common.codec import journal_headers
 from services.common.topics import create_topics
 from services.ops.api import Api, endpoints_of
 from services.ops.install import SERVICES
 from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
-from services.ops.replay.run import SHAPES, replay
+from services.ops.replay.fold import SHAPES
+from services.ops.replay.run import replay
+from services.ops.seal.keys import make_key, private_key
+from services.ops.seal.make import make_seal
 from services.ops.verify.broker import Broker, check_applied, check_offsets, check_published
 from services.ops.verify.command import as_object
 from services.ops.verify.findings import CHECKS, Findings
@@ -65,10 +70,10 @@ MEMBERS = 20
 STALL_SECONDS = 60.0
 
 
-async def shop(api: Api, number: int) -> None:
+async def shop(api: Api, number: int, program: str = PROGRAM) -> None:
     """A purchase; every member of whom it is the third redeems a reward too, draws, and is given a tier by hand."""
     member = f"v{number % MEMBERS}"
-    path = f"/v1/programs/{PROGRAM}"
+    path = f"/v1/programs/{program}"
     line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 60_000}
     purchase = {
         "id": f"v-{number}", "member": member, "occurred_at": NOON.isoformat(), "currency": "USD", "lines": [line],
@@ -85,15 +90,17 @@ async def shop(api: Api, number: int) -> None:
 
 
 async def test_a_stack_at_work_is_in_order_and_level_again_its_projections_are_the_rebuilt_ones(
-    stack: Stack,
+    stack: Stack, tmp_path: Path
 ) -> None:
     urls = {service: stack.owner_url(service) for service in SERVICES}
-    book = Book(urls, stack.state.bootstrap, stack.state.topic_prefix)
+    make_key(tmp_path / "key.pem")
     async with Api(endpoints_of(stack)) as api, LevelGauge(api) as gauge:
         await api.put("ledger", f"/v1/programs/{PROGRAM}", DOCUMENT)
         for number in range(2 * MEMBERS):
             await shop(api, number)
         await gauge.wait(STALL_SECONDS)
+        sealed = await make_seal(urls, tmp_path, private_key(tmp_path / "key.pem"), utc_now(), None)
+        book = Book(urls, stack.state.bootstrap, stack.state.topic_prefix, [sealed])
         shopping = asyncio.create_task(_all(api, range(2 * MEMBERS, 4 * MEMBERS)))
         busy = await asyncio.to_thread(verify_book, book, 2)
         replayed = [await asyncio.to_thread(replay, service, urls, 1) for service in SERVICES]

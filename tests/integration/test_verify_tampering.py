@@ -5,56 +5,43 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.common.chain import genesis, micros, row_hash
 from services.ledger.tables import metadata
 from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
-from services.ops.verify.findings import CHECKS, Report
+from services.ops.verify.findings import CHECKS
 from tallybook.ledger.v1 import events_pb2 as pb
+from tests.integration.tampering import (
+    MECHANISM,
+    columns_of,
+    forge,
+    in_catalogue,
+    is_found,
+    named,
+    superuser,
+    swap,
+    unfound,
+)
 from tests.integration.verify_book import filled_ledger, look
 
 pytestmark = pytest.mark.integration
 
 NOT_FOR_THE_BOOK_TO_SAY = {
-    ("consumer_offsets", "consumer"): "a name",
-    ("consumer_offsets", "topic"): "a name; Kafka is asked whether it has it",
-    ("consumer_offsets", "chain"): "Kafka is asked whether it has that partition",
-    ("consumer_offsets", "epoch"): "a fence, not a fact",
-    ("consumer_offsets", "owner"): "a fence, not a fact",
-    ("stream_positions", "topic"): "found by the position that is missing, when tiering's journal is there",
+    **MECHANISM,
     ("member_keys", "key"): "a secret that only the service can open",
-    ("installation", "one"): "can have one value only",
 }
-PLACES = [
-    (table.name, column.name)
-    for table in metadata.sorted_tables
-    for column in table.columns
-    if table.name != "api_keys" and (table.name, column.name) not in NOT_FOR_THE_BOOK_TO_SAY
-]
-CHANGES = {
-    "smallint": ("{c} + 1", "{c} - 1", "{c} + 100"),
-    "integer": ("{c} + 1", "{c} - 1"),
-    "bigint": ("{c} + 1", "{c} - 1", "{c} + 1000000"),
-    "numeric": ("{c} + 0.1",),
-    "text": ("{c} || 'x'",),
-    "boolean": ("NOT {c}",),
-    "bytea": ("set_byte({c}, 0, (get_byte({c}, 0) + 1) % 256)", "{c} || '\\x00'"),
-    "timestamp with time zone": ("{c} + interval '1 microsecond'", "{c} - interval '1 microsecond'"),
-    "bigint[]": ("array_replace({c}, {c}[1], {c}[1] + 1)", "{c} || 1::bigint"),
-    "integer[]": ("array_replace({c}, {c}[1], {c}[1] + 1)",),
-    "text[]": ("{c} || 'gold'::text",),
-    "timestamp with time zone[]": ("{c} || now()",),
-}
-TYPE = """
-SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2
-"""
+PLACES = columns_of(metadata)
+# The others have one row a chain, or nothing that can change places. Which key is whose only the service can say.
+SWAPPED = (
+    "journal", "postings", "inbox", "members", "accounts", "lots", "holds", "settlements", "adjustments", "top_ups",
+    "counters", "identifiers", "parked", "parked_returns", "programs", "program_versions", "award_counts", "referrals",
+)  # fmt: skip
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -74,45 +61,6 @@ async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
         await owner.close()
 
 
-@asynccontextmanager
-async def superuser(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction in which no trigger refuses anything, and which never happened in the end."""
-    connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
-    try:
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute("SET LOCAL session_replication_role = replica")
-        yield connection
-        await transaction.rollback()
-    finally:
-        await connection.close()
-
-
-async def change(connection: asyncpg.Connection, table: str, column: str) -> str:
-    """Change a column of one row, in the first way and row that the table's own constraints let through."""
-    type_ = await connection.fetchval(TYPE, table, column)
-    rows = await connection.fetch(f"SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 500")
-    for row in rows:
-        for way in CHANGES[type_]:
-            new = way.format(c=column)
-            try:
-                async with connection.transaction():
-                    changed = await connection.fetchval(
-                        f"UPDATE {table} AS t SET {column} = {new} "
-                        f"WHERE ctid = $1 AND {column} <> {new} RETURNING t::text",
-                        row["ctid"],
-                    )
-            except asyncpg.IntegrityConstraintViolationError:
-                continue
-            if changed is not None:
-                return str(changed)
-    raise AssertionError(f"no way to change {table}.{column}")
-
-
-def named(report: Report, table: str) -> bool:
-    return any(table in f"{finding.where} {finding.what}" for finding in report.findings)
-
-
 async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: str) -> None:
     async with superuser(book) as connection:
         report = await look(connection)
@@ -120,20 +68,33 @@ async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: s
         types = {row["type"] for row in await connection.fetch("SELECT DISTINCT type FROM journal")}
     assert report.findings == []
     assert report.looked["chain"] == rows > 100
-    # The two are of the other services' journals.
-    assert {check for check in CHECKS if not report.looked[check]} == {"draws", "segments"}
+    # Of the other services' journals, and of seals, of which there are none.
+    assert {check for check in CHECKS if not report.looked[check]} == {"draws", "segments", "tiers", "seals"}
     assert types == set(pb.DESCRIPTOR.message_types_by_name) - {
         "HashedIdentifier", "ReturnedLine", "ReturnedUnits", "Allocation", "MovedMoney", "ParkedKey", "AwardCount",
         "Contribution", "Counter", "SpentPart",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "column"), PLACES, ids=".".join)
-async def test_a_changed_column_is_found(book: str, table: str, column: str) -> None:
+@pytest.mark.parametrize("table", PLACES)
+async def test_a_changed_column_is_found(book: str, table: str) -> None:
     async with superuser(book) as connection:
-        changed = await change(connection, table, column)
-        report = await look(connection)
-    assert named(report, table), changed
+        left = await unfound(connection, table, PLACES[table], partial(look, connection))
+    assert left == {column for of, column in NOT_FOR_THE_BOOK_TO_SAY if of == table}
+
+
+async def test_no_column_is_forgotten(book: str) -> None:
+    async with superuser(book) as connection:
+        there = await in_catalogue(connection)
+    assert there == {table: sorted(columns) for table, columns in PLACES.items()}
+
+
+@pytest.mark.parametrize("table", SWAPPED)
+async def test_two_rows_that_changed_their_content_are_found(book: str, table: str) -> None:
+    async with superuser(book) as connection:
+        chains = await swap(connection, table)
+        assert chains
+        assert await is_found(table, chains, partial(look, connection))
 
 
 NULLABLE = [
@@ -144,7 +105,7 @@ NULLABLE = [
 ]
 
 
-@pytest.mark.parametrize(("table", "column"), NULLABLE, ids=".".join)
+@pytest.mark.parametrize(("table", "column"), NULLABLE, ids=map(".".join, NULLABLE))
 async def test_a_value_that_was_wiped_out_is_found(book: str, table: str, column: str) -> None:
     async with superuser(book) as connection:
         await connection.execute(
@@ -207,27 +168,6 @@ async def test_a_cut_end_of_a_chain_is_found_even_with_its_head_moved_back(book:
     assert named(report, "relay_positions")
 
 
-async def forge(connection: asyncpg.Connection, chain: int, position: int, payload: bytes) -> None:
-    """Give a row another payload and make the whole chain's hashes right again."""
-    await connection.execute(
-        "UPDATE journal SET payload = $3 WHERE chain = $1 AND position = $2", chain, position, payload
-    )
-    previous = genesis(chain)
-    for row in await connection.fetch("SELECT * FROM journal WHERE chain = $1 ORDER BY position", chain):
-        previous = row_hash(
-            previous, chain, row["position"], row["program"], row["member"], row["type"],
-            micros(row["occurred_at"]), micros(row["recorded_at"]), row["cause_source"], row["cause_id"],
-            row["cause_digest"], row["program_version"], row["payload"],
-        )  # fmt: skip
-        await connection.execute(
-            "UPDATE journal SET hash = $3 WHERE chain = $1 AND position = $2",
-            chain,
-            row["position"],
-            previous,
-        )
-    await connection.execute("UPDATE chain_heads SET hash = $2 WHERE chain = $1", chain, previous)
-
-
 async def row_of(connection: asyncpg.Connection, type_: str) -> Any:
     return await connection.fetchrow(
         "SELECT * FROM journal WHERE type = $1 ORDER BY chain, position LIMIT 1", type_
@@ -243,6 +183,16 @@ async def test_points_written_into_the_journal_with_every_hash_made_right_are_fo
         report = await look(connection)
     assert not report.counts["chain"]
     assert {"L1", "tables"} <= set(report.counts)
+
+
+async def test_points_by_a_tier_that_the_member_never_had_are_found(book: str) -> None:
+    async with superuser(book) as connection:
+        row = await row_of(connection, "PointsAccrued")
+        message = pb.PointsAccrued.FromString(row["payload"])
+        message.tier = "emerald"
+        await forge(connection, row["chain"], row["position"], message.SerializeToString())
+        report = await look(connection)
+    assert [finding.what for finding in report.findings] == ["earns by the tier 'emerald', the member had ''"]
 
 
 async def test_a_forged_rejection_is_found_by_the_inbox(book: str) -> None:

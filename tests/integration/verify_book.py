@@ -301,15 +301,20 @@ async def _count(ledger: Ledger, member: str) -> None:
     await ledger.take(ledger.return_(f"{member}-c0", f"{member}-cr", member=member, program="counting"))
 
 
-async def look(connection: asyncpg.Connection) -> Report:
-    """All that `verify` says of a ledger's database, without Kafka, in the transaction that the connection is in."""
+async def look(connection: asyncpg.Connection, *some: int) -> Report:
+    """What `verify` says of a ledger's database, without Kafka, in the transaction that the connection is in.
+
+    Of all chains, or of `some`, and then not of what all of them tell together.
+    """
     chains = await connection.fetchval("SELECT chains FROM installation")
     found = Findings("ledger", None)
     await check_service(connection, "ledger", chains, found)
     await check_applied(connection, {(STREAMS["tiering"], 1): 7}, found)
     report = found.report
-    for chain in range(chains):
+    for chain in [one for one in some if 0 <= one < chains] or range(chains):
         report.add(await verify_chain(connection, "ledger", chain, chains))
+    if some:
+        return report
     check_in_transit(report)
     whole = Findings("ledger", None)
     await check_budgets(connection, chains, report.given, whole)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ops.program_command import checked
+from services.ops.program_check import checked
 from services.ops.programs import PROGRAMS_FOLDER
 from services.ops.yaml_document import DocumentError
 

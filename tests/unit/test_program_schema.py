@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from services.common.program_section import Section
-from services.ops.program_command import checked
+from services.ops.program_check import checked
 from services.ops.programs import PROGRAMS_FOLDER
 
 SCHEMA = json.loads((PROGRAMS_FOLDER / "program.schema.json").read_text())

@@ -180,7 +180,7 @@ class Adjustment:
     """Who approved or declined; empty while it waits, and where the limit needs nobody."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Member:
     """A member of a program. posted = sum of the lots' remaining less debt (L2);
     available = posted - held - pending (L3)."""
@@ -189,42 +189,76 @@ class Member:
     program: str
     chain: int
     enrolled_at: datetime
-    posted: int = 0
-    held: int = 0
-    debt: int = 0
-    tiers: list[tuple[datetime, str]] = field(default_factory=list)
+    posted: int
+    held: int
+    debt: int
+    tiers: list[tuple[datetime, str]]
     """(since, tier), oldest first."""
-    lots: dict[int, Lot] = field(default_factory=dict)
-    holds: dict[str, Hold] = field(default_factory=dict)
-    purchases: dict[str, PurchaseFact] = field(default_factory=dict)
-    settlements: dict[str, Settlement] = field(default_factory=dict)
-    merged_into: str = ""
+    lots: dict[int, Lot]
+    holds: dict[str, Hold]
+    purchases: dict[str, PurchaseFact]
+    settlements: dict[str, Settlement]
+    merged_into: str
     """The member who has everything now; empty: nobody."""
-    absorbed: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
+    absorbed: dict[str, list[tuple[datetime, str]]]
     """Who was merged into this one, with the tiers that each had: what they bought goes on earning by those."""
-    profile: bytes = b""
+    profile: bytes
     """Sealed; not loaded for decisions, which never look at it."""
-    parked: dict[str, list[ParkedReturn]] = field(default_factory=dict)
+    parked: dict[str, list[ParkedReturn]]
     """Returns by the purchase that they wait for."""
-    awards: dict[str, int] = field(default_factory=dict)
+    awards: dict[str, int]
     """How many awards were counted in each slot (`awards.slots_of`); those that the commands at hand ask for."""
-    bought_before: datetime | None = None
+    bought_before: datetime | None
     """When the member's first purchase was made, where a referral asks for it and the purchase is not at hand."""
-    counters: dict[str, Counted] = field(default_factory=dict)
+    counters: dict[str, Counted]
     """What programs with rules that need it count; only those counters that the commands at hand need."""
-    uncounted: int = 0
+    uncounted: int
     """Purchases since the counter of visits was last written."""
-    complete: bool = False
+    complete: bool
     """True when every lot with points left is in `lots`; spending needs it."""
-    money: dict[int, Lot] = field(default_factory=dict)
+    money: dict[int, Lot]
     """Lots of stored value of every asset, apart from those of points."""
-    top_ups: dict[str, TopUpFact] = field(default_factory=dict)
-    pending: int = 0
+    top_ups: dict[str, TopUpFact]
+    pending: int
     """Points of lots that are not mature."""
-    lapses_at: datetime | None = None
+    lapses_at: datetime | None
     """When all points that no hold protects expire, if nothing puts it off. None: they have days of their own."""
-    status: str = ACTIVE
-    adjustments: dict[str, Adjustment] = field(default_factory=dict)
+    status: str
+    adjustments: dict[str, Adjustment]
+
+    # Written out: the generated one calls a factory for each collection, and most batches bring hundreds of members.
+    def __init__(
+        self, id: str, program: str, chain: int, enrolled_at: datetime, posted: int = 0, held: int = 0,  # noqa: A002
+        debt: int = 0, *, complete: bool = False, status: str = ACTIVE,
+    ) -> None:  # fmt: skip
+        """A member with nothing at hand yet but what is told."""
+        self.id = id
+        self.program = program
+        self.chain = chain
+        self.enrolled_at = enrolled_at
+        self.posted = posted
+        self.held = held
+        self.debt = debt
+        self.tiers = []
+        self.lots = {}
+        self.holds = {}
+        self.purchases = {}
+        self.settlements = {}
+        self.merged_into = ""
+        self.absorbed = {}
+        self.profile = b""
+        self.parked = {}
+        self.awards = {}
+        self.bought_before = None
+        self.counters = {}
+        self.uncounted = 0
+        self.complete = complete
+        self.money = {}
+        self.top_ups = {}
+        self.pending = 0
+        self.lapses_at = None
+        self.status = status
+        self.adjustments = {}
 
     def lots_of(self, asset: str) -> dict[int, Lot]:
         """Where a lot of this asset is kept."""
@@ -313,9 +347,9 @@ class Book:
     def expect_lot(self, member: Member, lot: Lot) -> None:
         """Remember that a lot may mature and expire."""
         if lot.expires_at is not None:
-            self._expect(member, lot.expires_at, LOT_EXPIRES, str(lot.id))
+            self._expect(member, lot.expires_at, LOT_EXPIRES, lot.id)
         if lot.matures_at is not None:
-            self._expect(member, lot.matures_at, LOT_MATURES, str(lot.id))
+            self._expect(member, lot.matures_at, LOT_MATURES, lot.id)
 
     def expect_hold(self, member: Member, hold: Hold) -> None:
         """Remember that a hold may time out."""
@@ -326,13 +360,13 @@ class Book:
         if member.lapses_at is not None:
             self._expect(member, member.lapses_at, MEMBER_LAPSES, "")
 
-    def _expect(self, member: Member, at: datetime, kind: int, id_: str) -> None:
+    def _expect(self, member: Member, at: datetime, kind: int, id_: str | int) -> None:
         # Holds come before lots of the same instant: what a hold frees can expire at once.
         key = (member.chain, member.program)
         if self.horizon is not None and at > self.horizon.get(key, BEGINNING):
             return
         heap = self._due.setdefault(key, [])
-        heapq.heappush(heap, (at, kind, member.id, id_))
+        heapq.heappush(heap, (at, kind, member.id, str(id_)))
 
     def next_due(
         self, chain: int, program: str, until: datetime

@@ -81,13 +81,14 @@ def _unknown(command: Command) -> str:
 
 def check_time(book: Book, command: Command, occurred_at: datetime) -> None:
     """An activity is neither of the future nor from before 1970. Raises Refusal."""
-    clock = book.programs[command.chain, command.program].clock
-    latest = max(command.now, clock) + FUTURE_TOLERANCE
-    if occurred_at > latest:
-        raise Refusal(
-            "occurred_in_future",
-            f"occurred_at {occurred_at.isoformat()} is later than {latest.isoformat()}: check the till's clock",
-        )
+    if occurred_at > command.now:
+        clock = book.programs[command.chain, command.program].clock
+        latest = max(command.now, clock) + FUTURE_TOLERANCE
+        if occurred_at > latest:
+            raise Refusal(
+                "occurred_in_future",
+                f"occurred_at {occurred_at.isoformat()} is later than {latest.isoformat()}: check the till's clock",
+            )
     if occurred_at < BEGINNING:
         raise Refusal("occurred_too_early", f"occurred_at {occurred_at.isoformat()} is before 1970")
 

@@ -278,6 +278,8 @@ class DeclineAdjustment(Command):
     by: str
 
 
+OF_MONEY = (RecordTopUp, ReverseTopUp, SendGift, AwardMoney, TakeBackMoney)
+"""What moves stored value alone."""
 BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustment, DeclineAdjustment)
 """What ops do to a member; all of them need the member with every lot."""
 

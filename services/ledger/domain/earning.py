@@ -155,6 +155,22 @@ def explain(
     return rules
 
 
+def base_parts(program: Program, amount: int, tier: str) -> Iterator[tuple[str, Fraction]]:
+    """What the base gives for `amount`, and the tier on top, exactly: in proportion, so amounts may be added up."""
+    base, rate = program.base_rate, program.tier_rates.get(tier)
+    exact = Fraction(amount * base.numerator, base.denominator)
+    yield "base", exact
+    if rate is not None:
+        yield f"tier {tier}", Fraction(amount * rate.numerator, rate.denominator) - exact
+
+
+def rule_parts(program: Program, contributions: Sequence[Contribution]) -> Iterator[tuple[str, Fraction]]:
+    """What each rule that had a part in an accrual gave, exactly."""
+    for id_, counted in contributions:
+        rule = next(rule for rule in program.rulebook.rules if rule.id == id_)
+        yield f"rule {id_}", _contributed(program, rule, counted)[1]
+
+
 def _ended(program: Program, exact: Fraction, before: dict[str, Fraction]) -> Iterator[AppliedRule]:
     """What rounding, the fraction from before and caps make of it."""
     carried = ""
@@ -250,7 +266,8 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
         return None
     # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
     zone, months = program.time_zone, program.expiry_months
-    later = _months_from_hour((earned_at - EPOCH) // HOUR, zone, months)
+    since = earned_at - EPOCH
+    later = _months_from_hour(since.days * 24 + since.seconds // 3_600, zone, months)
     there = months_on(earned_at, zone, months) if later is None else earned_at + later
     return program.expiry.end(there, zone)
 

@@ -86,6 +86,12 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
                 version = book.programs[chain, program].version
                 member.purchases[event.purchase.id] = PurchaseFact(event.purchase, position, version)
             return
+        case PointsAccrued():
+            # And nearly all of the other half.
+            member = book.members[program, decided.member or ""]
+            _accrue(book, member, event, decided, position)
+            _check(member, position)
+            return
         case ProgramActivated():
             # The caller has put the parsed version into `book.versions`.
             state = book.programs.get((chain, program))
@@ -108,8 +114,6 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             return
     member = book.members[program, decided.member or ""]
     match event:
-        case PointsAccrued():
-            _accrue(book, member, event, decided, position)
         case PurchaseRecounted():
             _settlement(member, event.purchase).counters = event.counters
             for name, _, after in event.moved:
@@ -221,6 +225,10 @@ def evolve(book: Book, chain: int, program: str, decided: Decided, position: int
             members.has_changed(book, member, event)
         case _:
             raise InvariantBroken(f"no rule for {type(event).__name__}")
+    _check(member, position)
+
+
+def _check(member: Member, position: int) -> None:
     if member.held < 0 or member.debt < 0 or member.pending < 0:
         raise InvariantBroken(
             f"{member.id}: held {member.held}, debt {member.debt}, pending {member.pending} after position {position}"

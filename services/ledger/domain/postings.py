@@ -53,12 +53,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
     those without a lot to the member's debt (below zero)."""
     match event:
         case PointsAccrued() | PointsAwarded():
-            account = member_account(member)
-            parts: list[tuple[int, int | None]] = [
-                (event.points - event.debt_repaid, position),
-                (event.debt_repaid, None),
-            ]
-            return [(ISSUED, account, POINTS, amount, lot) for amount, lot in parts if amount]
+            account, repaid = member_account(member), event.debt_repaid
+            earned = event.points - repaid
+            gained: list[Posting] = [(ISSUED, account, POINTS, earned, position)] if earned else []
+            return [*gained, (ISSUED, account, POINTS, repaid, None)] if repaid else gained
         case PointsClawedBack():
             account = member_account(member)
             taken: list[Posting] = [
@@ -102,7 +100,10 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             account = member_account(member)
             if event.points < 0:
                 return [(account, ADJUSTMENT, POINTS, amount, lot) for lot, amount in event.allocations]
-            parts = [(event.points - event.debt_repaid, position), (event.debt_repaid, None)]
+            parts: list[tuple[int, int | None]] = [
+                (event.points - event.debt_repaid, position),
+                (event.debt_repaid, None),
+            ]
             return [(ADJUSTMENT, account, POINTS, amount, lot) for amount, lot in parts if amount]
         case MemberClosed():
             account = member_account(member)

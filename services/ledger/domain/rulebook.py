@@ -8,10 +8,11 @@ costs as much as the rules that apply to it, not as much as the rules that there
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from math import lcm
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -40,6 +41,10 @@ class Found(NamedTuple):
     value: int
 
 
+# Half of Found(...), which is a call of Python's; a purchase may meet many rules.
+_found: Callable[[tuple[Rule, int, int]], Found] = partial(tuple.__new__, Found)
+
+
 @dataclass(slots=True, frozen=True)
 class Plan:
     """Places of the rules that can apply to purchases of one kind: for all lines, or by what a line says."""
@@ -58,6 +63,7 @@ class Rulebook:
         self.rules = rules.rules
         self.denominator = lcm(*(rate.denominator for rate in [*rates, *(r.points for r in rules.rules)]))
         self._values = [int(rule.points * self.denominator) for rule in self.rules]
+        self._asks_for_visits = [rule.asks_for_visits for rule in self.rules]
         self._narrow = [_narrower(rule) for rule in self.rules]
         self._zone, self._zones = rules.zone, rules.zones
         self._best_of, self._best_of_groups = rules.best_of, rules.best_of_groups
@@ -91,7 +97,7 @@ class Rulebook:
             first, below = rule.amount
             if not first <= amount < below:
                 continue
-            if rule.asks_for_visits:
+            if self._asks_for_visits[place]:
                 first, last, every = rule.visits
                 if not first <= visit <= last or visit % every:
                     continue
@@ -103,7 +109,7 @@ class Rulebook:
                 counted = 1 if counts == VISIT else tallies[place][counts]
                 value = counted * self._values[place]
             if value:
-                found.append(Found(rule, counted, value))
+                found.append(_found((rule, counted, value)))
         if found and (self._best_of or self._best_of_groups):
             return self._combine(found)
         return found

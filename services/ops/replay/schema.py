@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from services.ops.verify.snapshot import Connection, connect
@@ -19,11 +19,22 @@ NUMBERS = 2**31 - 1
 SCHEMAS = r"SELECT nspname FROM pg_namespace WHERE nspname ~ '^replay_[0-9]+$'"
 TRY_LOCK = "SELECT pg_try_advisory_lock($1::int, $2::int)"
 UNLOCK = "SELECT pg_advisory_unlock($1::int, $2::int)"
+POSITIONS = """
+-- How far each stream of a chain is folded into the tables beside it.
+CREATE UNLOGGED TABLE {schema}.replay_positions (
+    chain smallint, topic text, position bigint NOT NULL, PRIMARY KEY (chain, topic)
+)
+"""
+FIND_POSITIONS = "SELECT topic, position FROM replay_positions WHERE chain = $1"
+MOVE_POSITION = """
+INSERT INTO replay_positions VALUES ($1, $2, $3)
+ON CONFLICT (chain, topic) DO UPDATE SET position = EXCLUDED.position
+"""
 
 
 @asynccontextmanager
 async def replay_schema(url: str, tables: Iterable[str]) -> AsyncIterator[str]:
-    """A new schema with empty, unlogged copies of `tables`; yields its name. Dropped at the end."""
+    """A new schema with empty, unlogged copies of `tables`; yields its name. Dropped at the end, if it still has it."""
     connection = await connect(url)
     try:
         await drop_leftovers(connection)
@@ -36,9 +47,10 @@ async def replay_schema(url: str, tables: Iterable[str]) -> AsyncIterator[str]:
                 await connection.execute(
                     f"CREATE UNLOGGED TABLE {name}.{table} (LIKE public.{table} INCLUDING ALL)"
                 )
+            await connection.execute(POSITIONS.format(schema=name))
             yield name
         finally:
-            await connection.execute(f"DROP SCHEMA {name} CASCADE")
+            await connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
     finally:
         await connection.close()
 
@@ -56,3 +68,13 @@ async def drop_leftovers(connection: Connection) -> list[str]:
         await connection.fetchval(UNLOCK, LOCK_SPACE, number)
         dropped.append(name)
     return dropped
+
+
+async def positions(build: Connection, chain: int) -> dict[str, int]:
+    """How far each stream of the chain is folded into the schema that `build` finds, by topic."""
+    return {row["topic"]: row["position"] for row in await build.fetch(FIND_POSITIONS, chain)}
+
+
+async def move_positions(build: Connection, chain: int, to: Mapping[str, int]) -> None:
+    """Note how far it is folded now."""
+    await build.executemany(MOVE_POSITION, [(chain, topic, position) for topic, position in to.items()])

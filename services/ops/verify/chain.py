@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.ops.verify import inbox, postings
 from services.ops.verify.draws import DrawsJournal
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.journal_chain import JOURNAL, JournalChain
 from services.ops.verify.ledger_journal import LedgerJournal
 from services.ops.verify.ledger_tables import check_tables
+from services.ops.verify.seals import Sealed, SealedRows
 from services.ops.verify.segments_journal import SegmentsTold
 from services.ops.verify.segments_tables import check_segments
 from services.ops.verify.snapshot import Beside, Connection, batches
+from services.ops.verify.tiers_journal import TiersTold
+from services.ops.verify.tiers_ledger import check_beside_ledger
+from services.ops.verify.tiers_tables import check_tiers
 
 HEAD = "SELECT position, hash FROM chain_heads WHERE chain = $1"
 LEDGER = "ledger"
@@ -18,16 +24,26 @@ REWARDS = "rewards"
 TIERING = "tiering"
 
 
-async def verify_chain(connection: Connection, service: str, chain: int, chains: int) -> Report:
+async def verify_chain(
+    connection: Connection,
+    service: str,
+    chain: int,
+    chains: int,
+    sealed: Sequence[Sealed] = (),
+    beside: Connection | None = None,
+) -> Report:
     """Everything about one chain, in the transaction that `connection` is in.
 
+    `sealed` is what seals say of it. `beside` is in the ledger's database: tiering is then held against it.
     What is kept in memory is the state of the chain's members, not its rows.
     """
     found = Findings(service, chain)
     journal = JournalChain(chain, chains, found)
+    seals = SealedRows(chain, sealed, found)
     ledger = LedgerJournal(chain, found) if service == LEDGER else None
     draws = DrawsJournal(chain, found) if service == REWARDS else None
     segments = SegmentsTold() if service == TIERING else None
+    tiers = TiersTold(chain) if service == TIERING else None
     requests = Beside(batches(connection, inbox.INBOX, chain))
     moves = Beside(batches(connection, postings.POSTINGS, chain)) if ledger else None
     async for rows in batches(connection, JOURNAL, chain):
@@ -40,8 +56,11 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         for row in rows:
             position = row["position"]
             journal.row(row)
+            seals.row(position, row["hash"])
             if segments is not None:
                 segments.row(row)
+            if tiers is not None:
+                tiers.row(row, found)
             if position in asked or row["cause_digest"] is not None:
                 inbox.check_request(chain, chains, row, asked.pop(position, []), found)
             if draws is not None:
@@ -55,6 +74,7 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         if ledger is not None:
             postings.check_strays(chain, moved, ledger.state, found)
     inbox.check_strays(chain, await requests.up_to(None), found)
+    seals.end(journal.position)
     head = await connection.fetchrow(HEAD, chain)
     if head is not None:
         journal.end(head["position"], head["hash"])
@@ -65,4 +85,8 @@ async def verify_chain(connection: Connection, service: str, chain: int, chains:
         await draws.check_tables(connection)
     if segments is not None:
         await check_segments(connection, chain, segments, found)
+    if tiers is not None:
+        await check_tiers(connection, chain, tiers, found)
+        if beside is not None:
+            await check_beside_ledger(connection, beside, chain, tiers, found)
     return found.report

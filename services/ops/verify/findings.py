@@ -13,9 +13,12 @@ CHECKS = {
     "L4": "inbox: every request beside the row that it led to",
     "L5": "each record read ended as recorded, rejected, duplicate or dead letter",
     "L6": "offsets and topics: nothing read or published that was not written, nothing published missing",
+    "L8": "each purchase earned by the tier that the ledger had been told of then",
     "budgets": "what campaigns have given = the sum of their awards on all chains, each within what was left",
     "draws": "each draw says its number and prize again by its seed; turns, points and counts as the journals told",
     "segments": "segments, tags and runs as tiering's journal tells them; the last run sorted once more",
+    "tiers": "tiers, their history and rankings as tiering's journal tells them, and the ledger's beside it",
+    "seals": "seals: signed, one behind the other, and every row that one names is still that row",
     "tables": "members, accounts, lots, holds, referrals, budgets, ... as the journal tells them",
 }
 """Every check by name, in the order in which they are shown."""
@@ -55,6 +58,12 @@ class Report:
     """Points given by (program, campaign): a budget's row is a sum over all chains, so it is checked at the end."""
     counted: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """What draws added to the counts that all members share, by (program, draw, counter)."""
+    ranked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Chains that say so of a ranking of tiers, by (program, run, what they say)."""
+    ranked_members: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Members whom the ledger had when a ranking was made, by (program, run)."""
+    ranked_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Chains on which these were counted."""
 
     def add(self, other: Report) -> None:
         """Put the report of another part into this one."""
@@ -64,6 +73,9 @@ class Report:
         self.in_transit.update(other.in_transit)
         self.given.update(other.given)
         self.counted.update(other.counted)
+        self.ranked.update(other.ranked)
+        self.ranked_members.update(other.ranked_members)
+        self.ranked_counts.update(other.ranked_counts)
 
     @property
     def clean(self) -> bool:

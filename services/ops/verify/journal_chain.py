@@ -55,18 +55,19 @@ class JournalChain:
         self._chains = chains
         self._found = found
         self._previous = first_previous(chain)
-        self._position = 0
+        self.position = 0
+        """Of the last row."""
         self._members: set[str] = set()
 
     def row(self, row: Any) -> None:
         """Check the next row."""
         position, member, hash_ = row["position"], row["member"], row["hash"]
-        if position != self._position + 1:
-            self._wrong(position, f"comes after position {self._position}: rows are missing")
+        if position != self.position + 1:
+            self._wrong(position, f"comes after position {self.position}: rows are missing")
         elif hash_ != hash_of(self._previous, self._chain, row):
             self._wrong(position, "its hash is not that of its content and the row before")
         # Go on from the hash as it stands, so that one changed row is one finding and not a chainful.
-        self._position, self._previous = position, hash_
+        self.position, self._previous = position, hash_
         if member is not None and member not in self._members:
             self._members.add(member)
             home = (murmur2(member.encode()) & 0x7FFFFFFF) % self._chains
@@ -76,8 +77,8 @@ class JournalChain:
     def end(self, head_position: int, head_hash: bytes) -> None:
         """Check the chain's head after the last row."""
         where = f"chain_heads {self._chain}"
-        if head_position != self._position:
-            what = f"position is {head_position}, the journal ends at {self._position}"
+        if head_position != self.position:
+            what = f"position is {head_position}, the journal ends at {self.position}"
             self._found.add("chain", where, what)
         elif head_hash != self._previous:
             self._found.add("chain", where, "hash is not that of the last row")

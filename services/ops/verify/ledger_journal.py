@@ -162,6 +162,9 @@ class LedgerJournal(MergeRows):
         member.posted += message.points
         member.debt -= repaid
         if message.reason == "purchase":
+            self._found.looked("L8")
+            if message.tier != (tier := member.tier_before(row["occurred_at"])):
+                self._wrong("L8", row, f"earns by the tier {message.tier!r}, the member had {tier!r}")
             if self._purchase != (*key, message.purchase):
                 self._wrong("tables", row, f"does not follow purchase {message.purchase}")
             count(self.state, row, message, self._wrong)

@@ -120,6 +120,16 @@ class MemberRead:
     money: dict[str, MoneyRead] = field(default_factory=dict)
     """By asset."""
 
+    def tier_before(self, time: datetime) -> str:
+        """The tier by which a purchase of the member's own earns that was made at `time`: L8 asks that it says so."""
+        # They come in the order of `since` (docs/decisions/tiers.md), so the first that is later ends the search.
+        tier = ""
+        for since, told, of in self.tiers:
+            if of == "" and since >= time:
+                break
+            tier = tier if of else told
+        return tier
+
     def account(self, asset: str) -> MemberRead | MoneyRead | None:
         """The sums of an asset: points are the member's own."""
         return self if asset == POINTS else self.money.get(asset)

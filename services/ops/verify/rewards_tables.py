@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from services.ops.verify.findings import Findings
 from services.ops.verify.snapshot import Connection
 
@@ -29,9 +31,17 @@ WHERE (v.state = 'held') IS DISTINCT FROM (r.redemption IS NOT NULL) LIMIT $1
 """
 
 
-async def check_rewards_tables(connection: Connection, found: Findings) -> None:
+HOMES = "SELECT chain, program, reward FROM reward_stock"
+
+
+async def check_rewards_tables(connection: Connection, chains: int, found: Findings) -> None:
     """Stock and vouchers stand where the redemptions put them."""
     found.looked("tables")
+    for chain, program, reward in await connection.fetch(HOMES):
+        home = zlib.crc32(f"{program}/{reward}".encode()) % chains
+        if chain != home:
+            what = f"is kept on chain {chain}, where nobody looks: it belongs on {home}"
+            found.add("tables", f"reward_stock {program} {reward}", what)
     for row in await connection.fetch(STOCK, FOUND_MAX):
         where = f"reward_stock {row['program']} {row['reward']}"
         found.add("tables", where, f"taken is {row['taken']}, and redemptions take {row['takes']}")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from tallybook.tiering.v1 import events_pb2 as pb
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +54,11 @@ class SegmentsTold:
         cls = TYPES.get(row["type"])
         if cls is None:
             return
-        message: Any = cls.FromString(row["payload"])
+        try:
+            message: Any = cls.FromString(row["payload"])
+        except DecodeError:
+            # The row's hash says so.
+            return
         program, member = row["program"], row["member"]
         if row["type"] == "SegmentsRun":
             self.runs[program, message.run] = Run(row, message)

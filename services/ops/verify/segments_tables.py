@@ -84,7 +84,7 @@ class _Chain:
             self._absorbed.add((program, member))
         versions = {}
         for program, version, text in await self._connection.fetch(DOCUMENTS, self._chain):
-            document = json.loads(text)
+            document = document_of(text)
             versions[program] = version
             self._zones[program] = ZoneInfo(document.get("time_zone", "UTC"))
             self._documents[version] = document.get("tiering", {}).get("segments")
@@ -223,6 +223,15 @@ class _Chain:
         gone = {key[:2] for key in self._told.moved} - self._seen - self._absorbed
         for key in sorted(gone):
             self._found.add(CHECK, f"segments {self._chain} {' '.join(key)}", "is missing")
+
+
+def document_of(text: bytes) -> Any:
+    """A program's document; empty when it is none (its bytes are held against the ledger's)."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _agrees(parameters: dict[str, Any], document: Any) -> bool:

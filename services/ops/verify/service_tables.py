@@ -73,7 +73,7 @@ async def check_service(connection: Connection, service: str, chains: int, found
         if strays:
             found.add("chain", table, f"{strays} rows have a {column} that does not exist")
     if service == "rewards":
-        await check_rewards_tables(connection, found)
+        await check_rewards_tables(connection, chains, found)
     if service == "ledger":
         for row in await connection.fetch(KEYS, NOBODYS_MAX):
             where = f"member_keys {row['chain']} {row['program']} {row['member']}"

@@ -1,0 +1,1 @@
+"""`tally program try`: a changed document over recorded facts, in memory; nothing is written."""
