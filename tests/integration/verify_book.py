@@ -12,10 +12,12 @@ import asyncpg
 from services.ledger.domain.commands import (
     Adjust,
     ApproveAdjustment,
+    AwardMoney,
     CloseMember,
     DeclineAdjustment,
     ReactivateMember,
     SuspendMember,
+    TakeBackMoney,
     UnlinkIdentifiers,
 )
 from services.ledger.referral_rewards import owed
@@ -88,6 +90,11 @@ async def filled_ledger(owner_url: str) -> AsyncIterator[Ledger]:
             await _pay_with_money(ledger, member)
             await _recommend(ledger, member, chain)
             await _by_hand(ledger, member_on(chain, 4), member_on(chain, 5))
+            # A reward that stays, and one whose redemption was refunded.
+            for award, cents in ((f"{member}-w1", 300), (f"{member}-w2", 200)):
+                given = award, "USD", cents
+                await ledger.take(ledger.member_command(AwardMoney, award, member, *given))
+            await ledger.take(ledger.member_command(TakeBackMoney, f"{member}-w2", member, *given))
         for chain in range(CHAINS):
             # Somebody from the next chain, and somebody from the same.
             for absorbed in (

@@ -144,6 +144,11 @@ def _dated(lead: Row, event: e.Event, book: Book, chains: int) -> c.Command:
         case e.GiftSent():
             there = chain_of(event.receiver, chains)
             return c.SendGift(*common, event.gift, event.receiver, there, event.currency, event.amount)
+        case e.MoneyCredited() if event.reason == "reward":
+            return c.AwardMoney(*common, event.top_up, _currency(event.asset), event.amount)
+        case e.MoneyTakenBack():
+            amount = sum(part for _, part in event.allocations)
+            return c.TakeBackMoney(*common, event.award, _currency(event.asset), amount)
         case e.TierAssigned():
             return c.AssignTier(*common, event.tier, event.since, event.tiering_position, event.of)
         case e.MembersMerged():
@@ -165,3 +170,7 @@ def _dated(lead: Row, event: e.Event, book: Book, chains: int) -> c.Command:
 
 def _money(event: e.HoldPlaced | e.HoldCaptured | e.SpendRefunded) -> c.Money | None:
     return c.Money(event.money_currency, event.money_amount) if event.money_amount else None
+
+
+def _currency(asset: str) -> str:
+    return asset.partition(".")[0]
