@@ -277,7 +277,7 @@ awards = Table(
     Column("money", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     CheckConstraint("state IN ('promised', 'given', 'refused')", name="awards_state_is_known"),
-    CheckConstraint("least(points, money) = 0 AND greatest(points, money) > 0", name="awards_give_one_thing"),
+    CheckConstraint("least(points, money) >= 0 AND points + money > 0", name="awards_give_something"),
     CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="awards_refused_says_why"),
 )
 

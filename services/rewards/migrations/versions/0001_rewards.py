@@ -134,7 +134,7 @@ CREATE TABLE awards (
     promised_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, first_position bigint NOT NULL,
     code text, detail text, money bigint NOT NULL, currency text NOT NULL,
     PRIMARY KEY (chain, program, member, award),
-    CONSTRAINT awards_give_one_thing CHECK (least(points, money) = 0 AND greatest(points, money) > 0),
+    CONSTRAINT awards_give_something CHECK (least(points, money) >= 0 AND points + money > 0),
     CONSTRAINT awards_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
 );
 CREATE TABLE draw_players (
