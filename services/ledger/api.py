@@ -10,6 +10,7 @@ from services.ledger.routes import (
     audit,
     batch,
     holds,
+    liability,
     members,
     merge,
     profile,
@@ -78,5 +79,6 @@ STATUS_OF = {
 router = APIRouter()
 for part in (
     programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile, audit,
+    liability,
 ):  # fmt: skip
     router.include_router(part.router)

@@ -7,11 +7,13 @@ import sys
 import typer
 from aiokafka.errors import KafkaError
 
-from services.ops import demo, import_, install_command, keys, program_command, status, up
+from services.ops import demo, import_, install_command, keys, liability, program_command, status, up
 from services.ops.api import ApiError, UnreachableError
 from services.ops.audit import as_of_command, explain_command
 from services.ops.audit.reading import QuestionRefused
 from services.ops.book_options import BookUnreadable
+from services.ops.export import command as export
+from services.ops.export.manifest import BadExport, NotEmpty
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
 from services.ops.install import InstallRefused
 from services.ops.key_store import BadToken, UnknownScope
@@ -49,6 +51,8 @@ EXPECTED = (
     BrokerUnreadable,
     StateUnusable,
     BookUnreadable,
+    BadExport,
+    NotEmpty,
     CheckpointRefused,
     StreamIncomplete,
     *seal.EXPECTED,
@@ -79,6 +83,8 @@ def create_cli() -> typer.Typer:
         verify,
         seal,
         replay,
+        liability,
+        export,
         redecide,
         as_of_command,
         explain_command,

@@ -104,9 +104,9 @@ SOCIAL: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def fresh_database(server_url: str) -> AsyncIterator[str]:
-    """The owner's URL of an empty database that lives longer than a test; dropped after."""
-    name = f"shared_{secrets.token_hex(6)}"
+async def fresh_database(server_url: str, suffix: str = "") -> AsyncIterator[str]:
+    """The owner's URL of an empty database that lives longer than a test, its name ending as told; dropped after."""
+    name = f"shared_{secrets.token_hex(6)}{suffix}"
     server = await asyncpg.connect(server_url)
     try:
         await server.execute(f'CREATE DATABASE "{name}"')

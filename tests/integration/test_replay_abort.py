@@ -20,6 +20,8 @@ from tests.poll import eventually
 pytestmark = pytest.mark.integration
 
 LAST = CHAINS - 1
+BEGIN_SECONDS = 90.0
+"""A process has to start, and to rebuild the chains before the last one."""
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tally' AND datname = current_database()"
 )
@@ -52,11 +54,11 @@ async def at_the_last_chain(book: Filled, processes: int = 1) -> AsyncIterator[P
         async with holder.transaction():
             await holder.execute("SELECT FROM chain_heads WHERE chain = $1 FOR UPDATE", LAST)
             process = await book.begin("ledger", "--switch", "--processes", str(processes))
-            await eventually(lambda: watcher.fetchval(WAITING), "the run waits for a chain")
+            await eventually(lambda: watcher.fetchval(WAITING), "the run waits for a chain", BEGIN_SECONDS)
             yield process
             assert await process.wait() != 0
         # Holder and watcher have that name too.
-        await eventually(lambda: watcher.fetchval(NOTICED), "the server has noticed")
+        await eventually(lambda: watcher.fetchval(NOTICED), "the server has noticed", BEGIN_SECONDS)
     finally:
         if process is not None and process.returncode is None:
             process.kill()
