@@ -165,13 +165,25 @@ class GiftAnswer(BaseModel):
     money: dict[str, Money]
 
 
+class MoneyAwardAnswer(BaseModel):
+    outcome: str
+    duplicate: bool
+    award: str
+    member: str
+    currency: str
+    amount: int = Field(description="Minor units given, or taken back.")
+    expires_at: str | None = Field(description="Of what is given.")
+    balance: Balance
+    money: dict[str, Money]
+
+
 class MoneyLot(BaseModel):
     lot: int
     currency: str
     bucket: str
     remaining: int
     held: int
-    from_: str = Field(alias="from", description="The top-up or gift that it came from.")
+    from_: str = Field(alias="from", description="The top-up, gift or award that it came from.")
     expires_at: str | None
 
 

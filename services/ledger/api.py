@@ -13,6 +13,7 @@ from services.ledger.routes import (
     liability,
     members,
     merge,
+    money_awards,
     profile,
     programs,
     social,
@@ -77,8 +78,9 @@ STATUS_OF = {
 """The ledger's refusals in HTTP; all others are 422."""
 
 router = APIRouter()
-for part in (
-    programs, members, activities, social, holds, adjustments, batch, stored_value, merge, profile, audit,
+PARTS = (
+    programs, members, activities, social, holds, adjustments, batch, stored_value, money_awards, merge, profile, audit,
     liability,
-):  # fmt: skip
+)  # fmt: skip
+for part in PARTS:
     router.include_router(part.router)

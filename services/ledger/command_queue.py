@@ -44,7 +44,7 @@ class CommandQueue:
     """Takes one command at a time from many callers, and commits them together."""
 
     def __init__(self, writer: Writer, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
-        self._writer = writer
+        self.writer = writer
         self._programs = programs
         self.chains = chains
         self._wake = wake
@@ -138,7 +138,7 @@ class CommandQueue:
         candidates = batch[:1] if alone else [one for one in batch if not _goes_alone(one)]
         for attempt in range(1, TRIES_MAX + 1):
             try:
-                async with self._writer.transaction() as tx:
+                async with self.writer.transaction() as tx:
                     taken = candidates
                     if not alone:
                         free = await Journal.lock_free(

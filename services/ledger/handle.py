@@ -64,6 +64,8 @@ KINDS = {
     "RecordTopUp": "top_up",
     "ReverseTopUp": "top_up_reversal",
     "SendGift": "gift",
+    "AwardMoney": "money_award",
+    "TakeBackMoney": "money_taken_back",
 }
 DETAIL_CHARS_MAX = 500
 SLICE = 50

@@ -111,6 +111,9 @@ def note(changes: Changes, program: str, member: str, event: MoneyEvent, positio
         case e.MoneyCredited() | e.GiftReceived():
             changes.money[program, member, event.asset] = None
             changes.new_lots[program, member, position] = None
+        case e.MoneyTakenBack():
+            changes.money[program, member, event.asset] = None
+            changes.touch(program, member, event.allocations)
         case e.TopUpReversed():
             changes.top_ups[program, member, event.activity.of] = None
             touch(event.currency, PRINCIPAL, [*event.paid_out, *event.kept])

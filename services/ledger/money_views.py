@@ -14,9 +14,10 @@ from services.ledger.domain.book import POINTS
 from services.ledger.domain.money import BONUS, PRINCIPAL, MoneyEvent, asset
 
 STATEMENT_TYPES = (
-    "TopUpRecorded", "MoneyCredited", "TopUpReversed", "GiftSent", "GiftReceived", "MoneyExpired",
+    "TopUpRecorded", "MoneyCredited", "MoneyTakenBack", "TopUpReversed", "GiftSent", "GiftReceived", "MoneyExpired",
 )  # fmt: skip
 LOTS_MAX = 1_000
+CREDITED = {"paid_in": "paid in by top-up", "bonus": "given on top of top-up", "reward": "given as reward"}
 
 
 def by_currency(accounts: Iterable[Any]) -> dict[str, dict[str, int]]:
@@ -97,6 +98,8 @@ def moved(event: e.Event) -> dict[str, int]:
             return {event.asset: event.amount}
         case e.MoneyExpired():
             return {event.asset: -event.amount}
+        case e.MoneyTakenBack():
+            return {event.asset: -sum(amount for _, amount in event.allocations)}
         case e.LotMoved() if event.asset != POINTS:
             return {event.asset: event.points}
         case e.MemberAbsorbed():
@@ -134,11 +137,14 @@ def describe(event: MoneyEvent) -> tuple[str, dict[str, Any]]:
             told = event.activity
             return f"top-up {told.id} of {told.amount} {told.currency} minor units", {"top_up": told.id}
         case e.MoneyCredited():
-            why = "paid in by" if event.reason == "paid_in" else "given on top of"
-            return f"{event.amount} {event.asset} {why} top-up {event.top_up}", {
-                "top_up": event.top_up,
+            of = "award" if event.reason == "reward" else "top_up"
+            return f"{event.amount} {event.asset} {CREDITED[event.reason]} {event.top_up}", {
+                of: event.top_up,
                 "expires_at": event.expires_at.isoformat() if event.expires_at else None,
             }
+        case e.MoneyTakenBack():
+            amount = sum(part for _, part in event.allocations)
+            return f"{amount} {event.asset} of reward {event.award} taken back", {"award": event.award}
         case e.TopUpReversed():
             out, kept = (sum(amount for _, amount in part) for part in (event.paid_out, event.kept))
             text = f"top-up {event.activity.of} reversed, {out} {event.currency} minor units handed out"

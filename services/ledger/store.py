@@ -30,6 +30,7 @@ from services.ledger.domain.book import Book, Lot, Member, ProgramState, Purchas
 from services.ledger.domain.clock import new_day
 from services.ledger.domain.commands import (
     BY_HAND,
+    OF_MONEY,
     AdvanceClock,
     AssignTier,
     CaptureHold,
@@ -41,11 +42,8 @@ from services.ledger.domain.commands import (
     RecordPurchase,
     RecordReferral,
     RecordReturn,
-    RecordTopUp,
     RefundSpend,
     ReleaseHold,
-    ReverseTopUp,
-    SendGift,
     UnlinkIdentifiers,
 )
 from services.ledger.domain.events import PointsAccrued, PurchaseRecorded
@@ -60,8 +58,7 @@ Key = tuple[int, str, str]
 """(chain, program, member)"""
 
 SPENDING = (
-    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, RecordTopUp, ReverseTopUp, SendGift,
-    MergeMembers, *BY_HAND,
+    RecordReturn, PlaceHold, CaptureHold, ReleaseHold, AssignTier, RefundSpend, MergeMembers, *OF_MONEY, *BY_HAND,
 )  # fmt: skip
 """Commands that need every lot of their member."""
 

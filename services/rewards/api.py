@@ -72,7 +72,8 @@ def _reads(views: Views, shop: ShopViews) -> APIRouter:
     ) -> CatalogueView:
         """What can be redeemed, and what it costs; for a `member` (in a `store`): may it be had now, and why not."""
         caller.allow(READ, program)
-        return await shop.catalogue(program, member, store)
+        home = None if member is None else await views.home(program, member)
+        return await shop.catalogue(program, home, store)
 
     @router.get("/members/{member}/wallet")
     async def wallet(program: ProgramId, member: MemberId, caller: Caller) -> WalletView:

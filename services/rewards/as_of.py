@@ -6,7 +6,7 @@ first row of theirs that is dated later: each has a life of its own, whose steps
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -18,7 +18,16 @@ from services.common.errors import InvariantBroken, Refusal
 from services.rewards.domain.award_events import AwardEvent
 from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.draws import Player, draw_of
-from services.rewards.domain.events import Event, RedemptionEvent
+from services.rewards.domain.events import RedemptionEvent
+from services.rewards.domain.moving import (
+    AnyEvent,
+    AwardMoved,
+    GrantMoved,
+    HoldingsLeft,
+    PlayerMoved,
+    RedemptionMoved,
+    VoucherMoved,
+)
 from services.rewards.domain.redemption import Redemption
 from services.rewards.domain.voucher_events import VoucherStep
 from services.rewards.domain.vouchers import Voucher
@@ -44,9 +53,21 @@ class Had:
     vouchers: dict[tuple[str, str, str], Voucher] = field(default_factory=dict)
     draws: DrawState = field(default_factory=DrawState)
 
-    def take(self, who: tuple[str, str], version: str, event: Event, at: datetime, position: int) -> None:
+    def take(self, who: tuple[str, str], version: str, event: AnyEvent, at: datetime, position: int) -> None:
         """One row of (program, member). Raises InvariantBroken."""
-        if isinstance(event, RedemptionEvent):
+        if isinstance(event, HoldingsLeft):
+            self._leave(who, event)
+        elif isinstance(event, VoucherMoved):
+            came = replace(event.voucher, program=who[0], member=who[1], position=position)
+            self.vouchers[*who, came.id] = came
+        elif isinstance(event, RedemptionMoved):
+            moved = replace(event.redemption, program=who[0], member=who[1], position=position)
+            self.redemptions[*who, moved.id] = moved
+        elif isinstance(event, AwardMoved | PlayerMoved):
+            if isinstance(event, PlayerMoved):
+                self.draws.players.setdefault((*who, event.draw), Player())
+            self.draws.arrive(*who, event, position)
+        elif isinstance(event, RedemptionEvent):
             project(self.redemptions, (*who, event.redemption), version, event, at, position)
         elif isinstance(event, VoucherStep):
             project_voucher(self.vouchers, (*who, event.voucher), event, at, position)
@@ -56,9 +77,31 @@ class Had:
         elif isinstance(event, AwardEvent):
             self.draws.apply(*who, event, at, position)
 
+    def _leave(self, who: tuple[str, str], event: HoldingsLeft) -> None:
+        """What went over to another member is not this one's any more."""
+        for kept, names in (
+            (self.vouchers, event.vouchers), (self.redemptions, event.redemptions),
+            (self.draws.awards, event.awards), (self.draws.players, event.draws),
+        ):  # fmt: skip
+            for name in names:
+                kept.pop((*who, name), None)
 
-def thing_of(event: Event) -> tuple[str, str] | None:
+
+def thing_of(event: AnyEvent) -> tuple[str, str] | None:
     """Whose life a row is a step of; None for one that says nothing of what a member has."""
+    match event:
+        case VoucherMoved(voucher=voucher):
+            return "voucher", voucher.id
+        case RedemptionMoved(redemption=redemption):
+            return "redemption", redemption.id
+        case AwardMoved(award=award):
+            return "award", award.id
+        case PlayerMoved(draw=draw):
+            return "draw", draw
+        case HoldingsLeft():
+            return "merge", event.into
+        case GrantMoved():
+            return None
     if isinstance(event, RedemptionEvent):
         return "redemption", event.redemption
     if isinstance(event, VoucherStep):

@@ -20,6 +20,7 @@ from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, Ho
 from services.rewards.domain.refunds import from_ledger_key
 from services.rewards.granting import Granting
 from services.rewards.money import MONEY_TYPES
+from services.rewards.moving import begin_merges
 from services.rewards.project import Told, apply_told
 from services.rewards.store import Book
 from services.rewards.store_redemptions import Key
@@ -78,6 +79,7 @@ class StreamHandler:
         await self._hear(tx, book, told)
         await granting.give(tx, book, self._chains, told, self._source, now)
         await note_profiles(tx, partition, fresh, now)
+        await begin_merges(tx, partition, fresh, now)
         await book.vouchers.lapse(tx, partition, {row.program for row in fresh}, now)
         await book.write(tx, now, self._chains)
         await tx.execute(MOVE, partition, self._topic, fresh[-1].position)

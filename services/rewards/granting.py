@@ -18,6 +18,7 @@ from services.rewards.domain.facts import ProgramActivated
 from services.rewards.domain.gifts import TicketsGift
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed
 from services.rewards.domain.grants import Grant, Occasion, Progress, decide_grant, fits, is_for, slot_of
+from services.rewards.domain.moving import GrantMoved
 from services.rewards.domain.program import Program
 from services.rewards.project import Told, time_told
 from services.rewards.standings import find_standings
@@ -186,8 +187,12 @@ async def _aimed_at(tx: Transaction, chain: int, candidates: list[Candidate]) ->
     ]
 
 
-def after(slot: Slot, event: GrantEvent) -> Slot:
+def after(slot: Slot, event: GrantEvent | GrantMoved) -> Slot:
     """The slot after an event of our own journal."""
+    if isinstance(event, GrantMoved):
+        came = event.progress
+        progress = Progress(slot.progress.purchases + came.purchases, slot.progress.amount + came.amount)
+        return Slot(slot.settled or event.settled, progress)
     if isinstance(event, GrantProgressed):
         return Slot(slot.settled, Progress(event.purchases, event.amount))
     return Slot(True, slot.progress)

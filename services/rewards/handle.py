@@ -22,26 +22,28 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import PASSING_FAULTS, Transaction, Writer
 from services.common.errors import InvariantBroken, Refusal
-from services.rewards.domain import ticket_sales
+from services.rewards.domain import ticket_sales, value_sales
 from services.rewards.domain.consequences import pack_of
 from services.rewards.domain.decide import (
     Asked,
     LedgerAnswer,
     LedgerRefused,
-    Reserve,
     Step,
     outcome,
-    reserve,
     same_request,
     settle,
     take_step,
 )
 from services.rewards.domain.events import RedemptionEvent
 from services.rewards.domain.program import Program
+from services.rewards.domain.quote import Customer
 from services.rewards.domain.redemption import WAITING, Redemption, State
 from services.rewards.domain.refunds import AskRefund, outcome_of_refund, request_refund
+from services.rewards.domain.reservation import Reserve, reserve
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
+from services.rewards.moving import at_home, must_be_home, on_its_way
 from services.rewards.shelf import look
+from services.rewards.standings import find_standings
 from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember, seen
 from services.rewards.store_redemptions import Key
 
@@ -53,8 +55,8 @@ TRY_AGAIN_SECONDS = 0.05
 T = TypeVar("T")
 
 WAITS_FOR = {"reserve": State.RESERVING, "capture": State.CAPTURING, "cancel": State.CANCELLING}
-Decide = Callable[[Transaction, Book], Awaitable[Sequence[RedemptionEvent]]]
-"""What a step comes to, on the loaded book. Raises Refusal."""
+Decide = Callable[[Transaction, Book, Key], Awaitable[Sequence[RedemptionEvent]]]
+"""What a step of the redemption of a key comes to, on the loaded book. Raises Refusal."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,10 +118,13 @@ class Redeemer:
         """Begin a redemption and have the ledger hold what it costs. Raises Refusal."""
         key = (program, command.member, command.redemption)
         lines = [list(astuple(line)) for line in command.lines]
-        paying = (command.store, command.money, command.voucher, command.outside, lines)
+        paying = (
+            command.store, command.money, command.voucher, command.outside, lines, command.points, command.expected
+        )  # fmt: skip
         digest = digest_of("reserve", *key, command.reward, command.order, command.ttl_seconds, *paying)
         cause = (f"{program}/redemption", command.redemption, digest)
-        return await self._take(partial(self._begin_redemption, key, command, cause), _Asked.step("reserve"))
+        begin = partial(self._begin_redemption, command=command, cause=cause)
+        return await self._take(key, begin, _Asked.step("reserve"))
 
     async def step(
         self, program: str, member: str, redemption_id: str, step: Step, request_key: str
@@ -128,10 +133,10 @@ class Redeemer:
         key = (program, member, redemption_id)
         cause = (f"{program}/redemption_step", request_key, digest_of(step, *key))
 
-        async def decide(tx: Transaction, book: Book) -> Sequence[RedemptionEvent]:
-            return take_step(book.redemptions.get(key), redemption_id, step)
+        async def decide(tx: Transaction, book: Book, home: Key) -> Sequence[RedemptionEvent]:
+            return take_step(book.redemptions.get(home), redemption_id, step)
 
-        return await self._take(partial(self._begin_step, key, cause, decide), _Asked.step(step))
+        return await self._take(key, partial(self._begin_step, cause=cause, decide=decide), _Asked.step(step))
 
     async def refund(self, program: str, member: str, asked: AskRefund) -> Answer:
         """Give back some or all of what a captured redemption was paid with. Raises Refusal."""
@@ -139,17 +144,24 @@ class Redeemer:
         content = (asked.points, asked.money, [list(line) for line in asked.lines], asked.restock)
         cause = (f"{program}/redemption_refund", asked.refund, digest_of("refund", *key, *content))
 
-        async def decide(tx: Transaction, book: Book) -> Sequence[RedemptionEvent]:
-            redemption = book.redemptions.get(key)
-            pack = [] if redemption is None else [(program, member, id_) for id_ in pack_of(redemption)]
+        async def decide(tx: Transaction, book: Book, home: Key) -> Sequence[RedemptionEvent]:
+            redemption = book.redemptions.get(home)
+            pack = [] if redemption is None else [(*home[:2], id_) for id_ in pack_of(redemption)]
             await book.vouchers.load(tx, book.chain, pack)
-            events = request_refund(redemption, asked, [book.vouchers.found[voucher] for voucher in pack])
+            credit = None
+            if redemption is not None and redemption.kind == value_sales.KIND:
+                award = (*home[:2], value_sales.award_of(redemption))
+                await book.draws.state.load(tx, book.chain, awards=[award])
+                credit = book.draws.state.awards.get(award)
+            vouchers = [book.vouchers.found[voucher] for voucher in pack]
+            events = request_refund(redemption, asked, vouchers, credit)
             if redemption is not None and redemption.tickets:
-                player = book.draws.state.players[program, member, redemption.draw]
+                player = book.draws.state.players[*home[:2], redemption.draw]
                 ticket_sales.must_be_there(redemption, events, player.tickets)
             return events
 
-        return await self._take(partial(self._begin_step, key, cause, decide), _Asked.refund(asked.refund))
+        begin = partial(self._begin_step, cause=cause, decide=decide)
+        return await self._take(key, begin, _Asked.refund(asked.refund))
 
     async def drive(self, redemption: Redemption) -> Redemption:
         """Ask the ledger for what the redemption waits for, and record what follows.
@@ -180,10 +192,12 @@ class Redeemer:
         redemption = book.redemptions.get(key)
         return redemption if redemption is not None and redemption.state in WAITING else None
 
-    async def _take(self, begin: Callable[[], Awaitable[tuple[Redemption, bool]]], asked: _Asked) -> Answer:
+    async def _take(
+        self, key: Key, begin: Callable[[Key], Awaitable[tuple[Redemption, bool]]], asked: _Asked
+    ) -> Answer:
         """All three parts of a request, counted by what it came to."""
         try:
-            redemption, duplicate = await self.patiently(begin)
+            redemption, duplicate = await self.patiently(lambda: at_home(key, begin))
             answer = await self._finish(asked, redemption, duplicate)
         except Refusal as refusal:
             telemetry.COMMANDS.labels(refusal.code).inc()
@@ -197,8 +211,9 @@ class Redeemer:
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
+            await must_be_home(tx, chain, program_id, member)
             if await was_taken(tx, cause, self._chains):
-                return book.redemptions[key], True
+                return _there(book.redemptions.get(key)), True
             found = await find_program(tx, chain, program_id)
             program = found[0] if found else None
             at = present_of(*found, now) if found else now
@@ -209,8 +224,16 @@ class Redeemer:
                 program.catalogue.get(command.reward) if program and key not in book.redemptions else None
             )
             looked = await look(tx, chain, self._chains, program, member, reward, command.store, at)
+            customer = None
+            if program is not None and command.expected is not None:
+                customer = await self._customer(tx, book, program, member, at)
             events = reserve(
-                program, book.redemptions.get(key), command, looked, book.vouchers.found.get(voucher)
+                program,
+                book.redemptions.get(key),
+                command,
+                looked,
+                book.vouchers.found.get(voucher),
+                customer,
             )
             for event in events:
                 version = program.version if program else ""
@@ -220,14 +243,24 @@ class Redeemer:
         self._wake_relay()
         return book.redemptions[key], False
 
+    async def _customer(
+        self, tx: Transaction, book: Book, program: Program, member: str, at: datetime
+    ) -> Customer:
+        """Who the member is to prices, as a quote sees it; points and money are the ledger's to count."""
+        key = (program.id, member)
+        standing = (await find_standings(tx, book.chain, [key]))[key]
+        vouchers = await book.vouchers.load_usable(tx, book.chain, program.id, member, at)
+        return Customer(standing, vouchers=vouchers)
+
     async def _begin_step(self, key: Key, cause: Cause, decide: Decide) -> tuple[Redemption, bool]:
         program_id, member, _ = key
         now, chain = utc_now(), self._chain(key)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain, [key])
+            await must_be_home(tx, chain, program_id, member)
             if await was_taken(tx, cause, self._chains):
-                return book.redemptions[key], True
-            events = await decide(tx, book)
+                return _there(book.redemptions.get(key)), True
+            events = await decide(tx, book, key)
             at = await self._at(tx, book.redemptions[key], now)
             for number, event in enumerate(events):
                 # The request is answered by its first row: that one has the digest.
@@ -258,7 +291,9 @@ class Redeemer:
         now = utc_now()
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, self._chain(key), [key])
-            redemption = book.redemptions[key]
+            redemption = book.redemptions.get(key)
+            if redemption is None:
+                return asked  # It went over to another member, and so did its step.
             same = (redemption.state, len(redemption.refunds)) == (asked.state, len(asked.refunds))
             if isinstance(answer, LedgerRefused) and not same:
                 return redemption  # The refusal was of a step that is over.
@@ -307,6 +342,13 @@ class Redeemer:
 
     def _chain(self, key: Key) -> int:
         return chain_of(key[1], self._chains)
+
+
+def _there(redemption: Redemption | None) -> Redemption:
+    """The redemption of a request that was taken before."""
+    if redemption is None:
+        raise on_its_way()
+    return redemption
 
 
 async def was_taken(tx: Transaction, cause: Cause, chains: int) -> bool:

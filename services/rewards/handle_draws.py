@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -26,6 +27,7 @@ from services.rewards.domain.gifts import TicketsGift
 from services.rewards.handle import digest_of, present_of, was_taken
 from services.rewards.handle_vouchers import KNOWN_MEMBER, Patiently
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
+from services.rewards.moving import at_home, must_be_home
 from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember
 from services.rewards.store_draws import TurnKey, lock_counters, spend_counters
 
@@ -81,7 +83,8 @@ class DrawDesk:
         """
         cause = (f"{key[0]}/draw", key[2], digest_of("turn", *key, draw_id, pay))
         try:
-            turn, duplicate = await self._patiently(lambda: self._begin(key, draw_id, pay, seed, cause))
+            begin = partial(self._begin, named=key, draw_id=draw_id, pay=pay, seed=seed, cause=cause)
+            turn, duplicate = await self._patiently(lambda: at_home(key, begin))
             if turn.state is TurnState.PAYING:
                 turn = await self._finish(turn)
             answer = TurnAnswer(_outcome(turn), duplicate)
@@ -117,16 +120,19 @@ class DrawDesk:
         return await self._patiently(lambda: self._settle(turn, said))
 
     async def _begin(
-        self, key: TurnKey, draw_id: str, pay: str, seed: bytes, cause: Cause
+        self, key: TurnKey, named: TurnKey, draw_id: str, pay: str, seed: bytes, cause: Cause
     ) -> tuple[Turn, bool]:
+        """`named`: as the request named it, for a turn stays where it was had."""
         program_id, member, turn_id = key
         now, chain = utc_now(), chain_of(member, self._chains)
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain)
             state = book.draws.state
             await state.load(tx, chain, turns=[key], players=[(program_id, member, draw_id)])
+            await must_be_home(tx, chain, program_id, member)
             if await was_taken(tx, cause, self._chains):
-                return state.turns[key], True
+                await state.load(tx, chain_of(named[1], self._chains), turns=[named])
+                return state.turns[key] if key in state.turns else state.turns[named], True
             found = await find_program(tx, chain, program_id)
             if found is None:
                 raise Refusal(

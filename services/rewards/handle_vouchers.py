@@ -32,6 +32,7 @@ from services.rewards.domain.vouchers import (
     withdraw,
 )
 from services.rewards.handle import digest_of, present_of, was_taken
+from services.rewards.moving import at_home, heir_of, must_be_home, on_its_way
 from services.rewards.store import Cause, find_program, remember
 from services.rewards.store_vouchers import VoucherKey, Vouchers, find_code, save_codes
 from services.rewards.wire import payload_of
@@ -97,26 +98,25 @@ class VoucherDesk:
 
     async def issue(self, program: str, member: str, kind: str, count: int, key: str) -> VoucherAnswer:
         """Give vouchers by hand. Refusals: id_reused, unknown_program, unknown_member, unknown_voucher_kind."""
-        chain = chain_of(member, self._chains)
         cause = (f"{program}/voucher", key, digest_of("issue", program, member, kind, count))
-        keys = [
-            (program, member, voucher_id(program, member, "ops", key, kind, number))
-            for number in range(1, count + 1)
-        ]
+        ids = [voucher_id(program, member, "ops", key, kind, number) for number in range(1, count + 1)]
 
-        async def transaction() -> VoucherAnswer:
-            now = utc_now()
+        async def transaction(home: VoucherKey) -> VoucherAnswer:
+            now, here = utc_now(), home[1]
+            chain = chain_of(here, self._chains)
+            keys = [(program, here, id_) for id_ in ids]
             async with self._writer.transaction() as tx:
                 journal, vouchers = await self._begin(tx, [chain])
+                await must_be_home(tx, chain, program, here)
                 if await was_taken(tx, cause, self._chains):
                     await vouchers.load(tx, chain, keys)
-                    return VoucherAnswer([vouchers.found[k] for k in keys], duplicate=True)
+                    return VoucherAnswer([_there(vouchers, k) for k in keys], duplicate=True)
                 moment = await self._moment(tx, chain, program, now)
                 if moment.program is None:
                     raise Refusal(
                         "unknown_program", "no such program is active; programs are activated at the ledger"
                     )
-                await self._must_know(tx, chain, program, member)
+                await self._must_know(tx, chain, program, here)
                 terms = moment.program.vouchers.get(kind)
                 if terms is None:
                     raise Refusal("unknown_voucher_kind", f"the program has no vouchers {kind!r}")
@@ -125,14 +125,14 @@ class VoucherDesk:
                     # The request is answered by its last row: that one has the digest.
                     why = cause if number == count else (*cause[:2], None)
                     position = vouchers.record(
-                        chain, program, member, moment.version, step, moment.present, now, why
+                        chain, program, here, moment.version, step, moment.present, now, why
                     )
-                await remember(tx, cause, self._chains, member, chain, position)
+                await remember(tx, cause, self._chains, here, chain, position)
                 await journal.write(tx)
                 await vouchers.write(tx)
             return VoucherAnswer([vouchers.found[k] for k in keys], duplicate=False)
 
-        return await self._take(transaction)
+        return await self._take((program, member, ""), transaction)
 
     async def use(
         self, key: VoucherKey, order: str, store: str, lines: Sequence[Line], request_key: str
@@ -180,7 +180,9 @@ class VoucherDesk:
         """
         digest = hash_of_code(code)
         cause = (f"{program}/voucher", request_key, digest_of("claim", program, member, digest.hex()))
-        answer = await self._take(lambda: self._claim(program, member, digest, api_key, cause))
+        answer = await self._take(
+            (program, member, ""), lambda home: self._claim(program, home[1], digest, api_key, cause)
+        )
         if isinstance(answer, Refusal):
             raise answer
         return answer
@@ -192,16 +194,19 @@ class VoucherDesk:
         async with self._writer.transaction() as tx:
             # Before the chains are locked, for it says which: whose gift has a code never changes.
             giver = await find_code(tx, program, digest, self._chains)
+            if giver is not None:
+                giver = (await heir_of(tx, program, giver[0], self._chains), giver[1])
             theirs = mine if giver is None else chain_of(giver[0], self._chains)
             journal, vouchers = await self._begin(tx, [mine, theirs])
+            await must_be_home(tx, mine, program, member)
             given = None
             if giver is not None:
                 own = (program, member, giver[1])
                 await vouchers.load(tx, mine, [own])
                 await vouchers.load(tx, theirs, [(program, *giver)])
-                given = vouchers.found[(program, *giver)]
+                given = vouchers.found.get((program, *giver))
                 if await was_taken(tx, cause, self._chains):
-                    return VoucherAnswer([vouchers.found[own]], duplicate=True)
+                    return VoucherAnswer([_there(vouchers, own)], duplicate=True)
             await self._spare_guesses(tx, api_key, now)
             await self._must_know(tx, mine, program, member)
             here = await self._moment(tx, mine, program, now)
@@ -236,17 +241,17 @@ class VoucherDesk:
         decide: Callable[[Voucher | None, Moment], list[VoucherStep]],
     ) -> VoucherAnswer:
         """One step of one voucher."""
-        program, member, _ = key
-        chain = chain_of(member, self._chains)
-        cause = (f"{program}/voucher", request_key, digest_of(*content))
+        cause = (f"{key[0]}/voucher", request_key, digest_of(*content))
 
-        async def transaction() -> VoucherAnswer:
-            now = utc_now()
+        async def transaction(key: VoucherKey) -> VoucherAnswer:
+            program, member, _ = key
+            now, chain = utc_now(), chain_of(member, self._chains)
             async with self._writer.transaction() as tx:
                 journal, vouchers = await self._begin(tx, [chain])
+                await must_be_home(tx, chain, program, member)
                 await vouchers.load(tx, chain, [key])
                 if await was_taken(tx, cause, self._chains):
-                    return VoucherAnswer([vouchers.found[key]], duplicate=True)
+                    return VoucherAnswer([_there(vouchers, key)], duplicate=True)
                 moment = await self._moment(tx, chain, program, now)
                 for step in decide(vouchers.found.get(key), moment):
                     at = max(moment.present, vouchers.found[key].changed_at)
@@ -258,12 +263,12 @@ class VoucherDesk:
                 await vouchers.write(tx)
             return VoucherAnswer([vouchers.found[key]], duplicate=False)
 
-        return await self._take(transaction)
+        return await self._take(key, transaction)
 
-    async def _take(self, transaction: Callable[[], Awaitable[T]]) -> T:
+    async def _take(self, key: VoucherKey, transaction: Callable[[VoucherKey], Awaitable[T]]) -> T:
         """A request, counted by what it came to."""
         try:
-            answer = await self._patiently(transaction)
+            answer = await self._patiently(lambda: at_home(key, transaction))
         except Refusal as refusal:
             telemetry.COMMANDS.labels(refusal.code).inc()
             raise
@@ -298,6 +303,13 @@ class VoucherDesk:
                 "too_many_guesses",
                 f"this API key has brought {wrong} codes that are no good: wait {GUESSES_WINDOW.seconds // 60} minutes",
             )
+
+
+def _there(vouchers: Vouchers, key: VoucherKey) -> Voucher:
+    """The voucher of a request that was taken before."""
+    if key not in vouchers.found:
+        raise on_its_way()
+    return vouchers.found[key]
 
 
 def hash_of_code(code: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Gives the points that were promised, and drives on turns that nobody finished, until the ledger has answered."""
+"""Gives points and stored value that were promised, drives on turns, and moves what merged members have."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from services.rewards.domain.awards import AwardState, LedgerDenied, LedgerGave,
 from services.rewards.handle import present_of
 from services.rewards.handle_draws import DrawDesk
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
+from services.rewards.moving import STEP, hand_over
 from services.rewards.store import LEASE_SECONDS, Book, find_program
 from services.rewards.store_awards import AwardKey, find_awards
 
@@ -89,6 +90,8 @@ class LedgerWork:
             try:
                 if kind == "award":
                     return await self.give(key)
+                if kind == STEP:
+                    return await self._hand_over(key)
                 turn = await self._desk.waiting(key)
                 if turn is None:
                     return False
@@ -98,11 +101,18 @@ class LedgerWork:
                 return False
             return True
 
+    async def _hand_over(self, key: AwardKey) -> bool:
+        """What a member who was merged has goes over to the survivor."""
+        async with self._writer.transaction() as tx:
+            done = await hand_over(tx, key[0], key[1], self._chains, utc_now())
+        self._wake_relay()
+        return done
+
     async def give(self, key: AwardKey) -> bool:
-        """Have the ledger give promised points, and record its answer; False when they were settled before.
+        """Have the ledger give what was promised, and record its answer; False when it was settled before.
 
         Raises:
-            LedgerUnavailable: there was no answer; they are still promised.
+            LedgerUnavailable: there was no answer; it is still promised.
         """
         chain = chain_of(key[1], self._chains)
         async with self._writer.session() as session:
@@ -120,7 +130,9 @@ class LedgerWork:
         async with self._writer.transaction() as tx:
             book = await Book.load(tx, chain)
             await book.draws.state.load(tx, chain, awards=[key])
-            award = book.draws.state.awards[key]
+            award = book.draws.state.awards.get(key)
+            if award is None:
+                return False  # It went over to another member, and so did its step.
             found = await find_program(tx, chain, key[0])
             at = max(present_of(*found, now) if found else now, award.changed_at)
             cause = ("tallybook/ledger", f"giving/{award.id}", None)
@@ -129,5 +141,5 @@ class LedgerWork:
                 book.draws.record(key[0], key[1], "", event, at, now, cause)
             await book.write(tx, now, self._chains)
         if isinstance(answer, LedgerDenied):
-            log.warning("the ledger gives no points", award=award.id, code=answer.code)
+            log.warning("the ledger gives nothing", award=award.id, code=answer.code)
         return bool(events)

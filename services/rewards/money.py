@@ -16,6 +16,7 @@ MONEY_TYPES: dict[str, type[Message]] = {
     cls.DESCRIPTOR.name: cls
     for cls in (
         ledger.MoneyCredited,
+        ledger.MoneyTakenBack,
         ledger.TopUpReversed,
         ledger.GiftSent,
         ledger.GiftReceived,
@@ -97,6 +98,8 @@ def money_of(row: StreamRow) -> list[MoneyMoved]:
             return [MoneyMoved(currency, gone=True) for currency in sorted(currencies)]
         case "MoneyExpired":
             return [_in_bucket(message.asset, -message.amount)]
+        case "MoneyTakenBack":
+            return [_in_bucket(message.asset, -_total(message.allocations))]
         case "TopUpReversed":
             out = _total(message.paid_out) + _total(message.kept)
             return [MoneyMoved(message.currency, -out, -_total(message.bonus))]

@@ -33,6 +33,8 @@ STATUS = {
     "not_stocked": 409,
     "voucher_pack_used": 409,
     "draw_tickets_used": 409,
+    "stored_value_on_its_way": 409,
+    "price_changed": 409,
     "unknown_voucher": 404,
     "unknown_voucher_kind": 404,
     "unknown_code": 404,

@@ -18,6 +18,7 @@ from services.rewards.domain.events import RedemptionEvent, RedemptionRequested
 from services.rewards.domain.facts import (
     ClockAdvanced,
     Fact,
+    MemberAbsorbed,
     ProgramActivated,
     SegmentChanged,
     TiersFact,
@@ -58,6 +59,10 @@ ON CONFLICT (chain, program) DO UPDATE
 SET version = EXCLUDED.version, runs_on_events = EXCLUDED.runs_on_events, document = EXCLUDED.document,
     activated_at = EXCLUDED.activated_at, position = EXCLUDED.position
 """
+SAVE_HEIRS = """
+INSERT INTO heirs (chain, program, member, into_member)
+SELECT $1::smallint, * FROM unnest($2::text[], $3::text[], $4::text[])
+"""
 SAVE_CLOCKS = """
 INSERT INTO program_clocks (chain, program, clock)
 SELECT $1::smallint, * FROM unnest($2::text[], $3::timestamptz[])
@@ -73,6 +78,7 @@ async def apply_told(
     await apply_segments(tx, chain, told)
     await apply_money(tx, chain, [row for row, _ in told])
     await _apply_clocks(tx, chain, told)
+    await _apply_heirs(tx, chain, told)
     refused: list[tuple[StreamRow, ProgramError]] = []
     for row, fact in told:
         if isinstance(fact, ProgramActivated):
@@ -161,6 +167,13 @@ async def _apply_clocks(tx: Transaction, chain: int, told: Sequence[Told]) -> No
     if clocks:
         names = sorted(clocks)
         await tx.execute(SAVE_CLOCKS, chain, names, [clocks[name] for name in names])
+
+
+async def _apply_heirs(tx: Transaction, chain: int, told: Sequence[Told]) -> None:
+    """Who answers for members that were merged."""
+    merged = [(row.program, row.member, fact.into) for row, fact in told if isinstance(fact, MemberAbsorbed)]
+    if merged:
+        await tx.execute(SAVE_HEIRS, chain, *([key[i] for key in merged] for i in range(3)))
 
 
 async def _save_program(tx: Transaction, chain: int, row: StreamRow, program: Program, document: str) -> None:

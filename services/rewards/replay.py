@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -21,10 +22,20 @@ from services.rewards.consume import TYPES
 from services.rewards.domain.award_events import AwardEvent
 from services.rewards.domain.draw_events import DrawEvent, DrawMade, TurnEvent
 from services.rewards.domain.draws import draw_of, drawn_again
-from services.rewards.domain.events import Event, RedemptionEvent
+from services.rewards.domain.events import RedemptionEvent
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven
+from services.rewards.domain.moving import (
+    AnyEvent,
+    AwardMoved,
+    GrantMoved,
+    HoldingsLeft,
+    PlayerMoved,
+    RedemptionMoved,
+    VoucherMoved,
+)
 from services.rewards.domain.voucher_events import VoucherGifted, VoucherStep
 from services.rewards.granting import Slot, after, find_slots, save_slots, spend_budgets
+from services.rewards.moving import forget
 from services.rewards.project import apply_told, project
 from services.rewards.shelf import StockKey, count_stock, move_taken
 from services.rewards.store_draws import CounterKey, DrawState, spend_counters
@@ -44,16 +55,17 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "grant_budgets": ("chain", "program", "grant_id"),
     "reward_stock": ("chain", "program", "reward"),
     "member_money": ("chain", "program", "member", "currency"),
-    "point_awards": ("chain", "program", "member", "award"),
+    "awards": ("chain", "program", "member", "award"),
     "draw_players": ("chain", "program", "member", "draw_id"),
     "draw_turns": ("chain", "program", "member", "turn"),
     "draw_counters": ("chain", "program", "draw_id", "counter"),
+    "heirs": ("chain", "program", "member"),
 }
 """What a rebuild fills, and the key of each: rows in this order give the digest."""
 SPREAD = ("voucher_codes", "grant_budgets", "reward_stock", "draw_counters")
 """Tables whose rows stand on other chains than the journal rows that made them."""
 
-_Row = tuple[Mapping[str, Any], Event]
+_Row = tuple[Mapping[str, Any], AnyEvent]
 """A row of our own journal, and its event."""
 
 
@@ -106,11 +118,17 @@ async def rebuild_own(
     counted: dict[CounterKey, int] = defaultdict(int)
     taken: dict[StockKey, int] = {}
     async for batch in batches:
-        events = [(row, event_of(row["type"], row["payload"])) for row in batch]
-        await _rebuild_redemptions(tx, chain, events, taken)
-        await _rebuild_vouchers(tx, chain, chains, events, spread)
-        await _rebuild_grants(tx, chain, events, spent)
-        await _rebuild_draws(tx, chain, events, counted)
+        events: list[_Row] = []
+        for row in batch:
+            event = event_of(row["type"], row["payload"])
+            if not isinstance(event, HoldingsLeft):
+                events.append((row, event))
+                continue
+            # What left is gone from every table before what comes after it.
+            await _rebuild_events(tx, chain, chains, events, taken, spent, counted, spread)
+            events = []
+            await forget(tx, chain, row["program"], row["member"], event)
+        await _rebuild_events(tx, chain, chains, events, taken, spent, counted, spread)
         count += len(batch)
     if not spread:
         return count
@@ -121,16 +139,38 @@ async def rebuild_own(
     return count
 
 
+async def _rebuild_events(
+    tx: Transaction,
+    chain: int,
+    chains: int,
+    events: Sequence[_Row],
+    taken: dict[StockKey, int],
+    spent: dict[tuple[str, str], int],
+    counted: dict[CounterKey, int],
+    spread: bool,
+) -> None:
+    await _rebuild_redemptions(tx, chain, events, taken)
+    await _rebuild_vouchers(tx, chain, chains, events, spread)
+    await _rebuild_grants(tx, chain, events, spent)
+    await _rebuild_draws(tx, chain, events, counted)
+
+
 async def _rebuild_redemptions(
     tx: Transaction, chain: int, events: Sequence[_Row], taken: dict[StockKey, int]
 ) -> None:
     steps = [
-        (row, event, (row["program"], row["member"], event.redemption))
+        (row, event, (row["program"], row["member"], redemption_id(event)))
         for row, event in events
-        if isinstance(event, RedemptionEvent)
+        if isinstance(event, RedemptionEvent | RedemptionMoved)
     ]
     redemptions = await find_redemptions(tx, chain, [key for _, _, key in steps])
     for row, event, key in steps:
+        if isinstance(event, RedemptionMoved):
+            # It takes of a stock what it took before: that is counted already.
+            redemptions[key] = replace(
+                event.redemption, program=key[0], member=key[1], position=row["position"]
+            )
+            continue
         before = redemptions.get(key)
         step = project(redemptions, key, row["program_version"], event, row["occurred_at"], row["position"])
         count_stock(taken, before, step)
@@ -143,7 +183,7 @@ async def _rebuild_grants(
     steps = [
         (event, (row["program"], row["member"], event.grant, event.slot))
         for row, event in events
-        if isinstance(event, GrantEvent)
+        if isinstance(event, GrantEvent | GrantMoved)
     ]
     slots = await find_slots(tx, chain, [key for _, key in steps])
     for event, key in steps:
@@ -157,12 +197,15 @@ async def _rebuild_vouchers(
     tx: Transaction, chain: int, chains: int, events: Sequence[_Row], spread: bool
 ) -> None:
     steps = [
-        (row, event, (row["program"], row["member"], event.voucher))
+        (row, event, (row["program"], row["member"], voucher_id(event)))
         for row, event in events
-        if isinstance(event, VoucherStep)
+        if isinstance(event, VoucherStep | VoucherMoved)
     ]
     vouchers = await find_vouchers(tx, chain, [key for _, _, key in steps])
     for row, event, key in steps:
+        if isinstance(event, VoucherMoved):
+            vouchers[key] = replace(event.voucher, program=key[0], member=key[1], position=row["position"])
+            continue
         project_voucher(vouchers, key, event, row["occurred_at"], row["position"])
     await save_vouchers(tx, chain, vouchers.values())
     if spread:
@@ -175,13 +218,21 @@ async def _rebuild_draws(
 ) -> None:
     """Points, tickets and turns. Every draw is drawn again by its own seed, and must say the same."""
     state = DrawState()
-    told = [(row, event) for row, event in events if isinstance(event, AwardEvent | DrawEvent)]
+    told = [
+        (row, event)
+        for row, event in events
+        if isinstance(event, AwardEvent | DrawEvent | AwardMoved | PlayerMoved)
+    ]
     mine = [((row["program"], row["member"]), event) for row, event in told]
     await state.load(
         tx,
         chain,
         awards=[(*who, event.award) for who, event in mine if isinstance(event, AwardEvent)],
-        players=[(*who, draw_of(event)) for who, event in mine if isinstance(event, DrawEvent)],
+        players=[
+            (*who, event.draw if isinstance(event, PlayerMoved) else draw_of(event))
+            for who, event in mine
+            if isinstance(event, DrawEvent | PlayerMoved)
+        ],
         turns=[(*who, event.turn) for who, event in mine if isinstance(event, TurnEvent)],
     )
     for row, event in told:
@@ -190,5 +241,18 @@ async def _rebuild_draws(
                 raise InvariantBroken(f"turn {event.turn} says another prize when it is drawn again")
             for count in event.counts:
                 counted[row["program"], event.draw, count.counter] += count.added
+        if isinstance(event, AwardMoved | PlayerMoved):
+            state.arrive(row["program"], row["member"], event, row["position"])
+            continue
         state.apply(row["program"], row["member"], event, row["occurred_at"], row["position"])
     await state.save(tx, chain)
+
+
+def redemption_id(event: RedemptionEvent | RedemptionMoved) -> str:
+    """Of which redemption it is."""
+    return event.redemption.id if isinstance(event, RedemptionMoved) else event.redemption
+
+
+def voucher_id(event: VoucherStep | VoucherMoved) -> str:
+    """Of which voucher it is."""
+    return event.voucher.id if isinstance(event, VoucherMoved) else event.voucher

@@ -35,8 +35,6 @@ def _told_as_text(time: object) -> object:
 class BasketLine(OrderLine):
     """A line as the till would charge anybody."""
 
-    new: StrictBool = False
-    """A new product; the program may call it new too."""
     brand: Text = ""
 
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StringConstraints, model_validator
 
 from services.rewards.domain.catalogue import MONEY_MAX, POINTS_MAX, REWARD_ID
-from services.rewards.domain.decide import Reserve
 from services.rewards.domain.payment import LINES_MAX, BasketLine
 from services.rewards.domain.program import TTL_MAX_SECONDS
 from services.rewards.domain.redemption import Redemption
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.domain.reservation import Reserve
 from services.rewards.domain.voucher_terms import AMOUNT_MAX
 from services.rewards.patterns import ORDER, QUANTITY_MAX, TEXT, VOUCHER
 
@@ -35,6 +35,8 @@ class OrderLine(_Body):
     category: Text = ""
     quantity: Annotated[StrictInt, Field(ge=1, le=QUANTITY_MAX)] = 1
     amount: Annotated[StrictInt, Field(ge=0, le=AMOUNT_MAX)]
+    new: StrictBool = False
+    """A new product; the program may call it new too. It matters for prices only."""
 
 
 class RedemptionRequest(_Body):
@@ -53,14 +55,22 @@ class RedemptionRequest(_Body):
     outside: Amount = 0
     """Paid by other means: noted, so that a refund says how much of it goes back."""
     lines: Annotated[list[OrderLine], Field(max_length=LINES_MAX)] = []
-    """The order: what it costs, less voucher and reward, is `money` and `outside`."""
+    """The order: what it costs, less voucher and reward, is `money` and `outside`, and what `points` are worth."""
+    expected: Annotated[StrictInt, Field(ge=0)] | None = None
+    """The `total` of a quote: the lines are then what anybody would pay, and prices and vouchers are the quote's."""
+    points: Annotated[StrictInt, Field(ge=0, le=POINTS_MAX)] = 0
+    """Points that pay for the order, beside what the reward itself costs; they need `expected`."""
 
     @model_validator(mode="after")
     def _something_is_asked(self) -> RedemptionRequest:
-        if self.reward is None and not self.money and self.voucher is None:
-            raise ValueError("reward, money or voucher is needed")
-        if self.voucher is not None and not self.lines:
-            raise ValueError("a voucher needs the order's lines")
+        if self.reward is None and not self.money and self.voucher is None and self.expected is None:
+            raise ValueError("reward, money, voucher or expected is needed")
+        if (self.voucher is not None or self.expected is not None) and not self.lines:
+            raise ValueError("a voucher, or expected, needs the order's lines")
+        if self.expected is None and self.points:
+            raise ValueError("points need expected: what they may pay is a share of the total")
+        if self.expected is not None and self.voucher is not None:
+            raise ValueError("with expected the vouchers are those of the quote: leave voucher out")
         return self
 
     def command(self, redemption: str, member: str) -> Reserve:
@@ -76,9 +86,11 @@ class RedemptionRequest(_Body):
             self.voucher or "",
             self.outside,
             tuple(
-                BasketLine(line.id, line.sku, line.category, line.quantity, line.amount)
+                BasketLine(line.id, line.sku, line.category, line.quantity, line.amount, line.new)
                 for line in self.lines
             ),
+            self.points,
+            self.expected,
         )
 
 
@@ -120,9 +132,18 @@ class RefundView(BaseModel):
     outside: int
     lines: list[ReturnedLine]
     restock: bool
+    value: int
+    """Stored value that the reward was, taken back."""
     code: str | None
     detail: str | None
     """Why it was refused."""
+
+
+class PayingVoucherView(BaseModel):
+    """A voucher that pays for the order."""
+
+    voucher: str
+    discount: int
 
 
 class RedemptionView(BaseModel):
@@ -141,9 +162,13 @@ class RedemptionView(BaseModel):
     currency: str
     money: int
     """Stored value, the reward's own price and what was paid for the order."""
-    voucher: str | None
+    paying_points: int
+    """Of the points those that pay for the order."""
+    worth: int
+    """What they pay, minor units."""
+    vouchers: list[PayingVoucherView]
     discount: int
-    """What the voucher takes off."""
+    """What the vouchers take off."""
     outside: int
     store: str
     order: str
@@ -181,7 +206,9 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
         points=redemption.points,
         currency=redemption.currency,
         money=redemption.money,
-        voucher=redemption.voucher or None,
+        paying_points=redemption.paying_points,
+        worth=redemption.worth,
+        vouchers=[PayingVoucherView(voucher=p.voucher, discount=p.discount) for p in redemption.vouchers],
         discount=redemption.discount,
         outside=redemption.outside,
         store=redemption.store,
@@ -203,6 +230,7 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
                 outside=refund.outside,
                 lines=[ReturnedLine(line=line, quantity=quantity) for line, quantity in refund.lines],
                 restock=refund.restock,
+                value=refund.value,
                 code=refund.code or None,
                 detail=refund.detail or None,
             )

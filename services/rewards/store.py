@@ -7,15 +7,17 @@ chain and none of them decides on what another is changing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.common.chain import spread
 from services.common.db import Transaction
 from services.common.journal import Journal
-from services.rewards.domain import ticket_sales
+from services.rewards.domain import ticket_sales, value_sales
 from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.events import ProgramRefused, RedemptionEvent
 from services.rewards.domain.gifts import Gift, deliver
+from services.rewards.domain.moving import Arrival, AwardMoved, PlayerMoved, RedemptionMoved, VoucherMoved
 from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import WAITING, Redemption
 from services.rewards.domain.voucher_events import VoucherStep
@@ -78,7 +80,7 @@ class Book:
         found = await find_redemptions(tx, self.chain, keys)
         self.redemptions |= found
         await self.vouchers.load(
-            tx, self.chain, [(r.program, r.member, r.voucher) for r in found.values() if r.voucher]
+            tx, self.chain, [(r.program, r.member, p.voucher) for r in found.values() for p in r.vouchers]
         )
         players = [(r.program, r.member, r.draw) for r in found.values() if r.tickets]
         await self.draws.state.load(tx, self.chain, players=players)
@@ -109,9 +111,38 @@ class Book:
                 self.vouchers.record(
                     self.chain, program, member, version, step, occurred_at, recorded_at, behind
                 )
-            for tickets in ticket_sales.follow(after, event):
-                self.draws.record(program, member, version, tickets, occurred_at, recorded_at, behind)
+            for given in (*ticket_sales.follow(after, event), *value_sales.follow(after, event)):
+                self.draws.record(program, member, version, given, occurred_at, recorded_at, behind)
         return position
+
+    def arrive(
+        self,
+        program: str,
+        member: str,
+        version: str,
+        event: Arrival,
+        occurred_at: datetime,
+        recorded_at: datetime,
+        cause: Cause,
+    ) -> None:
+        """Put what came over by a merge behind the chain's head, and among what the member has.
+
+        A player must be loaded. What was had of grants is the caller's to add up.
+        """
+        position = self._journal.append(
+            self.chain, program, member, event, occurred_at, recorded_at, cause, version
+        )
+        match event:
+            case VoucherMoved(voucher=voucher):
+                self.vouchers.put(
+                    self.chain, replace(voucher, program=program, member=member, position=position)
+                )
+            case RedemptionMoved(redemption=redemption):
+                key = (program, member, redemption.id)
+                came = replace(redemption, program=program, member=member, position=position)
+                self.redemptions[key] = self._changed[key] = came
+            case AwardMoved() | PlayerMoved():
+                self.draws.state.arrive(program, member, event, position)
 
     def deliver(
         self,
@@ -139,7 +170,7 @@ class Book:
 
     def _mine(self, redemption: Redemption) -> dict[str, Voucher]:
         """The vouchers of a redemption that are loaded."""
-        ids = [redemption.voucher, *pack_of(redemption)]
+        ids = [*(paying.voucher for paying in redemption.vouchers), *pack_of(redemption)]
         found = ((id_, self.vouchers.found.get((redemption.program, redemption.member, id_))) for id_ in ids)
         return {id_: voucher for id_, voucher in found if voucher is not None}
 

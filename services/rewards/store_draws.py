@@ -6,7 +6,7 @@ The counts that all members share are rows of their own chains, locked after the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,11 @@ from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
 from services.rewards.domain import awards as award_life
-from services.rewards.domain.award_events import AwardEvent, PointsPromised
+from services.rewards.domain.award_events import AwardEvent, Promise
 from services.rewards.domain.awards import Award, AwardState
 from services.rewards.domain.draw_events import DrawEvent, TicketEvent
 from services.rewards.domain.draws import Player, Turn, TurnState, draw_of, play, turn_after
+from services.rewards.domain.moving import AwardMoved, PlayerMoved, both
 from services.rewards.store_awards import (
     AwardKey,
     StepKey,
@@ -107,9 +108,9 @@ class DrawState:
         if isinstance(event, AwardEvent):
             key = (program, member, event.award)
             before = self.awards.get(key)
-            if isinstance(event, PointsPromised) and before is None:
+            if isinstance(event, Promise) and before is None:
                 self.awards[key] = award_life.begin(program, member, event, at, position)
-            elif before is None or isinstance(event, PointsPromised):
+            elif before is None or isinstance(event, Promise):
                 raise InvariantBroken(f"{type(event).__name__} can't come to award {key}")
             else:
                 self.awards[key] = award_life.evolve(before, event, at)
@@ -122,6 +123,17 @@ class DrawState:
             key = (program, member, event.turn)
             self.turns[key] = turn_after(self.turns.get(key), program, member, event, at, position)
             self.changed["turns"].add(key)
+
+    def arrive(self, program: str, member: str, event: AwardMoved | PlayerMoved, position: int) -> None:
+        """What came over from another member; the player that it is added to must be loaded."""
+        if isinstance(event, AwardMoved):
+            key = (program, member, event.award.id)
+            self.awards[key] = replace(event.award, program=program, member=member, position=position)
+            self.changed["awards"].add(key)
+        else:
+            player = (program, member, event.draw)
+            self.players[player] = both(self.players[player], event.player)
+            self.changed["players"].add(player)
 
     async def load(
         self,
@@ -169,7 +181,7 @@ class Draws:
         return position
 
     async def write(self, tx: Transaction, now: datetime, turns_due_at: datetime) -> None:
-        """Write rows and steps. Points are due at once; a turn is first for whoever began it."""
+        """Write rows and steps. What was promised is due at once; a turn is first for whoever began it."""
         state = self.state
         await state.save(tx, self._chain)
         promised: list[StepKey] = []

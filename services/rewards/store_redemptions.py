@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from services.common.db import Transaction
+from services.rewards.domain.payment import PayingVoucher
 from services.rewards.domain.redemption import Redemption, State
 from services.rewards.wire_redemptions import basket_bytes, basket_of_bytes, refunds_bytes, refunds_of_bytes
 from services.rewards.wire_vouchers import pack_bytes, pack_of_bytes
@@ -36,8 +37,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[Redemption], Any]], ...] = (
     ("currency", "text", lambda r: r.currency),
     ("money", "bigint", lambda r: r.money),
     ("store", "text", lambda r: r.store),
-    ("voucher", "text", lambda r: r.voucher),
-    ("discount", "bigint", lambda r: r.discount),
+    ("vouchers", "text", lambda r: vouchers_text(r.vouchers)),
     ("outside", "bigint", lambda r: r.outside),
     ("stocked", "boolean", lambda r: r.stocked),
     ("takes_stock", "boolean", lambda r: r.takes_stock),
@@ -45,6 +45,8 @@ COLUMNS: tuple[tuple[str, str, Callable[[Redemption], Any]], ...] = (
     ("tickets", "integer", lambda r: r.tickets),
     ("days", "integer", lambda r: r.days),
     ("basket", "bytea", lambda r: basket_bytes(r.lines)),
+    ("paying_points", "bigint", lambda r: r.paying_points),
+    ("worth", "bigint", lambda r: r.worth),
     ("refunds", "bytea", lambda r: refunds_bytes(r.id, r.refunds)),
 )
 """(name, type, value) of each column but the chain."""
@@ -90,10 +92,22 @@ def redemption_of(row: Mapping[str, Any]) -> Redemption:
     """A redemption of its row, the columns named as in the table; its chain may be there too."""
     values = {RENAMED.get(name, name): row[name] for name, _, _ in COLUMNS if name != "takes_stock"}
     values["state"] = State(values["state"])
+    values["vouchers"] = vouchers_of_text(values["vouchers"])
     values["pack"] = pack_of_bytes(values["pack"])
     values["lines"] = basket_of_bytes(values["lines"])
     values["refunds"] = refunds_of_bytes(values["refunds"])
     return Redemption(**values)
+
+
+def vouchers_text(vouchers: Iterable[PayingVoucher]) -> str:
+    """The column `vouchers` of a redemption: id:discount, id:discount."""
+    return ",".join(f"{paying.voucher}:{paying.discount}" for paying in vouchers)
+
+
+def vouchers_of_text(value: str) -> tuple[PayingVoucher, ...]:
+    """The inverse of `vouchers_text`."""
+    parts = [part.split(":") for part in value.split(",") if part]
+    return tuple(PayingVoucher(voucher, int(discount)) for voucher, discount in parts)
 
 
 def columns_of(keys: Sequence[Key]) -> tuple[list[str], list[str], list[str]]:

@@ -19,9 +19,11 @@ from services.rewards.domain.voucher_events import (
     VoucherIssued,
     VoucherStep,
 )
-from services.rewards.domain.vouchers import Voucher, VoucherState, begin, evolve, lapse
+from services.rewards.domain.vouchers import USABLE, Voucher, VoucherState, begin, evolve, lapse
 from services.rewards.wire_vouchers import terms_bytes, terms_of_bytes
 
+USABLE_MAX = 50
+"""Vouchers of a member that are tried on a basket: those that expire first."""
 LAPSES_MAX = 500
 """Vouchers that one transaction lets lapse; the sweep takes the rest."""
 
@@ -52,6 +54,16 @@ CROSS JOIN LATERAL (
 ) AS v
 WHERE p.chain = $1 AND p.program = ANY($2::text[])
 """  # noqa: S608 - constants
+FIND_VOUCHERS_OF = f"""
+SELECT {COLUMNS} FROM vouchers AS v WHERE v.chain = $1 AND v.program = $2 AND v.member = $3 AND v.state <> 'given'
+ORDER BY v.first_position, v.voucher LIMIT $4
+"""  # noqa: S608 - constants
+FIND_USABLE = f"""
+SELECT {COLUMNS} FROM vouchers AS v
+WHERE v.chain = $1 AND v.program = $2 AND v.member = $3 AND v.state = ANY($4::text[])
+    AND (v.expires_at IS NULL OR v.expires_at > $5)
+ORDER BY v.expires_at NULLS LAST, v.first_position LIMIT {USABLE_MAX}
+"""  # noqa: S608 - constants
 SAVE_VOUCHERS = """
 INSERT INTO vouchers (chain, program, member, voucher, terms, state, source, source_id, issued_at, changed_at,
                       expires_at, first_position, giver, claimed_by, code_sha256, gift_until, order_id, discount,
@@ -61,7 +73,10 @@ SELECT $1::smallint, * FROM unnest(
     $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::timestamptz[],
     $17::text[], $18::bigint[], $19::timestamptz[])
 ON CONFLICT (chain, program, member, voucher) DO UPDATE
-SET state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, claimed_by = EXCLUDED.claimed_by,
+-- A voucher that came back to its giver by a merge stands where that member's own row of it stood.
+SET source = EXCLUDED.source, source_id = EXCLUDED.source_id, issued_at = EXCLUDED.issued_at, giver = EXCLUDED.giver,
+    first_position = EXCLUDED.first_position,
+    state = EXCLUDED.state, changed_at = EXCLUDED.changed_at, claimed_by = EXCLUDED.claimed_by,
     code_sha256 = EXCLUDED.code_sha256, gift_until = EXCLUDED.gift_until, order_id = EXCLUDED.order_id,
     discount = EXCLUDED.discount, due_at = EXCLUDED.due_at
 """
@@ -87,6 +102,16 @@ class Vouchers:
         """Load the vouchers of `keys` that exist on `chain`."""
         self.found |= await find_vouchers(tx, chain, keys)
 
+    async def load_usable(
+        self, tx: Transaction, chain: int, program: str, member: str, at: datetime
+    ) -> list[Voucher]:
+        """Load those of a member's vouchers that a quote would try at `at`."""
+        states = [str(state) for state in USABLE]
+        rows = await tx.fetch(FIND_USABLE, chain, program, member, states, at)
+        found = [voucher_of(row) for row in rows]
+        self.found |= {(program, member, voucher.id): voucher for voucher in found}
+        return found
+
     def record(
         self,
         chain: int,
@@ -104,6 +129,11 @@ class Vouchers:
             key = (program, member, event.voucher)
             self._changed[chain][key] = project_voucher(self.found, key, event, occurred_at, position)
         return position
+
+    def put(self, chain: int, voucher: Voucher) -> None:
+        """A voucher that came over from another member."""
+        key = (voucher.program, voucher.member, voucher.id)
+        self.found[key] = self._changed[chain][key] = voucher
 
     def note(
         self,
@@ -167,6 +197,13 @@ async def find_vouchers(tx: Transaction, chain: int, keys: Iterable[VoucherKey])
         FIND_VOUCHERS, chain, [k[0] for k in wanted], [k[1] for k in wanted], [k[2] for k in wanted]
     )
     return {(row["program"], row["member"], row["id"]): voucher_of(row) for row in rows}
+
+
+async def find_vouchers_of(
+    tx: Transaction, chain: int, program: str, member: str, limit: int
+) -> list[Voucher]:
+    """A member's vouchers, but for those that another member has now."""
+    return [voucher_of(row) for row in await tx.fetch(FIND_VOUCHERS_OF, chain, program, member, limit)]
 
 
 async def save_vouchers(tx: Transaction, chain: int, vouchers: Iterable[Voucher]) -> None:

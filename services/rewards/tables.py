@@ -107,8 +107,8 @@ redemptions = Table(
     Column("currency", Text, nullable=False),
     Column("money", BigInteger, nullable=False),
     Column("store", Text, nullable=False),
-    Column("voucher", Text, nullable=False),
-    Column("discount", BigInteger, nullable=False),
+    # The member's vouchers that pay, each with what it takes off: id:discount,id:discount
+    Column("vouchers", Text, nullable=False),
     Column("outside", BigInteger, nullable=False),
     Column("stocked", Boolean, nullable=False),
     # One of the reward's stock is this redemption's by now.
@@ -118,6 +118,9 @@ redemptions = Table(
     Column("days", Integer, nullable=False),
     # A Basket, and Refunds.
     Column("basket", LargeBinary, nullable=False),
+    # Of `points` those that pay for the order, and the minor units that they pay.
+    Column("paying_points", BigInteger, nullable=False),
+    Column("worth", BigInteger, nullable=False),
     Column("refunds", LargeBinary, nullable=False),
     CheckConstraint(
         "state IN ('reserving', 'reserved', 'capturing', 'captured', "
@@ -254,9 +257,9 @@ code_guesses = Table(
     Column("wrong", Integer, nullable=False),
 )
 
-# Points that a grant or a prize gives: promised here, given by the ledger.
-point_awards = Table(
-    "point_awards",
+# Points or stored value (minor units) that a grant, a prize or a reward gives: promised here, given by the ledger.
+awards = Table(
+    "awards",
     metadata,
     _chain(),
     Column("program", Text, primary_key=True),
@@ -271,9 +274,11 @@ point_awards = Table(
     Column("first_position", BigInteger, nullable=False),
     Column("code", Text),
     Column("detail", Text),
-    CheckConstraint("state IN ('promised', 'given', 'refused')", name="point_awards_state_is_known"),
-    CheckConstraint("points > 0", name="point_awards_points_are_positive"),
-    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="point_awards_refused_says_why"),
+    Column("money", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    CheckConstraint("state IN ('promised', 'given', 'refused')", name="awards_state_is_known"),
+    CheckConstraint("least(points, money) = 0 AND greatest(points, money) > 0", name="awards_give_one_thing"),
+    CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="awards_refused_says_why"),
 )
 
 # What a member has and has done in one draw; `today` and `free_today` are of `day`.
@@ -337,6 +342,16 @@ draw_counters = Table(
     Column("used", BigInteger, nullable=False),
 )
 
+# Whom a member was merged into, as the ledger's stream has told.
+heirs = Table(
+    "heirs",
+    metadata,
+    _chain(),
+    Column("program", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("into_member", Text, nullable=False),
+)
+
 # Work, not projection: points to be given and turns to be paid, for which the ledger's answer is awaited. Leased as
 # `redemption_steps` are.
 ledger_steps = Table(
@@ -345,7 +360,7 @@ ledger_steps = Table(
     _chain(),
     Column("program", Text, primary_key=True),
     Column("member", Text, primary_key=True),
-    # award | turn
+    # award | turn | merge
     Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("due_at", DateTime(timezone=True), nullable=False),

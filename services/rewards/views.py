@@ -7,15 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.chain import chain_of
 from services.common.db import Reader
-from services.common.errors import Refusal
+from services.common.errors import InvariantBroken, Refusal
 from services.rewards.domain.money import Money
 from services.rewards.domain.vouchers import Voucher
 from services.rewards.domain.wallet import Wallet
+from services.rewards.moving import HOPS_MAX
 from services.rewards.schemas import MoneyView, PointsView, WalletView
 from services.rewards.schemas_redemptions import RedemptionView, redemption_view
 from services.rewards.schemas_vouchers import voucher_view
 from services.rewards.store_redemptions import redemption_of
-from services.rewards.tables import member_money, redemptions, wallets
+from services.rewards.tables import heirs, member_money, redemptions, wallets
 from services.rewards.views_draws import DrawViews
 from services.rewards.views_vouchers import newest_vouchers
 
@@ -31,8 +32,24 @@ class Views:
         self.chains = chains
         self.draws = DrawViews(reader, chains)
 
+    async def home(self, program: str, member: str) -> str:
+        """Who answers for a member now: the member, or whom it was merged into."""
+        async with self.reader.snapshot() as connection:
+            for _ in range(HOPS_MAX):
+                query = select(heirs.c.into_member).where(
+                    heirs.c.chain == chain_of(member, self.chains),
+                    heirs.c.program == program,
+                    heirs.c.member == member,
+                )
+                into = (await connection.execute(query)).scalar_one_or_none()
+                if into is None:
+                    return member
+                member = into
+        raise InvariantBroken(f"{member} was merged {HOPS_MAX} times over, or in a ring")
+
     async def wallet(self, program: str, member: str) -> WalletView:
         """Points, money, tier, redemptions, vouchers. Raises Refusal("unknown_member")."""
+        member = await self.home(program, member)
         chain = chain_of(member, self.chains)
         wallet = select(wallets).where(
             wallets.c.chain == chain, wallets.c.program == program, wallets.c.member == member
@@ -75,6 +92,7 @@ class Views:
         self, program: str, member: str, before: int | None, limit: int
     ) -> tuple[list[Voucher], bool]:
         """A page of a member's vouchers, and whether there are more behind it."""
+        member = await self.home(program, member)
         async with self.reader.snapshot() as connection:
             found = await newest_vouchers(
                 connection, chain_of(member, self.chains), program, member, limit + 1, before
@@ -83,6 +101,7 @@ class Views:
 
     async def redemption(self, program: str, member: str, redemption_id: str) -> RedemptionView:
         """One redemption. Raises Refusal("unknown_redemption")."""
+        member = await self.home(program, member)
         query = select(redemptions).where(
             redemptions.c.chain == chain_of(member, self.chains),
             redemptions.c.program == program,

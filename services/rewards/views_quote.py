@@ -17,24 +17,22 @@ from services.rewards.domain.vouchers import USABLE
 from services.rewards.domain.wallet import Wallet
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
 from services.rewards.schemas_quotes import EarnsView, QuoteRequest, QuoteView, quote_view
+from services.rewards.store_vouchers import USABLE_MAX
 from services.rewards.views_vouchers import voucher_of_row
 from services.rewards.wire import program_of
 
 log = structlog.get_logger("quotes")
 
-VOUCHERS_MAX = 50
-"""Vouchers that are tried on a basket: those that expire first."""
-
 WHO = f"""
 -- All that a quote looks at in one statement: one moment, one way to the database and back.
-SELECT p.document, p.version, t.at, w.member IS NOT NULL AS known, w.posted, w.held, w.pending, w.tier,
+SELECT p.document, p.version, t.at, h.into_member, w.member IS NOT NULL AS known, w.posted, w.held, w.pending, w.tier,
     s.lifecycle, s.class AS member_class, s.tags,
     ARRAY(SELECT m FROM member_money AS m WHERE (m.chain, m.program, m.member) = ($1, $2, $3)) AS money,
     ARRAY(
         SELECT v FROM vouchers AS v
         WHERE (v.chain, v.program, v.member) = ($1, $2, $3) AND v.state = ANY($6::text[])
             AND (v.expires_at IS NULL OR v.expires_at > t.at)
-        ORDER BY v.expires_at NULLS LAST, v.first_position LIMIT {VOUCHERS_MAX}
+        ORDER BY v.expires_at NULLS LAST, v.first_position LIMIT {USABLE_MAX}
     ) AS vouchers
 FROM programs AS p
 LEFT JOIN program_clocks AS c ON (c.chain, c.program) = (p.chain, p.program)
@@ -43,6 +41,7 @@ CROSS JOIN LATERAL (
 ) AS t
 LEFT JOIN wallets AS w ON (w.chain, w.program, w.member) = (p.chain, p.program, $3)
 LEFT JOIN member_segments AS s ON (s.chain, s.program, s.member) = (p.chain, p.program, $3)
+LEFT JOIN heirs AS h ON (h.chain, h.program, h.member) = (p.chain, p.program, $3)
 WHERE p.chain = $1 AND p.program = $2
 """  # noqa: S608 - a constant
 
@@ -57,7 +56,7 @@ class QuoteViews:
 
     async def quote(self, program_id: str, body: QuoteRequest) -> QuoteView:
         """The quote of a basket. Refusals: those of the domain's `quote`."""
-        program, customer, at = await self._known(program_id, body)
+        program, customer, at = await self._known(program_id, body, body.member)
         quoted = quote(program, customer, body.basket(), at)
         assert program is not None  # noqa: S101  it was quoted
         # Only now, for what is earned depends on what is paid; and with no connection held while we wait.
@@ -65,17 +64,19 @@ class QuoteViews:
         return quote_view(program, body, quoted, at, earns)
 
     async def _known(
-        self, program_id: str, body: QuoteRequest
+        self, program_id: str, body: QuoteRequest, member: str
     ) -> tuple[Program | None, Customer | None, datetime]:
         """The version in force on the member's chain, the member as the streams have told, and the moment."""
-        chain, now = chain_of(body.member, self._chains), utc_now()
+        chain, now = chain_of(member, self._chains), utc_now()
         # By the bare driver: with three queries by the views' sessions a quote took 6 ms of CPU, so it takes 3.
         async with self._writer.session() as session:
             row = await session.fetchrow(
-                WHO, chain, program_id, body.member, body.occurred_at, now, [str(state) for state in USABLE]
+                WHO, chain, program_id, member, body.occurred_at, now, [str(state) for state in USABLE]
             )
         if row is None:
             return None, None, now
+        if row["into_member"] is not None:
+            return await self._known(program_id, body, row["into_member"])
         program, at = program_of(row["document"], row["version"]), row["at"]
         if not row["known"]:
             return program, None, at

@@ -11,11 +11,20 @@ from services.common.codec import StreamRow, time_of
 from services.common.errors import InvariantBroken
 from services.common.program_document import load_json
 from services.common.program_section import ProgramError
-from services.rewards import wire_draws, wire_redemptions, wire_vouchers
+from services.rewards import wire_draws, wire_moving, wire_redemptions, wire_vouchers
 from services.rewards.domain import events, facts, grant_events
 from services.rewards.domain.award_events import AwardEvent
 from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grants import Occasion
+from services.rewards.domain.moving import (
+    AnyEvent,
+    AwardMoved,
+    GrantMoved,
+    HoldingsLeft,
+    PlayerMoved,
+    RedemptionMoved,
+    VoucherMoved,
+)
 from services.rewards.domain.program import Program, parse_program
 from services.rewards.money import MONEY_TYPES
 from tallybook.ledger.v1 import events_pb2 as ledger
@@ -154,10 +163,14 @@ def program_of(document: str, version: str) -> Program:
         raise ProgramError("document", str(error)) from error
 
 
-def payload_of(event: events.Event) -> tuple[str, bytes]:
+def payload_of(event: AnyEvent) -> tuple[str, bytes]:
     """(type, payload) of our journal row, the exact bytes that go onto rewards.v1 too."""
     message: Message
     match event:
+        case (
+            HoldingsLeft() | VoucherMoved() | RedemptionMoved() | AwardMoved() | GrantMoved() | PlayerMoved()
+        ):
+            message = wire_moving.message_of(event)
         case events.ProgramRefused():
             message = rewards.ProgramRefused(version=event.version, reason=event.reason)
         case grant_events.GrantProgressed():
@@ -168,7 +181,7 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
         case grant_events.GrantGiven():
             message = rewards.GrantGiven(
                 grant=event.grant, slot=event.slot, occasion=event.occasion, vouchers=event.vouchers,
-                budgeted=event.budgeted, points=event.points, tickets=event.tickets,
+                budgeted=event.budgeted, points=event.points, tickets=event.tickets, money=event.money,
             )  # fmt: skip
         case grant_events.GrantWithheld():
             message = rewards.GrantWithheld(
@@ -183,7 +196,7 @@ def payload_of(event: events.Event) -> tuple[str, bytes]:
     return type(event).__name__, message.SerializeToString(deterministic=True)
 
 
-def event_of(type_: str, payload: bytes) -> events.Event:
+def event_of(type_: str, payload: bytes) -> AnyEvent:
     """The event in a row of our own journal.
 
     Raises:
@@ -203,12 +216,13 @@ def event_of(type_: str, payload: bytes) -> events.Event:
         case "GrantGiven":
             return grant_events.GrantGiven(
                 message.grant, message.slot, message.occasion, message.vouchers, message.budgeted, message.points,
-                message.tickets,
+                message.tickets, message.money,
             )  # fmt: skip
         case "GrantWithheld":
             return grant_events.GrantWithheld(message.grant, message.slot, message.occasion, message.reason)
-    event: events.Event | None = (
-        wire_redemptions.event_of(type_, message)
+    event: AnyEvent | None = (
+        wire_moving.event_of(type_, message)
+        or wire_redemptions.event_of(type_, message)
         or wire_draws.event_of(type_, message)
         or wire_vouchers.event_of(type_, message)
     )

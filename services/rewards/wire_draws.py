@@ -10,7 +10,7 @@ from services.rewards.domain import award_events, draw_events
 from services.rewards.domain.award_events import AwardEvent
 from services.rewards.domain.draw_events import Chance, Count, DrawEvent, DrawMade, TurnBegun
 from services.rewards.domain.draw_terms import DrawTerms, Prize
-from services.rewards.domain.gifts import Gift, PointsGift, RewardGift, TicketsGift
+from services.rewards.domain.gifts import Gift, MoneyGift, PointsGift, RewardGift, TicketsGift
 from services.rewards.domain.voucher_terms import Pack
 from services.rewards.wire_vouchers import pack_message, pack_of
 from tallybook.rewards.v1 import events_pb2 as rewards
@@ -21,6 +21,9 @@ PLAIN: dict[str, type[Any]] = {
         award_events.PointsPromised,
         award_events.PointsGiven,
         award_events.PointsRefused,
+        award_events.MoneyPromised,
+        award_events.MoneyGiven,
+        award_events.MoneyRefused,
         draw_events.TicketsGiven,
         draw_events.TicketsTaken,
         draw_events.TurnRefused,
@@ -118,6 +121,8 @@ def _gift(gift: Gift) -> rewards.Gift:
             return rewards.Gift(pack=pack_message(gift))
         case PointsGift(points):
             return rewards.Gift(points=points)
+        case MoneyGift(money, currency):
+            return rewards.Gift(money=money, currency=currency)
         case TicketsGift(draw, tickets):
             return rewards.Gift(draw=draw, tickets=tickets)
         case RewardGift(reward):
@@ -129,4 +134,6 @@ def _gift_of(message: Any) -> Gift:
         return pack_of(message.pack)
     if message.points:
         return PointsGift(message.points)
+    if message.money:
+        return MoneyGift(message.money, message.currency)
     return TicketsGift(message.draw, message.tickets) if message.draw else RewardGift(message.reward)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from services.common.codec import time_of
 from services.rewards import wire_vouchers
 from services.rewards.domain import events, refund_events
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.redemption import Refund, RefundState
 from tallybook.rewards.v1 import events_pb2 as rewards
 
@@ -23,7 +23,8 @@ def message_of(event: events.RedemptionEvent) -> Message:
                 redemption=event.redemption, reward=event.reward, order=event.order, points=event.points,
                 ttl_seconds=event.ttl_seconds, kind=event.kind, name=event.name, value=event.value,
                 pack=wire_vouchers.pack_message(event.pack), currency=event.currency, money=event.money,
-                store=event.store, voucher=event.voucher, discount=event.discount, outside=event.outside,
+                store=event.store, outside=event.outside, paying_points=event.paying_points, worth=event.worth,
+                vouchers=[rewards.PayingVoucher(voucher=p.voucher, discount=p.discount) for p in event.vouchers],
                 stocked=event.stocked, draw=event.draw, tickets=event.tickets, days=event.days,
                 basket=_basket(event.lines) if event.lines else None,
             )  # fmt: skip
@@ -47,6 +48,7 @@ def message_of(event: events.RedemptionEvent) -> Message:
             return rewards.RefundRequested(
                 redemption=event.redemption, refund=event.refund, number=event.number, points=event.points,
                 money=event.money, outside=event.outside, lines=_lines(event.lines), restock=event.restock,
+                value=event.value,
             )  # fmt: skip
         case refund_events.RedemptionRefunded():
             return rewards.RedemptionRefunded(
@@ -67,8 +69,10 @@ def event_of(type_: str, message: Any) -> events.RedemptionEvent | None:
                 message.redemption, message.reward, message.order, message.points, message.ttl_seconds,
                 message.kind, message.name, message.value,
                 wire_vouchers.pack_of(message.pack) if message.HasField("pack") else None,
-                message.currency, message.money, message.store, message.voucher, message.discount, message.outside,
+                message.currency, message.money, message.store,
+                tuple(PayingVoucher(p.voucher, p.discount) for p in message.vouchers), message.outside,
                 message.stocked, message.draw, message.tickets, message.days, _basket_of(message.basket),
+                message.paying_points, message.worth,
             )  # fmt: skip
         case "RedemptionReserved":
             return events.RedemptionReserved(message.redemption, time_of(message.expires_at))
@@ -85,7 +89,7 @@ def event_of(type_: str, message: Any) -> events.RedemptionEvent | None:
         case "RefundRequested":
             return refund_events.RefundRequested(
                 message.redemption, message.refund, message.number, message.points, message.money,
-                message.outside, _lines_of(message.lines), message.restock,
+                message.outside, _lines_of(message.lines), message.restock, message.value,
             )  # fmt: skip
         case "RedemptionRefunded":
             return refund_events.RedemptionRefunded(
@@ -115,7 +119,7 @@ def refunds_bytes(redemption: str, refunds: Iterable[Refund]) -> bytes:
             rewards.Refund(
                 asked=rewards.RefundRequested(
                     redemption=redemption, refund=r.id, number=r.number, points=r.points, money=r.money,
-                    outside=r.outside, lines=_lines(r.lines), restock=r.restock,
+                    outside=r.outside, lines=_lines(r.lines), restock=r.restock, value=r.value,
                 ),
                 state=str(r.state), code=r.code, detail=r.detail,
             )
@@ -132,7 +136,7 @@ def refunds_of_bytes(value: bytes) -> tuple[Refund, ...]:
     return tuple(
         Refund(
             r.asked.refund, r.asked.number, r.asked.points, r.asked.money, r.asked.outside,
-            _lines_of(r.asked.lines), r.asked.restock, RefundState(r.state), r.code, r.detail,
+            _lines_of(r.asked.lines), r.asked.restock, RefundState(r.state), r.code, r.detail, r.asked.value,
         )
         for r in rewards.Refunds.FromString(value).refunds
     )  # fmt: skip

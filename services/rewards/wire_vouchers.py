@@ -19,7 +19,7 @@ def message_of(event: events.VoucherEvent) -> Message:
     match event:
         case events.VoucherIssued():
             return rewards.VoucherIssued(
-                voucher=event.voucher, terms=_terms(event.terms), source=event.source,
+                voucher=event.voucher, terms=terms_message(event.terms), source=event.source,
                 source_id=event.source_id, expires_at=timestamp(event.expires_at),
             )  # fmt: skip
         case events.VoucherGifted():
@@ -32,7 +32,7 @@ def message_of(event: events.VoucherEvent) -> Message:
             return rewards.VoucherGiven(voucher=event.voucher, claimed_by=event.claimed_by)
         case events.VoucherClaimed():
             return rewards.VoucherClaimed(
-                voucher=event.voucher, terms=_terms(event.terms), giver=event.giver,
+                voucher=event.voucher, terms=terms_message(event.terms), giver=event.giver,
                 expires_at=timestamp(event.expires_at),
             )  # fmt: skip
         case events.VoucherHeld():
@@ -54,7 +54,7 @@ def event_of(type_: str, message: Any) -> events.VoucherEvent | None:
     match type_:
         case "VoucherIssued":
             return events.VoucherIssued(
-                message.voucher, _terms_of(message.terms), message.source, message.source_id,
+                message.voucher, terms_of(message.terms), message.source, message.source_id,
                 _moment(message, "expires_at"),
             )  # fmt: skip
         case "VoucherGifted":
@@ -65,7 +65,7 @@ def event_of(type_: str, message: Any) -> events.VoucherEvent | None:
             return events.VoucherGiven(message.voucher, message.claimed_by)
         case "VoucherClaimed":
             return events.VoucherClaimed(
-                message.voucher, _terms_of(message.terms), message.giver, _moment(message, "expires_at")
+                message.voucher, terms_of(message.terms), message.giver, _moment(message, "expires_at")
             )
         case "VoucherHeld":
             return events.VoucherHeld(message.voucher, message.order, message.discount)
@@ -84,22 +84,22 @@ def event_of(type_: str, message: Any) -> events.VoucherEvent | None:
 
 def terms_bytes(terms: Terms) -> bytes:
     """The column `terms`: the same terms give the same bytes."""
-    return _terms(terms).SerializeToString(deterministic=True)
+    return terms_message(terms).SerializeToString(deterministic=True)
 
 
 def terms_of_bytes(value: bytes) -> Terms:
     """The inverse of `terms_bytes`."""
-    return _terms_of(rewards.VoucherTerms.FromString(value))
+    return terms_of(rewards.VoucherTerms.FromString(value))
 
 
 def pack_message(pack: Pack | None) -> rewards.VoucherPack | None:
     """A pack on the wire."""
-    return None if pack is None else rewards.VoucherPack(terms=_terms(pack.terms), count=pack.count)
+    return None if pack is None else rewards.VoucherPack(terms=terms_message(pack.terms), count=pack.count)
 
 
 def pack_of(message: rewards.VoucherPack) -> Pack:
     """The inverse of `pack_message`."""
-    return Pack(_terms_of(message.terms), message.count)
+    return Pack(terms_of(message.terms), message.count)
 
 
 def pack_bytes(pack: Pack | None) -> bytes | None:
@@ -126,7 +126,8 @@ def _moment(message: Any, name: str) -> datetime | None:
     return time_of(getattr(message, name)) if message.HasField(name) else None
 
 
-def _terms(terms: Terms) -> rewards.VoucherTerms:
+def terms_message(terms: Terms) -> rewards.VoucherTerms:
+    """What a voucher is good for, on the wire."""
     return rewards.VoucherTerms(
         id=terms.id, name=terms.name, kind=terms.kind, value=terms.value, minimum_spend=terms.minimum_spend,
         categories=terms.categories, skus=terms.skus, stores=terms.stores, valid_days=terms.valid_days,
@@ -134,7 +135,8 @@ def _terms(terms: Terms) -> rewards.VoucherTerms:
     )  # fmt: skip
 
 
-def _terms_of(message: rewards.VoucherTerms) -> Terms:
+def terms_of(message: rewards.VoucherTerms) -> Terms:
+    """The inverse of `terms_message`."""
     return Terms(
         id=message.id, name=message.name, kind=message.kind, value=message.value,
         minimum_spend=message.minimum_spend, categories=tuple(message.categories), skus=tuple(message.skus),

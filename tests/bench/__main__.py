@@ -31,6 +31,7 @@ from services.ops.install import ServiceDatabase, create_database, drop_database
 from services.ops.local.stack import Stack
 from tallybook.activities.v1.activities_pb2 import Purchase
 from tests.bench import measure, raw, rules, synthetic
+from tests.bench.quotes import RATE
 from tests.bench.replaying import ingest_beside_replay
 from tests.poll import eventually
 
@@ -232,14 +233,27 @@ class Bench:
         """Hold and capture through HTTP while the same ledger takes purchases at half its speed."""
         self.stack.stop_services()
         self.stack.start_service("ledger")
+        found = await self._checkout("tests.bench.checkout", "ledger", ingest_speed)
+        self._report_checkout("redeem", found.pop("pairs_per_second"), "pairs/s", 500, 50, found)
+
+    async def quotes(self, ingest_speed: float) -> None:
+        """Quotes through HTTP, asked for at a steady rate, while the ledger takes purchases at half its speed."""
+        self.stack.stop_services()
+        for name in ("ledger", "tiering", "rewards"):
+            self.stack.start_service(name)
+        await self._level()
+        found = await self._checkout("tests.bench.quotes", "rewards", ingest_speed)
+        self._report_checkout("quotes", found.pop("quotes_per_second"), "quotes/s", RATE, 30, found)
+
+    async def _checkout(self, module: str, service: str, ingest_speed: float) -> dict[str, Any]:
+        """What a checkout in a process of its own has measured at a service, beside ingest at half its speed."""
         seconds = max(5.0, REDEEM_SECONDS * self.scale)
-        state = self.stack.state
         command = [
             sys.executable,
             "-m",
-            "tests.bench.checkout",
-            self.stack.url("ledger"),
-            state.ops_key,
+            module,
+            self.stack.url(service),
+            self.stack.state.ops_key,
             str(seconds),
         ]
         client = await asyncio.create_subprocess_exec(
@@ -252,20 +266,17 @@ class Bench:
             await self.publish(pace)
             await asyncio.sleep(max(0.0, 0.25 - (time.monotonic() - started)))
         out, _ = await client.communicate()
-        found = json.loads(out)
         self.see_memory()
-        self.report(
-            "redeem",
-            found["pairs_per_second"],
-            "pairs/s",
-            None,
-            500,
-            p50_ms=found["p50_ms"],
-            p99_ms=found["p99_ms"],
-            refused=found["refused"],
-        )
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    def _report_checkout(
+        self, what: str, speed: float, unit: str, limit: float, p99_most: int, found: dict[str, Any]
+    ) -> None:
+        self.report(what, speed, unit, None, limit, **found)
+        p50, p99 = found["p50_ms"], found["p99_ms"]
         console.print(
-            f"    p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms (at most 50), refused {found['refused']}"
+            f"    p50 {p50:.1f} ms, p99 {p99:.1f} ms (at most {p99_most}), refused {found['refused']}"
         )
 
     def replay(self, ingest_speed: float) -> None:
@@ -326,6 +337,8 @@ async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
         await bench.end_to_end()
     if "redeem" in phases:
         await bench.redeem(speed)
+    if "quotes" in phases:
+        await bench.quotes(speed)
     if "replay" in phases:
         await asyncio.to_thread(bench.replay, speed)
     if "replay_beside" in phases:
@@ -339,7 +352,7 @@ async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
 
 def main() -> None:
     """Parse, run, print, write."""
-    every = ["end_to_end", "redeem", "replay", "replay_beside", "growth", "rules"]
+    every = ["end_to_end", "redeem", "quotes", "replay", "replay_beside", "growth", "rules"]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
     parser.add_argument(

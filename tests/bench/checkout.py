@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 CLIENTS = 32
 
 
-async def _request(
+async def post(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str, path: str, key: str, body: bytes
 ) -> int:
+    """Send a POST on an open connection; returns the HTTP status."""
     writer.write(
         f"POST {path} HTTP/1.1\r\n{head}Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
@@ -44,15 +45,13 @@ async def _client(
         hold = f"{seed}-{number}-{count}"
         member = f"/v1/programs/bench/members/m{chance.randrange(members)}/holds"
         started = time.monotonic()
-        status = await _request(
-            reader, writer, head, member, hold, b'{"order":"%s","amount":1}' % hold.encode()
-        )
+        status = await post(reader, writer, head, member, hold, b'{"order":"%s","amount":1}' % hold.encode())
         middle = time.monotonic()
         found["hold"].append(middle - started)
         if status != 201:
             found["refused"].append(status)
             continue
-        status = await _request(reader, writer, head, f"{member}/{hold}/capture", f"c{hold}", b"{}")
+        status = await post(reader, writer, head, f"{member}/{hold}/capture", f"c{hold}", b"{}")
         found["capture"].append(time.monotonic() - middle)
         if status != 201:
             found["refused"].append(status)

@@ -21,13 +21,20 @@ class Between:
         """Set once `meanwhile` is done and the lines are cut."""
         self._target = target
         self._where: Where | None = None
+        self._question = ""
         self._awaited = 0
         self._stopped: set[str] = set()
         self._meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    def trap(self, where: Where, requests: int, meanwhile: Callable[[], Awaitable[object]]) -> None:
-        """The next so many requests go as far as `where`; when all are there `meanwhile` is done, once."""
+    def trap(
+        self, where: Where, requests: int, meanwhile: Callable[[], Awaitable[object]], question: str = ""
+    ) -> None:
+        """The next so many requests go as far as `where`; when all are there `meanwhile` is done, once.
+
+        With `question` only requests whose path ends so; all others are passed on.
+        """
         self._where, self._awaited, self._meanwhile = where, requests, meanwhile
+        self._question = question
         self._stopped.clear()
         self.cut.clear()
 
@@ -61,7 +68,7 @@ class Between:
         body = await reader.readexactly(int(headers.pop("content-length", "0")))
         del headers["host"]
         key = headers["idempotency-key"]
-        where = self._where if not self.cut.is_set() else None
+        where = self._where if path.endswith(self._question) and not self.cut.is_set() else None
         if where == "before the ledger":
             return await self._trapped(key)
         async with httpx.AsyncClient(base_url=self._target, trust_env=False, timeout=20) as http:

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from services.rewards.domain.decide import Reserve
 from services.rewards.domain.payment import BasketLine
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.domain.reservation import Reserve
 from services.rewards.handle import Answer, Redeemer
 from tests.integration.rewards_stack import DOCUMENT, RewardsStack, bearer
 

@@ -14,10 +14,10 @@ import pytest_asyncio
 from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.errors import InvariantBroken, Refusal
-from services.rewards.domain.decide import Reserve
 from services.rewards.domain.draw_events import DrawMade
 from services.rewards.domain.draws import TurnState
 from services.rewards.domain.refunds import AskRefund
+from services.rewards.domain.reservation import Reserve
 from services.rewards.replay import rebuild_own
 from services.rewards.wire import event_of, payload_of
 from tests.integration.drawing import (
@@ -256,8 +256,8 @@ class LosesCapture(AnswerLost):
         "UPDATE draw_turns SET prize = 'drink' WHERE turn = 't1'",
         "UPDATE draw_players SET tickets = tickets + 1 WHERE member = 'ann'",
         "UPDATE draw_counters SET used = used + 1",
-        "UPDATE point_awards SET points = points + 1",
-        "DELETE FROM point_awards",
+        "UPDATE awards SET points = points + 1",
+        "DELETE FROM awards",
         "DELETE FROM draw_counters",
     ],
 )

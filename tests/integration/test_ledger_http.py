@@ -401,6 +401,8 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, set[str]]] = [
     ("GET", "/adjustments", None, {"ops", "audit"}),
     ("POST", "/members/scoped/adjustments", {"points": 1, "reason": "goodwill"}, {"ops", "rewards"}),
     ("POST", "/members/scoped/adjustments", {"points": -1, "reason": "goodwill"}, {"ops"}),
+    ("POST", "/members/scoped/money_awards", {"currency": "USD", "amount": 1}, {"ops", "rewards"}),
+    ("POST", "/members/scoped/money_awards/w/take_back", {"currency": "USD", "amount": 1}, {"ops", "rewards"}),
     ("GET", "/members/scoped/birthday", None, {"ops", "rewards"}),
     ("GET", "/members/scoped/adjustments/a", None, {"ops", "audit", "rewards"}),
     ("POST", "/members/scoped/adjustments/a/approve", {}, {"ops"}),
@@ -439,6 +441,7 @@ def test_every_route_has_a_scope_in_the_table(ledger: Served) -> None:
         "{hold}": "h",
         "{order}": "o",
         "{adjustment}": "a",
+        "{award}": "w",
         "{identifier}": "card:1",
         "{place}": "0:1",
     }

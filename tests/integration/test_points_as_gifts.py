@@ -56,7 +56,7 @@ async def test_two_loops_at_once_give_a_grant_of_points_once(stack: RewardsStack
         await stack.buy(f"m{number}", 10)
     await stack.carry()
     keys = [(r["program"], r["member"], r["award"]) for r in await stack.fetch(
-        "SELECT program, member, award FROM point_awards WHERE program = $1", stack.program)]  # fmt: skip
+        "SELECT program, member, award FROM awards WHERE program = $1", stack.program)]  # fmt: skip
     gave = await asyncio.gather(*(stack.work().give(key) for key in keys for _ in range(3)))
     assert sum(gave) == len(keys) == 12
     assert [await adjusted(stack, f"m{number}") for number in range(12)] == [[30]] * 12
@@ -92,7 +92,7 @@ async def test_what_the_ledger_will_not_give_is_on_record(stack: RewardsStack) -
     key = {"Idempotency-Key": secrets.token_hex(4)}
     (await stack.ledger.post(closing, json={"reason": "left"}, headers=key)).raise_for_status()
     await settle(stack)
-    rows = await stack.fetch("SELECT state, code FROM point_awards WHERE program = $1", stack.program)
+    rows = await stack.fetch("SELECT state, code FROM awards WHERE program = $1", stack.program)
     assert [(r["state"], r["code"]) for r in rows] == [("refused", "member_closed")]
     assert await owed(stack) == 0
     await same_again(stack)

@@ -13,7 +13,7 @@ import itertools
 import secrets
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,24 @@ class Market:
         found: dict[str, Any] = answer.json()
         return found
 
-    async def value(self, sql: str, *values: Any) -> Any:
-        """One value of the rewards database."""
+    async def put_program(self, document: Any) -> httpx.Response:
+        """Another document comes into force."""
+        url = f"http://127.0.0.1:{self.ledger.environment['TALLY_PORT']}/v1/programs/shop"
+        return await self.http.put(url, json=document, headers=self.keys["ledger"])
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[asyncpg.Connection]:
+        """The rewards database."""
         connection = await asyncpg.connect(self.database_url)
         try:
-            return await connection.fetchval(sql, *values)
+            yield connection
         finally:
             await connection.close()
+
+    async def value(self, sql: str, *values: Any) -> Any:
+        """One value of the rewards database."""
+        async with self.connected() as connection:
+            return await connection.fetchval(sql, *values)
 
     async def take(self, member: str, step: str, voucher: str) -> httpx.Response:
         """One step of the member's redemption, with the key that it always has."""
@@ -155,7 +166,7 @@ async def market(
             rewards = OwnProcess.of("rewards", url, bootstrap, topic_prefix, CHAINS, tmp_path / name)
             rewards.environment |= {
                 "TALLY_LEDGER_URL": place,
-                "TALLY_LEDGER_KEY": await add_key(ledger_owner, ("checkout",)),
+                "TALLY_LEDGER_KEY": await add_key(ledger_owner, ("checkout", "rewards")),
                 "TALLY_LEASE_SECONDS": LEASE_SECONDS,
             }
             processes.append(rewards)

@@ -21,7 +21,7 @@ from services.common.chain import chain_of
 from services.common.codec import StreamRow
 from services.common.errors import InvariantBroken, Refusal
 from services.rewards.consume import LEDGER_TOPIC, StreamHandler
-from services.rewards.domain.decide import Reserve
+from services.rewards.domain.reservation import Reserve
 from services.rewards.domain.standing import Segments, Standing
 from services.rewards.replay import PROJECTIONS, rebuild_own, rebuild_stream
 from services.rewards.standings import find_standings

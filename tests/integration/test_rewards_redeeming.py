@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from services.common.errors import Refusal
-from services.rewards.domain.decide import Reserve
 from services.rewards.domain.redemption import State
+from services.rewards.domain.reservation import Reserve
 from services.rewards.handle import Redeemer
 from services.rewards.store import LEASE_SECONDS
 from tests.integration.rewards_stack import (

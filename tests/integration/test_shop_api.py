@@ -38,7 +38,8 @@ async def test_an_order_is_paid_with_everything_and_refunded_by_line_and_amount(
     assert {name: shown[name] for name in ("state", "points", "money", "currency", "discount", "outside")} == {
         "state": "reserved", "points": 300, "money": 4_500, "currency": "USD", "discount": 1_000, "outside": 5_000,
     }  # fmt: skip
-    assert (shown["voucher"], shown["store"], shown["refunds"]) == (voucher, "s1", [])
+    assert shown["vouchers"] == [{"voucher": voucher, "discount": 1_000}]
+    assert (shown["store"], shown["refunds"]) == ("s1", [])
     assert (await post(stack, "/r1/capture", {})).json()["state"] == "captured"
     for duplicate in (False, True):
         by_line = await post(stack, "/r1/refund", {"lines": [{"line": 2}]}, "k1")
@@ -46,7 +47,8 @@ async def test_an_order_is_paid_with_everything_and_refunded_by_line_and_amount(
     assert by_line.json()["refunds"] == [
         {
             "refund": "k1", "state": "refunded", "points": 120, "money": 1_800, "outside": 2_000,
-            "lines": [{"line": 2, "quantity": 1}], "restock": False, "code": None, "detail": None,
+            "lines": [{"line": 2, "quantity": 1}], "restock": False, "value": 0, "code": None,
+                "detail": None,
         }
     ]  # fmt: skip
     assert (await post(stack, "/r1/refund", {"points": 1}, "k1")).json()["code"] == "id_reused"

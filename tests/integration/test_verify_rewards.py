@@ -16,7 +16,7 @@ from services.ops.verify.chain import verify_chain
 from services.ops.verify.draws import check_counters
 from services.ops.verify.findings import Findings, Report
 from services.ops.verify.service_tables import check_service
-from services.rewards.domain.decide import Reserve
+from services.rewards.domain.reservation import Reserve
 from services.rewards.tables import metadata
 from tests.integration.drawing import CAR, DRINK, NOTHING, TEN, WHEEL, settle, turn, with_draws
 from tests.integration.rewards_stack import NeverSent, RewardsStack, rewards_stack
@@ -36,11 +36,11 @@ pytestmark = pytest.mark.integration
 PLACES = columns_of(metadata)
 READ = (
     "installation", "journal", "inbox", "chain_heads", "consumer_offsets", "stream_positions", "relay_positions",
-    "draw_turns", "draw_players", "draw_counters", "point_awards", "reward_stock",
+    "draw_turns", "draw_players", "draw_counters", "awards", "reward_stock",
 )  # fmt: skip
 LEFT_TO_REPLAY = {
     "programs", "program_clocks", "wallets", "member_segments", "redemptions", "vouchers", "voucher_codes",
-    "member_grants", "grant_budgets", "member_money",
+    "member_grants", "grant_budgets", "member_money", "heirs",
 }  # fmt: skip
 """Rebuilt from the three journals by `replay`, which compares every byte."""
 NO_PROJECTION = {
@@ -121,7 +121,7 @@ async def test_an_untouched_book_is_in_order_and_no_column_is_forgotten(book: st
         report = await look(connection)
         there = await in_catalogue(connection)
         states = {tuple(row) for row in await connection.fetch("SELECT 'turn', state FROM draw_turns")}
-        states |= {tuple(row) for row in await connection.fetch("SELECT 'award', state FROM point_awards")}
+        states |= {tuple(row) for row in await connection.fetch("SELECT 'award', state FROM awards")}
     assert report.findings == []
     assert there == {table: sorted(columns) for table, columns in PLACES.items()}
     assert set(READ) | LEFT_TO_REPLAY | NO_PROJECTION == set(PLACES)
@@ -147,7 +147,7 @@ async def test_a_changed_column_is_found(book: str, table: str) -> None:
     assert left == {column for of, column in MECHANISM if of == table}
 
 
-@pytest.mark.parametrize("table", ["journal", "inbox", "draw_turns", "draw_players", "point_awards"])
+@pytest.mark.parametrize("table", ["journal", "inbox", "draw_turns", "draw_players", "awards"])
 async def test_two_rows_that_changed_their_content_are_found(book: str, table: str) -> None:
     async with superuser(book) as connection:
         await keep_ends(connection)

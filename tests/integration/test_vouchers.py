@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from services.common.errors import Refusal
-from services.rewards.domain.decide import Reserve
+from services.rewards.domain.reservation import Reserve
 from services.rewards.handle_vouchers import GUESSES_MAX, GUESSES_WINDOW, hash_of_code
 from services.rewards.lapse import Lapsing
 from tests.integration.rewards_stack import (

@@ -14,6 +14,7 @@ from services.ledger.domain.commands import (
     ActivateProgram,
     AdvanceClock,
     AssignTier,
+    AwardMoney,
     CaptureHold,
     Cause,
     Command,
@@ -34,6 +35,7 @@ from services.ledger.domain.commands import (
     ReverseTopUp,
     SendGift,
     SetProfile,
+    TakeBackMoney,
     TopUp,
     TopUpReversal,
 )
@@ -256,6 +258,32 @@ def gift(
     now: datetime = NOON,
 ) -> SendGift:
     return SendGift(program, member, CHAIN, NO_CAUSE, now, id_, to, CHAIN, currency, amount)
+
+
+def award_money(
+    award: str = "a1",
+    amount: int = 500,
+    *,
+    member: str = "ann",
+    currency: str = "USD",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> AwardMoney:
+    """A reward of stored value."""
+    return AwardMoney(program, member, CHAIN, NO_CAUSE, now, award, currency, amount)
+
+
+def take_back_money(
+    award: str = "a1",
+    amount: int = 500,
+    *,
+    member: str = "ann",
+    currency: str = "USD",
+    program: str = "grocer",
+    now: datetime = NOON,
+) -> TakeBackMoney:
+    """What was rewarded is refunded."""
+    return TakeBackMoney(program, member, CHAIN, NO_CAUSE, now, award, currency, amount)
 
 
 def refund(

@@ -77,7 +77,62 @@ def _gift(changes: Changes) -> tuple[Given, Command]:
     )
 
 
+def _money_award(changes: Changes) -> tuple[Given, Command]:
+    return _stored(changes), g.award_money(
+        "a9",
+        changes.get("amount", 10_000),
+        currency=changes.get("currency", "USD"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
+def _money_taken_back(changes: Changes) -> tuple[Given, Command]:
+    given = _stored(changes)
+    status, given.member().status = given.member().status, ACTIVE
+    if "never" not in changes:
+        given.activate(g.program("v2", stored_value={}))
+        given.when(g.award_money("a1", 700))
+    for lot in given.member().money.values():
+        if "held" in changes and lot.purchase == "a1":
+            lot.held = 1
+    given.member().status = status
+    return given, g.take_back_money(
+        "a1",
+        changes.get("amount", 700),
+        currency=changes.get("currency", "USD"),
+        member=changes.get("member", "ann"),
+        program=changes.get("program", "grocer"),
+    )
+
+
 TABLES = (
+    Table(
+        "money_award",
+        _money_award,
+        (
+            NO_PROGRAM,
+            _m("stored_value_off", off=True),
+            _m("currency_mismatch", currency="EUR"),
+            _m("amount_out_of_range", amount=0),
+            _m("amount_out_of_range", amount=10**12 + 1),
+            *NO_MEMBER,
+            CLOSED_MEMBER,
+        ),
+    ),
+    Table(
+        "money_taken_back",
+        _money_taken_back,
+        (
+            NO_PROGRAM,
+            _m("currency_mismatch", currency="EUR"),
+            _m("amount_out_of_range", amount=0),
+            *NO_MEMBER,
+            CLOSED_MEMBER,
+            _m("insufficient_value", held=True),
+            _m("insufficient_value", never=True),
+        ),
+    ),
     Table(
         "top_up",
         _top_up,

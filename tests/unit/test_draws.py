@@ -12,7 +12,14 @@ import pytest
 
 from services.common.errors import InvariantBroken, Refusal
 from services.common.program_section import ProgramError
-from services.rewards.domain.award_events import PointsGiven, PointsPromised, PointsRefused
+from services.rewards.domain.award_events import (
+    MoneyGiven,
+    MoneyPromised,
+    MoneyRefused,
+    PointsGiven,
+    PointsPromised,
+    PointsRefused,
+)
 from services.rewards.domain.draw_events import (
     Chance,
     DrawMade,
@@ -35,7 +42,7 @@ from services.rewards.domain.draws import (
     prize_of,
     turn_after,
 )
-from services.rewards.domain.gifts import PointsGift, RewardGift, TicketsGift
+from services.rewards.domain.gifts import MoneyGift, PointsGift, RewardGift, TicketsGift
 from services.rewards.domain.program import parse_program
 from services.rewards.domain.voucher_terms import Pack, Terms
 from services.rewards.wire import event_of, payload_of
@@ -238,6 +245,9 @@ def test_a_turn_s_life() -> None:
         PointsPromised("a1", 10, "draw", "t1"),
         PointsGiven("a1"),
         PointsRefused("a1", "member_closed", "it was closed"),
+        MoneyPromised("a1", 500, "USD", "redemption", "r1"),
+        MoneyGiven("a1"),
+        MoneyRefused("a1", "member_closed", "it was closed"),
         TicketsGiven("wheel", 2, "grant", "g/ever"),
         TicketsTaken("wheel", 2, "redemption", "r1"),
         TurnBegun("t1", WHEEL, b"s" * 32, DAY, 50),
@@ -250,7 +260,7 @@ def test_an_event_is_the_same_after_the_journal(event: Any) -> None:
 
 def test_terms_are_the_same_after_the_column() -> None:
     drink = Terms("drink", "drink", "bogo", valid_days=7)
-    gifts = (Pack(drink, 2), PointsGift(5), TicketsGift("wheel", 1), RewardGift("mug"))
+    gifts = (Pack(drink, 2), PointsGift(5), MoneyGift(70, "USD"), TicketsGift("wheel", 1), RewardGift("mug"))
     terms = replace(
         WHEEL, budget_day=0, pity_after=2, pity_prize="car", prizes=(Prize("all", "All", 1, gifts, 0, 3),)
     )

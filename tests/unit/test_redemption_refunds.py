@@ -13,11 +13,14 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from services.common.errors import Refusal
+from services.rewards.domain import value_sales
+from services.rewards.domain.award_events import MoneyPromised
+from services.rewards.domain.awards import Award, AwardState
 from services.rewards.domain.consequences import follow, pack_of
 from services.rewards.domain.decide import LedgerRefused, RefundStands, hear, settle
-from services.rewards.domain.events import RedemptionEvent, RedemptionRequested
+from services.rewards.domain.events import RedemptionCaptured, RedemptionEvent, RedemptionRequested
 from services.rewards.domain.facts import SpendRefunded
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.redemption import Redemption, RefundState, State, begin, evolve
 from services.rewards.domain.refund_events import RedemptionRefunded, RefundRefused, RefundRequested
 from services.rewards.domain.refunds import (
@@ -31,11 +34,12 @@ from services.rewards.domain.refunds import (
 from services.rewards.domain.voucher_events import VoucherUnused, VoucherVoided
 from services.rewards.domain.voucher_terms import Pack, Terms
 from services.rewards.domain.vouchers import Voucher, VoucherState
+from services.rewards.wire import event_of, payload_of
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BASKET = (BasketLine(1, "A", "", 3, 1000), BasketLine(2, "B", "", 1, 0), BasketLine(7, "C", "", 2, 501))
 REQUESTED = RedemptionRequested(
-    "r1", "kit", "o1", 100, 600, "product", "Kit", 0, None, "USD", 1001, "s1", "", 0, 500, True, lines=BASKET
+    "r1", "kit", "o1", 100, 600, "product", "Kit", 0, None, "USD", 1001, "s1", (), 500, True, lines=BASKET
 )
 DRINK = Terms("drink", "drink", "product")
 
@@ -163,7 +167,7 @@ def voucher(id_: str, state: VoucherState = VoucherState.ISSUED, order: str | No
 
 def test_the_voucher_that_paid_is_good_again_when_all_is_given_back() -> None:
     paying = voucher("v1", VoucherState.USED, "o1")
-    redemption = captured(replace(REQUESTED, voucher="v1", discount=5))
+    redemption = captured(replace(REQUESTED, vouchers=(PayingVoucher("v1", 5),)))
     whole = RedemptionRefunded("r1", "k1", 100, 1001, 500, True)
     assert follow(redemption, whole, {"v1": paying}, NOON) == [VoucherUnused("v1", "o1")]
     assert follow(redemption, replace(whole, whole=False), {"v1": paying}, NOON) == []
@@ -182,6 +186,46 @@ def test_a_pack_comes_back_whole_or_not_at_all() -> None:
     (event,) = request_refund(redemption, ask(), list(held.values()))
     asked = then(redemption, [event])
     assert follow(asked, event, held, NOON) == [VoucherVoided(id_, "refunded") for id_ in ids]
+
+
+CARD = replace(REQUESTED, kind="stored_value", value=700)
+GIVEN = Award(
+    "a", "beauty", "ann", 0, "redemption", "r1", AwardState.GIVEN, NOON, NOON, 8, money=700, currency="USD"
+)
+
+
+def test_stored_value_is_promised_with_the_capture() -> None:
+    card = captured(CARD)
+    (promised,) = value_sales.follow(card, RedemptionCaptured("r1"))
+    assert promised == MoneyPromised(value_sales.award_of(card), 700, "USD", "redemption", "r1")
+    assert value_sales.follow(captured(), RedemptionCaptured("r1")) == []
+    assert value_sales.award_of(replace(card, member="bob")) == promised.award, "whoever ann is merged into"
+
+
+def test_stored_value_is_taken_back_with_the_last_of_its_price_only() -> None:
+    (part,) = request_refund(captured(CARD), ask(points=99), credit=GIVEN)
+    (rest,) = request_refund(captured(CARD), ask(), credit=GIVEN)
+    assert isinstance(part, RefundRequested)
+    assert isinstance(rest, RefundRequested)
+    assert (part.value, rest.value) == (0, 700)
+    assert then(captured(CARD), [rest]).refunding.value == 700
+    assert event_of(*payload_of(rest)) == rest
+
+
+def test_the_ledger_is_asked_for_stored_value_where_nothing_else_is_left() -> None:
+    outside_only = replace(captured(CARD), points=0, money=0)
+    events = request_refund(outside_only, ask(), credit=GIVEN)
+    assert [type(event) for event in events] == [RefundRequested]
+
+
+def test_stored_value_that_is_on_its_way_is_waited_for_and_what_was_refused_is_not_there() -> None:
+    waiting = replace(GIVEN, state=AwardState.PROMISED)
+    with pytest.raises(Refusal, match="stored_value_on_its_way"):
+        request_refund(captured(CARD), ask(), credit=waiting)
+    assert request_refund(captured(CARD), ask(points=1), credit=waiting)
+    (event,) = request_refund(captured(CARD), ask(), credit=replace(GIVEN, state=AwardState.REFUSED))
+    assert isinstance(event, RefundRequested)
+    assert event.value == 0
 
 
 def refusals(state: State = State.CAPTURED, refunds: int = 0, **what: Any) -> str:
@@ -215,7 +259,7 @@ def test_refusals_come_in_the_order_of_the_page() -> None:
     assert [row.split("`")[1] for row in table.splitlines() if row[2:3].isdigit()] == [
         "unknown_redemption", "refunds_exhausted", "basket_unknown", "line_unknown", "quantity_exceeds_basket",
         "refund_exceeds_payment", "nothing_to_refund", "not_stocked", "voucher_pack_used",
-        "draw_tickets_used",
+        "stored_value_on_its_way", "draw_tickets_used",
     ]  # fmt: skip
 
 

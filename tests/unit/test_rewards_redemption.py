@@ -15,11 +15,9 @@ from services.rewards.domain.decide import (
     HoldStands,
     LedgerAnswer,
     LedgerRefused,
-    Reserve,
     Step,
     hear,
     outcome,
-    reserve,
     same_request,
     settle,
     take_step,
@@ -39,6 +37,7 @@ from services.rewards.domain.program import parse_program
 from services.rewards.domain.redemption import TRANSITIONS, Redemption, State, begin, evolve
 from services.rewards.domain.refund_events import RedemptionRefunded, RefundRefused, RefundRequested
 from services.rewards.domain.refunds import NOT_REFUNDABLE
+from services.rewards.domain.reservation import Reserve, reserve
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=15)

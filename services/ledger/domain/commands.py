@@ -146,6 +146,24 @@ class SendGift(Command):
 
 
 @dataclass(slots=True)
+class AwardMoney(Command):
+    """The rewards service gives the member `amount` minor units; `award` is its own id for that."""
+
+    award: str
+    currency: str
+    amount: int
+
+
+@dataclass(slots=True)
+class TakeBackMoney(Command):
+    """What `award` gave is taken back: `amount` minor units, all of them or none."""
+
+    award: str
+    currency: str
+    amount: int
+
+
+@dataclass(slots=True)
 class Enrol(Command):
     """Somebody joins; `identifiers` are (kind, hash)."""
 
@@ -260,6 +278,8 @@ class DeclineAdjustment(Command):
     by: str
 
 
+OF_MONEY = (RecordTopUp, ReverseTopUp, SendGift, AwardMoney, TakeBackMoney)
+"""What moves stored value alone."""
 BY_HAND = (SuspendMember, ReactivateMember, CloseMember, Adjust, ApproveAdjustment, DeclineAdjustment)
 """What ops do to a member; all of them need the member with every lot."""
 

@@ -18,6 +18,7 @@ from services.ledger.domain.commands import (
     AdvanceClock,
     ApproveAdjustment,
     AssignTier,
+    AwardMoney,
     CaptureHold,
     CloseMember,
     Command,
@@ -39,6 +40,7 @@ from services.ledger.domain.commands import (
     SendGift,
     SetProfile,
     SuspendMember,
+    TakeBackMoney,
     UnlinkIdentifiers,
 )
 from services.ledger.domain.events import Decided
@@ -47,6 +49,7 @@ from services.ledger.domain.holds import capture_hold, place_hold, release_hold
 from services.ledger.domain.interactions import record_interaction
 from services.ledger.domain.members import assign_tier, close, enrol, reactivate, suspend, unlink
 from services.ledger.domain.merge import merge_members
+from services.ledger.domain.money_awards import award_money, take_back_money
 from services.ledger.domain.parked_returns import record_purchase_and_parked
 from services.ledger.domain.profile import erase_member, set_profile
 from services.ledger.domain.referrals import record_referral, reward_referral
@@ -81,6 +84,8 @@ DECIDERS: dict[type[Command], Callable[[Book, Any], Iterator[Decided]]] = {
     RecordTopUp: record_top_up,
     ReverseTopUp: reverse_top_up,
     SendGift: send_gift,
+    AwardMoney: award_money,
+    TakeBackMoney: take_back_money,
 }
 """Who decides what."""
 

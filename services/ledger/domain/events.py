@@ -227,8 +227,15 @@ class MoneyCredited:
     asset: str
     amount: int
     reason: str
-    """paid_in | bonus"""
+    """paid_in | bonus | reward; `top_up` is then the award"""
     expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class MoneyTakenBack:
+    award: str
+    asset: str
+    allocations: Allocations
 
 
 @dataclass(slots=True)
@@ -350,7 +357,7 @@ Event = (
     | ActivityRejected | InteractionRecorded | PointsAwarded | AwardWithheld | ReferralRegistered | ReferralTaskDone
     | ReferralQualified | ReferralRewarded | IdentifiersUnlinked | AdjustmentRequested | AdjustmentDeclined
     | PointsAdjusted | MemberSuspended | MemberReactivated | MemberClosed
-    | TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
+    | TopUpRecorded | MoneyCredited | MoneyTakenBack | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from services.ledger.domain.events import (
     GiftSent,
     MoneyCredited,
     MoneyExpired,
+    MoneyTakenBack,
     TopUpRecorded,
     TopUpReversed,
 )
@@ -24,7 +25,9 @@ from services.ledger.domain.lots import spend_order, take
 
 PRINCIPAL, BONUS = "principal", "bonus"
 
-MoneyEvent = TopUpRecorded | MoneyCredited | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
+MoneyEvent = (
+    TopUpRecorded | MoneyCredited | MoneyTakenBack | TopUpReversed | GiftSent | GiftReceived | MoneyExpired
+)
 
 
 def asset(currency: str, bucket: str) -> str:
@@ -87,12 +90,14 @@ def evolve(book: Book, member: Member, event: MoneyEvent, occurred_at: datetime,
             told = event.activity
             member.top_ups[told.id] = TopUpFact(told.currency, told.amount)
         case MoneyCredited():
-            top_up = member.top_ups[event.top_up]
             if event.reason == "bonus":
+                top_up = member.top_ups[event.top_up]
                 top_up.bonus, top_up.bonus_lot = event.amount, position
-            else:
-                top_up.principal_lot = position
+            elif event.reason == "paid_in":
+                member.top_ups[event.top_up].principal_lot = position
             _open(book, member, event, event.top_up, occurred_at, position)
+        case MoneyTakenBack():
+            _take(member, (event.allocations,))
         case TopUpReversed():
             member.top_ups[event.activity.of].reversed = True
             _take(member, (event.paid_out, event.kept, event.bonus))

@@ -17,6 +17,7 @@ from services.ledger.domain.events import (
     MembersMerged,
     MoneyCredited,
     MoneyExpired,
+    MoneyTakenBack,
     PointsAccrued,
     PointsAdjusted,
     PointsAwarded,
@@ -31,6 +32,10 @@ ISSUED, REDEEMED, BREAKAGE, CLAWED_BACK = "issued", "redeemed", "breakage", "cla
 ADJUSTMENT = "adjustment"
 PAID_IN, GIVEN, PAID_OUT = "paid_in", "given", "paid_out"
 """Stored value: paid by members, given on top, handed back to members."""
+REWARDED = "rewarded"
+"""Stored value that was a reward, less what was taken back with a reward's refund."""
+CREDITED_BY = {"paid_in": PAID_IN, "bonus": GIVEN, "reward": REWARDED}
+"""By the reason of a credit."""
 IN_TRANSIT = "in_transit"
 """Gifts and merges, between two members' chains: each chain balances by itself, over all chains this is empty."""
 
@@ -107,8 +112,11 @@ def postings_of(event: Event, member: str, position: int) -> list[Posting]:
             ]
             return [*lost, (BREAKAGE, account, POINTS, event.debt, None)] if event.debt else lost
         case MoneyCredited():
-            given_by = PAID_IN if event.reason == "paid_in" else GIVEN
-            return [(given_by, member_account(member), event.asset, event.amount, position)]
+            source = CREDITED_BY[event.reason]
+            return [(source, member_account(member), event.asset, event.amount, position)]
+        case MoneyTakenBack():
+            account = member_account(member)
+            return [(account, REWARDED, event.asset, amount, lot) for lot, amount in event.allocations]
         case TopUpReversed():
             paid, bonus = asset(event.currency, PRINCIPAL), asset(event.currency, BONUS)
             moved = (

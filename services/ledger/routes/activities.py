@@ -66,9 +66,11 @@ async def preview_purchase(
     purchase = Purchase(
         "", body.occurred_at, body.currency, lines, b"", body.store, body.channel, body.payment_method
     )
-    async with ledger.reader.snapshot() as connection:
-        chain, member, _ = await ledger.find(connection, program, body.member)
-        points, tier, rules = await preview(connection, ledger.programs, chain, program, member, purchase)
+    _, asked = await ledger.resolve(program, body.member)
+    async with ledger.queue.writer.session() as session:
+        member, points, tier, rules = await preview(
+            session, ledger.programs, ledger.chains, program, asked, purchase
+        )
     shown = [rule._asdict() for rule in rules]
     return JSONResponse({"member": member, "points": points, "tier": tier, "rules": shown})
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, StrictInt, model_validator
 
 from services.ops.scenario.draw_words import DrawOffer, DrawStep, Turn
-from services.ops.scenario.quote_words import Quote, QuoteStep
+from services.ops.scenario.quote_words import BasketLine, Quote, QuoteStep
 from services.ops.scenario.words import Moment
 from services.ops.scenario.words import Words as _Words
 
@@ -141,8 +141,9 @@ class Gift(_Words):
 class Redeem(_Words):
     """A redemption. `capture` of one that was never reserved reserves it first.
 
-    `voucher` is the program's entry in `rewards.vouchers`: the member's oldest of it that can be used pays. A refund
-    gives all back, or `points` and `money`, or what the lines of `returned` were paid with.
+    `voucher` is the program's entry in `rewards.vouchers`: the member's oldest of it that can be used pays. With
+    `expected`, the total of a quote, prices and vouchers are the quote's, and `points` may pay. A refund gives all
+    back, or `points` and `money`, or what the lines of `returned` were paid with.
     """
 
     id: str
@@ -156,7 +157,8 @@ class Redeem(_Words):
     money: StrictInt | None = None
     voucher: str | None = None
     outside: StrictInt | None = None
-    lines: list[PurchaseLine] | None = None
+    lines: list[BasketLine] | None = None
+    expected: StrictInt | None = None
     returned: list[ReturnLine] | None = None
     restock: bool | None = None
 

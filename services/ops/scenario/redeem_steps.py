@@ -44,8 +44,10 @@ class RedeemSteps:
             money=redeem.money,
             voucher=voucher,
             outside=redeem.outside,
+            points=redeem.points,
+            expected=redeem.expected,
             lines=[
-                line.model_dump(include={"id", "sku", "category", "quantity", "amount"})
+                line.model_dump(include={"id", "sku", "category", "quantity", "amount", "new"})
                 for line in redeem.lines or ()
             ]
             or None,

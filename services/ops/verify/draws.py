@@ -6,21 +6,24 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from services.ops.verify.findings import Findings
+from services.ops.verify.journal_chain import EPOCH
 from services.ops.verify.snapshot import Connection
 from tallybook.rewards.v1 import events_pb2 as pb
 
 TYPES = (
-    "PointsPromised", "PointsGiven", "PointsRefused", "TicketsGiven", "TicketsTaken", "TurnBegun", "TurnRefused",
-    "DrawMade",
+    "PointsPromised", "PointsGiven", "PointsRefused", "MoneyPromised", "MoneyGiven", "MoneyRefused", "TicketsGiven",
+    "TicketsTaken", "TurnBegun", "TurnRefused", "DrawMade", "HoldingsLeft", "AwardMoved", "PlayerMoved",
 )  # fmt: skip
 COLUMNS = {
-    "point_awards": (
-        "points", "source", "source_id", "state", "promised_at", "changed_at", "first_position", "code", "detail",
+    "awards": (
+        "points", "money", "currency", "source", "source_id", "state", "promised_at", "changed_at", "first_position",
+        "code", "detail",
     ),
     "draw_turns": (
         "draw_id", "state", "pay", "points", "day", "begun_at", "changed_at", "first_position", "seed", "terms",
@@ -29,7 +32,7 @@ COLUMNS = {
     "draw_players": ("tickets", "losses", "turns", "day", "today", "free_today"),
 }  # fmt: skip
 """By table, what stands behind program, member and the third part of the key."""
-NAMES = {"point_awards": "award", "draw_turns": "turn", "draw_players": "draw_id"}
+NAMES = {"awards": "award", "draw_turns": "turn", "draw_players": "draw_id"}
 KEY_COLUMNS = 3
 COUNTERS = "SELECT chain, program, draw_id, counter, used FROM draw_counters"
 
@@ -85,8 +88,20 @@ class DrawsJournal:
             self._found.add("draws", where, f"its payload is no {row['type']}")
             return
         who = (row["program"], row["member"])
-        if row["type"].startswith("Points"):
+        if row["type"].startswith(("Points", "Money")):
             self._award(where, row, (*who, message.award), message)
+        elif row["type"] == "HoldingsLeft":
+            self._left(where, who, message)
+        elif row["type"] == "AwardMoved":
+            self._told["awards"][(*who, message.award)] = {
+                "points": message.points, "money": message.money, "currency": message.currency,
+                "source": message.source, "source_id": message.source_id, "state": message.state,
+                "promised_at": _time(message.promised_at), "changed_at": _time(message.changed_at),
+                "first_position": row["position"], "code": message.code if message.HasField("code") else None,
+                "detail": message.detail if message.HasField("detail") else None,
+            }  # fmt: skip
+        elif row["type"] == "PlayerMoved":
+            self._came(self._player((*who, message.draw)), message)
         elif row["type"] == "TicketsGiven":
             self._player((*who, message.draw))["tickets"] += message.tickets
         elif row["type"] == "TicketsTaken":
@@ -95,23 +110,47 @@ class DrawsJournal:
             self._turn(where, row, (*who, message.turn), message)
 
     def _award(self, where: str, row: Any, key: Row, message: Any) -> None:
-        awards, type_, at = self._told["point_awards"], row["type"], row["occurred_at"]
+        awards, type_, at = self._told["awards"], row["type"], row["occurred_at"]
         before = awards.get(key)
-        if type_ == "PointsPromised":
+        if type_.endswith("Promised"):
             if before is not None:
                 self._found.add("draws", where, f"award {message.award} is promised twice")
+            points = type_ == "PointsPromised"
             awards[key] = {
-                "points": message.points, "source": message.source, "source_id": message.source_id,
-                "state": "promised", "promised_at": at, "changed_at": at, "first_position": row["position"],
-                "code": None, "detail": None,
+                "points": message.points if points else 0, "money": 0 if points else message.amount,
+                "currency": "" if points else message.currency, "source": message.source,
+                "source_id": message.source_id, "state": "promised", "promised_at": at, "changed_at": at,
+                "first_position": row["position"], "code": None, "detail": None,
             }  # fmt: skip
-        elif before is None or before["state"] != "promised":
+        elif (
+            before is None
+            or before["state"] != "promised"
+            or bool(before["money"]) != type_.startswith("Money")
+        ):
             state = before and before["state"]
             self._found.add("draws", where, f"{type_} of award {message.award}, which is {state}")
         else:
             before.update(state="given", changed_at=at)
-            if type_ == "PointsRefused":
+            if type_.endswith("Refused"):
                 before.update(state="refused", code=message.code, detail=message.detail)
+
+    def _left(self, where: str, who: Row, message: Any) -> None:
+        """Everything that is named went over to another member."""
+        for table, names in (("awards", message.awards), ("draw_players", message.draws)):
+            for name in names:
+                if self._told[table].pop((*who, name), None) is None:
+                    self._found.add("draws", where, f"{name} of {table} left, and was not there")
+
+    def _came(self, player: Values, message: Any) -> None:
+        """Two players are one: counts add up, those of a day where it is the later of the two."""
+        day = max(player["day"], message.day)
+        for name in ("today", "free_today"):
+            mine = player[name] if player["day"] == day else 0
+            player[name] = mine + (getattr(message, name) if message.day == day else 0)
+        player.update(
+            day=day, tickets=player["tickets"] + message.tickets, losses=max(player["losses"], message.losses),
+            turns=player["turns"] + message.turns,
+        )  # fmt: skip
 
     def _turn(self, where: str, row: Any, key: Row, message: Any) -> None:
         turns, type_, at = self._told["draw_turns"], row["type"], row["occurred_at"]
@@ -213,3 +252,7 @@ async def check_counters(
     for key, wanted in told.items():
         if wanted:
             found.add("draws", f"draw_counters {' '.join(key)}", f"is missing, the draws add up to {wanted}")
+
+
+def _time(stamp: Any) -> datetime:
+    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1_000)

@@ -17,7 +17,7 @@ from services.ops.verify.ledger_state import (
     TopUpRead,
 )
 
-MONEY_ACCOUNTS = ("paid_in", "given", "paid_out", "in_transit")
+MONEY_ACCOUNTS = ("paid_in", "given", "rewarded", "paid_out", "in_transit")
 
 
 def points_of_a_top_up(
@@ -46,6 +46,7 @@ class MoneyRows:
         self.readers: dict[str, Callable[[Any, Any], Sequence[Posting]]] = {
             "TopUpRecorded": self._topped_up,
             "MoneyCredited": self._credited,
+            "MoneyTakenBack": self._taken_back,
             "TopUpReversed": self._reversed,
             "GiftSent": self._sent,
             "GiftReceived": self._received,
@@ -62,6 +63,8 @@ class MoneyRows:
 
     def _credited(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)
+        if message.reason == "reward":
+            return self._rewarded(row, key, member, message)
         top_up = self._state.top_ups.get((*key, message.top_up))
         if member is None or top_up is None:
             self._wrong("tables", row, f"no top-up {message.top_up} is recorded")
@@ -76,6 +79,28 @@ class MoneyRows:
             self._wrong("L2", row, f"{message.asset} is not {bucket} of {top_up.currency}")
         self._open(row, key, member, message, message.top_up)
         return [(key[0], source, f"member/{key[1]}", message.asset, message.amount, row["position"])]
+
+    def _rewarded(
+        self, row: Any, key: MemberKey, member: MemberRead | None, message: Any
+    ) -> Sequence[Posting]:
+        if member is None:
+            return ()
+        if not message.asset.endswith(".bonus"):
+            self._wrong("L2", row, f"a reward is bonus, and this is {message.asset}")
+        self._open(row, key, member, message, message.top_up)
+        return [(key[0], "rewarded", f"member/{key[1]}", message.asset, message.amount, row["position"])]
+
+    def _taken_back(self, row: Any, message: Any) -> Sequence[Posting]:
+        key, member = self._member(row)
+        if member is None:
+            return ()
+        parts = [(part.lot, part.amount) for part in message.allocations]
+        for lot_id, _ in parts:
+            lot = self._state.lots.get(lot_id)
+            if lot is None or lot.purchase != message.award:
+                self._wrong("L2", row, f"lot {lot_id} is not of the reward {message.award}")
+        self._take(row, key, member, message.asset, parts)
+        return [(key[0], f"member/{key[1]}", "rewarded", message.asset, amount, lot) for lot, amount in parts]
 
     def _reversed(self, row: Any, message: Any) -> Sequence[Posting]:
         key, member = self._member(row)

@@ -23,8 +23,9 @@ SELECT coalesce(v.chain, r.chain) AS chain, coalesce(v.program, r.program) AS pr
        coalesce(v.member, r.member) AS member, coalesce(v.voucher, r.voucher) AS voucher, v.state, r.redemption
 FROM vouchers AS v
 FULL JOIN (
-    SELECT * FROM redemptions
-    WHERE voucher <> '' AND state IN ('reserving', 'reserved', 'capturing', 'cancelling')
+    SELECT chain, program, member, redemption, split_part(paying, ':', 1) AS voucher
+    FROM redemptions CROSS JOIN LATERAL unnest(string_to_array(vouchers, ',')) AS paying
+    WHERE state IN ('reserving', 'reserved', 'capturing', 'cancelling')
 ) AS r ON r.chain = v.chain AND r.program = v.program AND r.member = v.member AND r.voucher = v.voucher
 WHERE (v.state = 'held') IS DISTINCT FROM (r.redemption IS NOT NULL) LIMIT $1
 """

@@ -24,8 +24,8 @@ CHAINED = {
     "rewards": (
         *MECHANISM, ("member_segments", "chain"), ("redemptions", "chain"), ("vouchers", "chain"),
         ("reward_stock", "chain"), ("member_money", "chain"), ("voucher_codes", "chain"), ("member_grants", "chain"),
-        ("grant_budgets", "chain"), ("point_awards", "chain"), ("draw_players", "chain"), ("draw_turns", "chain"),
-        ("draw_counters", "chain"), ("member_birthdays", "chain"),
+        ("grant_budgets", "chain"), ("awards", "chain"), ("draw_players", "chain"), ("draw_turns", "chain"),
+        ("draw_counters", "chain"), ("member_birthdays", "chain"), ("heirs", "chain"),
     ),
 }  # fmt: skip
 """(table, column) of each service whose value must be one of the installation's chains."""

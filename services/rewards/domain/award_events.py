@@ -1,4 +1,7 @@
-"""What the rewards journal says of points given. The same words as `proto/tallybook/rewards/v1/events.proto`."""
+"""What the rewards journal says of points and stored value given.
+
+The same words as `proto/tallybook/rewards/v1/events.proto`.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +34,32 @@ class PointsRefused:
     detail: str
 
 
-AwardEvent = PointsPromised | PointsGiven | PointsRefused
+@dataclass(slots=True, frozen=True)
+class MoneyPromised:
+    """Stored value, minor units. `source`: grant | draw | redemption; `source_id` is what there led to it."""
+
+    award: str
+    amount: int
+    currency: str
+    source: str
+    source_id: str
+
+
+@dataclass(slots=True, frozen=True)
+class MoneyGiven:
+    """The ledger has given it."""
+
+    award: str
+
+
+@dataclass(slots=True, frozen=True)
+class MoneyRefused:
+    """The ledger will not give it; `code` and `detail` are its own."""
+
+    award: str
+    code: str
+    detail: str
+
+
+Promise = PointsPromised | MoneyPromised
+AwardEvent = Promise | PointsGiven | PointsRefused | MoneyGiven | MoneyRefused

@@ -168,7 +168,7 @@ def _reward(
         kind=kind,
         # What is paid with money may cost no points.
         points=section.whole("points", 1, POINTS_MAX) if "points" in section.values or not money else 0,
-        value=section.whole("value", least, VALUE_MAX, default),
+        value=section.whole("value", least, MONEY_MAX if kind == "stored_value" else VALUE_MAX, default),
         pack=read_pack(section, vouchers) if kind == "voucher_pack" else None,
         money=money,
         stock=section.whole("stock", 0, STOCK_MAX) if "stock" in section.values else None,

@@ -28,7 +28,8 @@ def pack_of(redemption: Redemption) -> list[str]:
     """The ids of the vouchers that the redemption gives."""
     if redemption.pack is None:
         return []
-    source = (redemption.program, redemption.member, "redemption", redemption.id, redemption.pack.terms.id)
+    # Without the member: they are found whoever that was merged into.
+    source = (redemption.program, "", "redemption", redemption.id, redemption.pack.terms.id)
     return [voucher_id(*source, number) for number in range(1, redemption.pack.count + 1)]
 
 
@@ -41,29 +42,37 @@ def follow(
     longer where the redemption put it (used or given back by hand) stays where it is.
     """
     steps: list[VoucherStep] = []
-    paying = vouchers.get(redemption.voucher) if redemption.voucher else None
     match event:
-        case RedemptionRequested(voucher=voucher) if voucher:
-            steps.append(VoucherHeld(voucher, redemption.order, redemption.discount))
+        case RedemptionRequested():
+            steps += [VoucherHeld(p.voucher, redemption.order, p.discount) for p in redemption.vouchers]
         case RedemptionCaptured():
-            if paying is not None and _is_for(paying, redemption, VoucherState.HELD):
-                steps.append(VoucherUsed(paying.id, redemption.order, redemption.discount))
+            steps += [
+                VoucherUsed(paying.voucher, redemption.order, paying.discount)
+                for paying in redemption.vouchers
+                if _is_for(vouchers.get(paying.voucher), redemption, VoucherState.HELD)
+            ]
             if redemption.pack is not None:
-                steps += issued(
-                    redemption.pack, redemption.program, redemption.member, "redemption", redemption.id, at
-                )
+                steps += issued(redemption.pack, redemption.program, "", "redemption", redemption.id, at)
         case RedemptionCancelled() | RedemptionRefused():
-            if paying is not None and _is_for(paying, redemption, VoucherState.HELD):
-                steps.append(VoucherUnused(paying.id, redemption.order))
+            steps += _brought_back(redemption, vouchers, VoucherState.HELD)
         case RefundRequested() if redemption.left == (0, 0, 0):
             # Now, so that nobody uses them while the ledger is asked.
             given = [vouchers[id_] for id_ in pack_of(redemption) if id_ in vouchers]
             steps += [VoucherVoided(v.id, "refunded") for v in given if v.state in USABLE]
         case RedemptionRefunded(whole=True):
-            if paying is not None and _is_for(paying, redemption, VoucherState.USED):
-                steps.append(VoucherUnused(paying.id, redemption.order))
+            steps += _brought_back(redemption, vouchers, VoucherState.USED)
     return steps
 
 
-def _is_for(voucher: Voucher, redemption: Redemption, state: VoucherState) -> bool:
-    return voucher.state is state and voucher.order == redemption.order
+def _brought_back(
+    redemption: Redemption, vouchers: Mapping[str, Voucher], state: VoucherState
+) -> list[VoucherStep]:
+    return [
+        VoucherUnused(paying.voucher, redemption.order)
+        for paying in redemption.vouchers
+        if _is_for(vouchers.get(paying.voucher), redemption, state)
+    ]
+
+
+def _is_for(voucher: Voucher | None, redemption: Redemption, state: VoucherState) -> bool:
+    return voucher is not None and voucher.state is state and voucher.order == redemption.order

@@ -1,4 +1,6 @@
-"""Decides redemptions: what a checkout asks, and what the ledger answers, against where a redemption stands.
+"""Decides the steps of redemptions: what a checkout asks, and what the ledger answers, against where one stands.
+
+How one begins is in `reservation`.
 
 The checks of each command are in order, each with its own code; the first that fails is the refusal.
 Whoever calls has answered a repeated request before (`same_request`).
@@ -11,7 +13,6 @@ from datetime import datetime
 from typing import Literal
 
 from services.common.errors import Refusal
-from services.rewards.domain.catalogue import Looked, Reward, why_not
 from services.rewards.domain.events import (
     CancellationRequested,
     CaptureRequested,
@@ -19,39 +20,14 @@ from services.rewards.domain.events import (
     RedemptionCaptured,
     RedemptionEvent,
     RedemptionRefused,
-    RedemptionRequested,
     RedemptionReserved,
 )
 from services.rewards.domain.facts import HoldCaptured, HoldFact, HoldPlaced, HoldReleased, SpendRefunded
-from services.rewards.domain.payment import BasketLine, adds_up
-from services.rewards.domain.program import Program
 from services.rewards.domain.redemption import PAID, UNPAID, Redemption, State
 from services.rewards.domain.refunds import from_ledger_key, settle_refund
-from services.rewards.domain.voucher_terms import Line
-from services.rewards.domain.vouchers import Voucher, take
 
 Step = Literal["capture", "cancel"]
 Asked = Literal["reserve", "capture", "cancel"]
-
-
-@dataclass(slots=True, frozen=True)
-class Reserve:
-    """Set aside what an order is paid with. `ttl_seconds` None: the program's own. Money is minor units.
-
-    `reward` is a reward of the catalogue, or "" where the order is paid without one. `money` of stored value comes on
-    top of the reward's own price; with `lines`, it and `outside` pay what the basket costs.
-    """
-
-    redemption: str
-    member: str
-    reward: str
-    order: str
-    ttl_seconds: int | None
-    store: str = ""
-    money: int = 0
-    voucher: str = ""
-    outside: int = 0
-    lines: tuple[BasketLine, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,10 +92,6 @@ WHERE_IT_STANDS: dict[State, tuple[str, str]] = {
 """Why a redemption that is not `reserved` can be neither captured nor cancelled."""
 
 
-NO_REWARD = Reward("", "", "", 0, 0)
-"""An order that is paid with stored value, and takes nothing from the catalogue."""
-
-
 def same_request(seen: bytes, digest: bytes, key: str) -> None:
     """A repeated key must come with the same content. Raises Refusal("id_reused")."""
     if seen != digest:
@@ -127,69 +99,6 @@ def same_request(seen: bytes, digest: bytes, key: str) -> None:
             "id_reused",
             f"Idempotency-Key {key!r} was used for another request: take a new key for new content",
         )
-
-
-def reserve(
-    program: Program | None,
-    redemption: Redemption | None,
-    command: Reserve,
-    looked: Looked,
-    voucher: Voucher | None = None,
-) -> list[RedemptionEvent]:
-    """Begin a redemption. The refusals are in order (docs/redemptions.md); out_of_stock comes last of all.
-
-    Whether the member exists and has the points and the money is the ledger's to say: this service hears of it later.
-    """
-    if redemption is not None:
-        raise Refusal(
-            "id_reused", f"there is already a redemption {command.redemption!r}: take a new Idempotency-Key"
-        )
-    if program is None:
-        raise Refusal("unknown_program", "no such program is active; programs are activated at the ledger")
-    reward = program.catalogue.get(command.reward, NO_REWARD if not command.reward else None)
-    if reward is None:
-        raise Refusal("unknown_reward", f"the catalogue of {program.id!r} has no reward {command.reward!r}")
-    reasons = why_not(reward, looked, program.lowest_tier)
-    for reason in reasons:
-        if reason[0] != "out_of_stock":
-            raise Refusal(*reason)
-    discount = 0
-    if command.voucher:
-        lines = [Line(line.sku, line.category, line.quantity, line.amount) for line in command.lines]
-        discount = take(voucher, command.voucher, command.store, lines, looked.at)
-    value = reward.value if reward.kind == "discount" else 0
-    adds_up(command.lines, discount, value, command.money, command.outside)
-    if reward.points + reward.money + command.money == 0:
-        raise Refusal(
-            "nothing_to_hold", "it takes neither points nor stored value: use the voucher by itself"
-        )
-    for reason in reasons:
-        raise Refusal(*reason)
-    money = reward.money + command.money
-    return [
-        RedemptionRequested(
-            redemption=command.redemption,
-            reward=reward.id,
-            order=command.order,
-            points=reward.points,
-            ttl_seconds=program.ttl_seconds if command.ttl_seconds is None else command.ttl_seconds,
-            kind=reward.kind,
-            name=reward.name,
-            value=reward.value,
-            pack=reward.pack,
-            currency=program.currency if money or discount or command.outside else "",
-            money=money,
-            store=command.store,
-            voucher=command.voucher,
-            discount=discount,
-            outside=command.outside,
-            stocked=reward.stock is not None,
-            draw=reward.draw,
-            tickets=reward.tickets,
-            days=reward.days,
-            lines=command.lines,
-        )
-    ]
 
 
 def take_step(redemption: Redemption | None, redemption_id: str, step: Step) -> list[RedemptionEvent]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from services.rewards.domain.award_events import AwardEvent
 from services.rewards.domain.draw_events import DrawEvent
 from services.rewards.domain.grant_events import GrantEvent
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.refund_events import RefundEvent
 from services.rewards.domain.voucher_events import VoucherEvent
 from services.rewards.domain.voucher_terms import Pack
@@ -32,9 +32,8 @@ class RedemptionRequested:
     money: int = 0
     """Stored value that the ledger is asked to hold beside the points, minor units."""
     store: str = ""
-    voucher: str = ""
-    discount: int = 0
-    """What the voucher takes off, minor units."""
+    vouchers: tuple[PayingVoucher, ...] = ()
+    """Of the member, held from here on, used by the capture."""
     outside: int = 0
     """Paid by other means, minor units."""
     stocked: bool = False
@@ -44,6 +43,9 @@ class RedemptionRequested:
     days: int = 0
     """What a draw ticket and a trial are."""
     lines: tuple[BasketLine, ...] = ()
+    paying_points: int = 0
+    worth: int = 0
+    """Of the points those that pay for the order, and the minor units that they pay."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,4 +1,4 @@
-"""What a grant or a prize gives: vouchers, points, tickets for a draw, something of the catalogue."""
+"""What a grant or a prize gives: vouchers, points, stored value, tickets for a draw, something of the catalogue."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.common.program_section import Section
-from services.rewards.domain.award_events import PointsPromised
+from services.rewards.domain.award_events import MoneyPromised, PointsPromised, Promise
 from services.rewards.domain.awards import REASON, award_id
+from services.rewards.domain.catalogue import MONEY_MAX, Reward
 from services.rewards.domain.draw_events import TicketsGiven
 from services.rewards.domain.voucher_events import VoucherStep
 from services.rewards.domain.voucher_terms import Pack, Terms, read_pack
@@ -16,6 +17,8 @@ from services.rewards.domain.vouchers import issued
 
 POINTS_MAX = 10**12
 TICKETS_MAX = 1_000
+KINDS = ("voucher", "points", "money", "draw", "reward")
+"""An entry has one of these fields."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -23,6 +26,14 @@ class PointsGift:
     """Points, which the ledger gives."""
 
     points: int
+
+
+@dataclass(slots=True, frozen=True)
+class MoneyGift:
+    """Stored value, minor units of the currency, which the ledger gives."""
+
+    money: int
+    currency: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,8 +51,8 @@ class RewardGift:
     reward: str
 
 
-Gift = Pack | PointsGift | TicketsGift | RewardGift
-Delivered = VoucherStep | PointsPromised | TicketsGiven
+Gift = Pack | PointsGift | MoneyGift | TicketsGift | RewardGift
+Delivered = VoucherStep | Promise | TicketsGiven
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,9 +61,11 @@ class Shelf:
 
     vouchers: Mapping[str, Terms]
     draws: Collection[str]
-    catalogue: Collection[str]
+    catalogue: Mapping[str, Reward]
     points_max: int = 0
     """The ledger gives so many by its adjustments without a second person."""
+    currency: str = ""
+    """Of the program's stored value; "" where it keeps none."""
 
 
 def deliver(
@@ -67,6 +80,9 @@ def deliver(
             case PointsGift(points):
                 award = award_id(program, member, source, source_id, number)
                 events.append(PointsPromised(award, points, source, source_id))
+            case MoneyGift(money, currency):
+                award = award_id(program, member, source, source_id, number, "money")
+                events.append(MoneyPromised(award, money, currency, source, source_id))
             case TicketsGift(draw, tickets):
                 events.append(TicketsGiven(draw, tickets, source, source_id))
     return events
@@ -85,10 +101,10 @@ def read_gifts(section: Section, most: int, shelf: Shelf) -> tuple[Gift, ...]:
     gifts: list[Gift] = []
     vouchers: set[str] = set()
     for entry in section.sections("give", most):
-        entry.only("voucher", "count", "points", "draw", "tickets", "reward")
-        kinds = [kind for kind in ("voucher", "points", "draw", "reward") if kind in entry.values]
+        entry.only(*KINDS, "count", "tickets")
+        kinds = [kind for kind in KINDS if kind in entry.values]
         if len(kinds) != 1:
-            raise entry.wrong("voucher", "an entry gives one of `voucher`, `points`, `draw`, `reward`")
+            raise entry.wrong("voucher", f"an entry gives one of {', '.join(f'`{kind}`' for kind in KINDS)}")
         for key, only_of in (("count", "voucher"), ("tickets", "draw")):
             if key in entry.values and kinds != [only_of]:
                 raise entry.wrong(key, f"is for `{only_of}`")
@@ -104,9 +120,24 @@ def read_gifts(section: Section, most: int, shelf: Shelf) -> tuple[Gift, ...]:
             case "draw":
                 tickets = entry.whole("tickets", 1, TICKETS_MAX, 1)
                 gifts.append(TicketsGift(_named(entry, "draw", shelf.draws, "draws"), tickets))
+            case "money":
+                gifts.append(MoneyGift(_money(entry, shelf.currency), shelf.currency))
             case _:
-                gifts.append(RewardGift(_named(entry, "reward", shelf.catalogue, "catalogue")))
+                gifts.append(RewardGift(_reward(entry, shelf.catalogue)))
     return tuple(gifts)
+
+
+def _money(entry: Section, currency: str) -> int:
+    if not currency:
+        raise entry.wrong("money", "needs stored value: the document has no `ledger.stored_value`")
+    return entry.whole("money", 1, MONEY_MAX)
+
+
+def _reward(entry: Section, catalogue: Mapping[str, Reward]) -> str:
+    reward = _named(entry, "reward", catalogue, "catalogue")
+    if catalogue[reward].kind == "stored_value":
+        raise entry.wrong("reward", f"{reward!r} is handed over by nobody: give `money` instead")
+    return reward
 
 
 def _points(entry: Section, most: int) -> int:

@@ -28,11 +28,12 @@ class GrantGiven:
     """What it gives counts against the grant's budget."""
     points: int = 0
     tickets: int = 0
+    money: int = 0
 
     @property
     def size(self) -> int:
-        """What counts: one with a budget gives only one of the three."""
-        return self.vouchers + self.points + self.tickets
+        """What counts: one with a budget gives only one of the four."""
+        return self.vouchers + self.points + self.tickets + self.money
 
 
 @dataclass(slots=True, frozen=True)

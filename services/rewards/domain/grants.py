@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 from services.common.program_section import Section
 from services.rewards.domain.birthdays import SPANS
-from services.rewards.domain.gifts import Gift, PointsGift, RewardGift, Shelf, TicketsGift, read_gifts
+from services.rewards.domain.gifts import (
+    Gift,
+    MoneyGift,
+    PointsGift,
+    RewardGift,
+    Shelf,
+    TicketsGift,
+    read_gifts,
+)
 from services.rewards.domain.grant_events import GrantEvent, GrantGiven, GrantProgressed, GrantWithheld
 from services.rewards.domain.standing import AUDIENCE, EVERYBODY, Audience, Standing, read_audience
 from services.rewards.domain.voucher_terms import Pack
@@ -82,9 +90,14 @@ class Grant:
         return sum(gift.tickets for gift in self.give if isinstance(gift, TicketsGift))
 
     @property
+    def money(self) -> int:
+        """How much stored value, minor units."""
+        return sum(gift.money for gift in self.give if isinstance(gift, MoneyGift))
+
+    @property
     def size(self) -> int:
-        """What it counts against its budget: one with a budget gives vouchers, points or tickets."""
-        return self.vouchers + self.points + self.tickets
+        """What it counts against its budget: one with a budget gives vouchers, points, money or tickets."""
+        return self.vouchers + self.points + self.tickets + self.money
 
 
 @dataclass(slots=True, frozen=True)
@@ -175,7 +188,7 @@ def decide_grant(
     if grant.budget is not None and given + grant.size > grant.budget:
         return [*events, GrantWithheld(grant.id, slot, occasion.id, "budget_exhausted")]
     budgeted = grant.budget is not None
-    counts = (grant.vouchers, budgeted, grant.points, grant.tickets)
+    counts = (grant.vouchers, budgeted, grant.points, grant.tickets, grant.money)
     return [*events, GrantGiven(grant.id, slot, occasion.id, *counts)]
 
 
@@ -211,7 +224,7 @@ def _grant(section: Section, shelf: Shelf, tiers: Sequence[str]) -> Grant:
         raise section.wrong("give", "a reward is for the prizes of a draw: give a voucher for it")
     if "budget" in section.values and len({type(gift) for gift in give}) > 1:
         raise section.wrong(
-            "budget", "counts vouchers, points or tickets: give one of them, or make two grants"
+            "budget", "counts vouchers, points, money or tickets: give one of them, or make two grants"
         )
     dates = when.section("dates", optional=True)
     dates.only("from", "to")

@@ -13,32 +13,38 @@ LINES_MAX = 500
 
 @dataclass(slots=True, frozen=True)
 class BasketLine:
-    """A line of an order; `amount` is minor units for all its units."""
+    """A line of an order; `amount` is minor units for all its units. `new`: the till calls it a new product."""
 
     line: int
     sku: str
     category: str
     quantity: int
     amount: int
+    new: bool = False
 
 
-def adds_up(lines: Sequence[BasketLine], discount: int, value: int, money: int, outside: int) -> None:
-    """What the basket costs, less the voucher's `discount` and then the reward's `value`, is paid to the last unit.
+@dataclass(slots=True, frozen=True)
+class PayingVoucher:
+    """A voucher of the member that pays, and what it takes off, minor units."""
 
-    Raises:
-        Refusal: `line_repeated`, then `payment_mismatch`. Without a basket there is nothing to compare.
-    """
-    if not lines:
-        return
+    voucher: str
+    discount: int
+
+
+def check_lines(lines: Sequence[BasketLine]) -> None:
+    """Raises Refusal("line_repeated")."""
     if len({line.line for line in lines}) < len(lines):
         raise Refusal("line_repeated", "two lines of the basket have the same id")
-    total = sum(line.amount for line in lines)
-    due = max(0, total - discount - value)
-    if money + outside != due:
+
+
+def check_paid(total: int, value: int, worth: int, money: int, outside: int) -> None:
+    """An order's `total`, less the reward's `value`, is paid to the last unit. Raises Refusal("payment_mismatch")."""
+    due = max(0, total - value)
+    if worth + money + outside != due:
         raise Refusal(
             "payment_mismatch",
-            f"the basket costs {total}, less {discount} by the voucher and {value} by the reward that is {due}; "
-            f"{money} of stored value and {outside} from outside are {money + outside}",
+            f"the order comes to {total}, less {value} by the reward that is {due}; points worth {worth}, {money} of "
+            f"stored value and {outside} from outside are {worth + money + outside}",
         )
 
 

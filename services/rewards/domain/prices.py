@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.common import local_time
+from services.common.errors import Refusal
 from services.common.local_time import ALWAYS, Window, read_window
 from services.common.program_section import ProgramError, Section
 from services.rewards.domain.catalogue import NAME_MAX, REWARD_ID
@@ -115,6 +116,32 @@ class PointsAsPayment:
         if not worth:
             return 0, 0, "points_worth_nothing" if share else "order_too_small"
         return max(least, self._upto(-(-worth * self.points // self.value))), worth, ""
+
+    def worth_of(self, points: int, due: int) -> int:
+        """Minor units of an order of `due` that so many points pay.
+
+        Raises:
+            Refusal: points_below_minimum, points_not_in_steps, points_exceed_share, points_worth_nothing, in this
+                order; the last where fewer points are worth as much, too.
+        """
+        least, share = self._upto(self.minimum), due * self.most_percent // 100
+        if points < least:
+            raise Refusal("points_below_minimum", f"{points} points: an order takes {least} at least")
+        if points % self.step:
+            raise Refusal("points_not_in_steps", f"{points} points: an order takes multiples of {self.step}")
+        worth = points * self.value // self.points
+        if worth > share:
+            raise Refusal(
+                "points_exceed_share",
+                f"{points} points are worth {worth}, and points pay {share} of this order at most",
+            )
+        needed = max(least, self._upto(-(-worth * self.points // self.value)))
+        if not worth or points > needed:
+            raise Refusal(
+                "points_worth_nothing",
+                f"{points} points are worth {worth}, and so are {needed if worth else 0}",
+            )
+        return worth
 
     def _upto(self, points: int) -> int:
         """The next whole number of steps."""

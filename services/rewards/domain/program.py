@@ -64,17 +64,19 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
     head = read_head(top)
     # The ledger's own fields, which it has checked.
     ledger = top.section("ledger", optional=True)
+    keeps_money = "stored_value" in ledger.values
     tiers = read_tiers(top)
     rewards = top.section("rewards", optional=True)
     rewards.only("catalogue", "redemption", "vouchers", "grants", "draws", *PRICING)
     vouchers = read_vouchers(rewards)
-    catalogue = read_catalogue(rewards, vouchers, tiers, "stored_value" in ledger.values)
+    catalogue = read_catalogue(rewards, vouchers, tiers, keeps_money)
     draws = draw_ids(rewards)
     for place, reward in enumerate(catalogue.values()):
         if reward.draw and reward.draw not in draws:
             where = f"rewards.catalogue[{place}].draw"
             raise ProgramError(where, f"{reward.draw!r} is not among `rewards.draws`")
-    shelf = Shelf(vouchers, draws, catalogue, points_max(top))
+    currency = str(ledger.values.get("currency", ""))
+    shelf = Shelf(vouchers, draws, catalogue, points_max(top), currency if keeps_money else "")
     redemption = rewards.section("redemption", optional=True)
     redemption.only("ttl_seconds")
     return Program(
@@ -88,7 +90,7 @@ def parse_program(document: Mapping[str, Any], version: str) -> Program:
         zone=head.time_zone,
         draws=read_draws(rewards, shelf),
         tiers=tiers,
-        currency=str(ledger.values.get("currency", "")),
+        currency=currency,
         zones=read_store_zones(ledger.section("stores", optional=True)),
         pricing=read_pricing(rewards, tiers),
     )

@@ -26,7 +26,7 @@ from services.rewards.domain.events import (
     RedemptionRequested,
     RedemptionReserved,
 )
-from services.rewards.domain.payment import BasketLine
+from services.rewards.domain.payment import BasketLine, PayingVoucher
 from services.rewards.domain.refund_events import (
     RedemptionRefunded,
     RefundedLine,
@@ -98,6 +98,8 @@ class Refund:
     state: RefundState = RefundState.REQUESTED
     code: str = ""
     detail: str = ""
+    value: int = 0
+    """Stored value that the reward was, taken back before."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -128,16 +130,24 @@ class Redemption:
     currency: str = ""
     money: int = 0
     store: str = ""
-    voucher: str = ""
-    discount: int = 0
+    vouchers: tuple[PayingVoucher, ...] = ()
+    """The member's own that pay."""
     outside: int = 0
     stocked: bool = False
     draw: str = ""
     tickets: int = 0
     days: int = 0
     lines: tuple[BasketLine, ...] = ()
+    paying_points: int = 0
+    worth: int = 0
+    """Of the points those that pay for the order, and the minor units that they pay."""
     refunds: tuple[Refund, ...] = ()
     """In their order; at most the last is still requested."""
+
+    @property
+    def discount(self) -> int:
+        """What the vouchers take off, minor units."""
+        return sum(paying.discount for paying in self.vouchers)
 
     @property
     def given_back(self) -> tuple[Refund, ...]:
@@ -221,8 +231,9 @@ def _refund(
 ) -> Redemption:
     if isinstance(event, RefundRequested):
         asked = Refund(
-            event.refund, event.number, event.points, event.money, event.outside, event.lines, event.restock
-        )
+            event.refund, event.number, event.points, event.money, event.outside, event.lines, event.restock,
+            value=event.value,
+        )  # fmt: skip
         return replace(redemption, state=State.REFUNDING, refunds=(*redemption.refunds, asked))
     *before, last = redemption.refunds
     if last.id != event.refund:

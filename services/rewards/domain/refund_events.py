@@ -20,6 +20,8 @@ class RefundRequested:
     outside: int
     lines: tuple[RefundedLine, ...]
     restock: bool
+    value: int = 0
+    """Stored value that the reward was, to be taken back first, minor units."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.common.errors import Refusal
+from services.rewards.domain.awards import Award
 from services.rewards.domain.payment import share
 from services.rewards.domain.redemption import Redemption, RefundState, State
 from services.rewards.domain.refund_events import (
@@ -15,6 +16,7 @@ from services.rewards.domain.refund_events import (
     RefundRefused,
     RefundRequested,
 )
+from services.rewards.domain.value_sales import to_take_back
 from services.rewards.domain.vouchers import USABLE, Voucher
 
 REFUNDS_MAX = 100
@@ -53,13 +55,13 @@ class AskRefund:
 
 
 def request_refund(
-    redemption: Redemption | None, asked: AskRefund, pack: Sequence[Voucher] = ()
+    redemption: Redemption | None, asked: AskRefund, pack: Sequence[Voucher] = (), credit: Award | None = None
 ) -> list[RefundEvent]:
-    """Begin a refund; `pack` are the vouchers that the redemption gave.
+    """Begin a refund; `pack` are the vouchers and `credit` is the stored value that the redemption gave.
 
     Refusals, in order: unknown_redemption, then `NOT_REFUNDABLE`, refunds_exhausted, those of `_by_line` or
-    refund_exceeds_payment, nothing_to_refund, not_stocked, voucher_pack_used. Where nothing of it is the ledger's to
-    give (paid outside only), it is refunded at once.
+    refund_exceeds_payment, nothing_to_refund, not_stocked, voucher_pack_used, stored_value_on_its_way. Where nothing
+    of it is the ledger's to give (paid outside only), it is refunded at once.
     """
     if redemption is None:
         raise Refusal("unknown_redemption", f"the member has no redemption {asked.redemption!r}")
@@ -81,6 +83,7 @@ def request_refund(
         raise Refusal(
             "voucher_pack_used", "a voucher that it gave was used or given away: refund a part of it"
         )
+    value = to_take_back(credit) if whole else 0
     requested = RefundRequested(
         redemption.id,
         asked.refund,
@@ -90,8 +93,9 @@ def request_refund(
         outside,
         asked.lines,
         asked.restock,
+        value,
     )
-    if points or money:
+    if points or money or value:
         return [requested]
     return [requested, RedemptionRefunded(redemption.id, asked.refund, 0, 0, outside, whole)]
 

@@ -41,7 +41,7 @@ def draw_router(desk: DrawDesk, views: Views) -> APIRouter:
     async def draws(program: ProgramId, member: MemberId, caller: Caller) -> DrawsView:
         """The draws, their prizes, and what the member may do there."""
         caller.allow(READ, program)
-        return await views.draws.draws(program, member, utc_now())
+        return await views.draws.draws(program, await views.home(program, member), utc_now())
 
     @router.post(
         "", status_code=201, responses={200: {"description": "The same request had been taken before."}}

@@ -24,10 +24,11 @@ MUTABLE = (
     "member_segments",
     "reward_stock",
     "member_money",
-    "point_awards",
+    "awards",
     "draw_players",
     "draw_turns",
     "draw_counters",
+    "heirs",
     "ledger_steps",
     "member_birthdays",
     "birthday_days",
@@ -66,10 +67,10 @@ CREATE TABLE redemptions (
         'refunding', 'refunded')),
     requested_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, expires_at timestamptz,
     code text, detail text, first_position bigint NOT NULL, pack bytea,
-    currency text NOT NULL, money bigint NOT NULL, store text NOT NULL, voucher text NOT NULL,
-    discount bigint NOT NULL, outside bigint NOT NULL, stocked boolean NOT NULL, takes_stock boolean NOT NULL,
+    currency text NOT NULL, money bigint NOT NULL, store text NOT NULL, vouchers text NOT NULL,
+    outside bigint NOT NULL, stocked boolean NOT NULL, takes_stock boolean NOT NULL,
     draw text NOT NULL, tickets integer NOT NULL, days integer NOT NULL,
-    basket bytea NOT NULL, refunds bytea NOT NULL,
+    basket bytea NOT NULL, paying_points bigint NOT NULL, worth bigint NOT NULL, refunds bytea NOT NULL,
     PRIMARY KEY (chain, program, member, redemption),
     CONSTRAINT redemptions_hold_something CHECK (points >= 0 AND money >= 0 AND points + money > 0),
     CONSTRAINT redemptions_take_what_is_stocked CHECK (stocked OR NOT takes_stock),
@@ -126,15 +127,15 @@ CREATE TABLE code_guesses (
     chain smallint NOT NULL, api_key text NOT NULL, since timestamptz NOT NULL, wrong integer NOT NULL,
     PRIMARY KEY (chain, api_key)
 );
-CREATE TABLE point_awards (
+CREATE TABLE awards (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, award text NOT NULL,
-    points bigint NOT NULL CONSTRAINT point_awards_points_are_positive CHECK (points > 0),
-    source text NOT NULL, source_id text NOT NULL,
-    state text NOT NULL CONSTRAINT point_awards_state_is_known CHECK (state IN ('promised', 'given', 'refused')),
+    points bigint NOT NULL, source text NOT NULL, source_id text NOT NULL,
+    state text NOT NULL CONSTRAINT awards_state_is_known CHECK (state IN ('promised', 'given', 'refused')),
     promised_at timestamptz NOT NULL, changed_at timestamptz NOT NULL, first_position bigint NOT NULL,
-    code text, detail text,
+    code text, detail text, money bigint NOT NULL, currency text NOT NULL,
     PRIMARY KEY (chain, program, member, award),
-    CONSTRAINT point_awards_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
+    CONSTRAINT awards_give_one_thing CHECK (least(points, money) = 0 AND greatest(points, money) > 0),
+    CONSTRAINT awards_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
 );
 CREATE TABLE draw_players (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, draw_id text NOT NULL,
@@ -160,6 +161,10 @@ CREATE TABLE draw_counters (
     chain smallint NOT NULL, program text NOT NULL, draw_id text NOT NULL, counter text NOT NULL, used bigint NOT NULL,
     PRIMARY KEY (chain, program, draw_id, counter)
 ) WITH (fillfactor = 50);
+CREATE TABLE heirs (
+    chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, into_member text NOT NULL,
+    PRIMARY KEY (chain, program, member)
+);
 CREATE TABLE ledger_steps (
     chain smallint NOT NULL, program text NOT NULL, member text NOT NULL, kind text NOT NULL, id text NOT NULL,
     due_at timestamptz NOT NULL, attempts integer NOT NULL,

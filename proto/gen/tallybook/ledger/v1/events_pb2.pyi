@@ -600,6 +600,16 @@ class MoneyCredited(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     def __init__(self, top_up: _Optional[str] = ..., asset: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class MoneyTakenBack(_message.Message):
+    __slots__ = ("award", "asset", "allocations")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    asset: str
+    allocations: _containers.RepeatedCompositeFieldContainer[Allocation]
+    def __init__(self, award: _Optional[str] = ..., asset: _Optional[str] = ..., allocations: _Optional[_Iterable[_Union[Allocation, _Mapping]]] = ...) -> None: ...
+
 class TopUpReversed(_message.Message):
     __slots__ = ("activity", "currency", "paid_out", "kept", "bonus")
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]

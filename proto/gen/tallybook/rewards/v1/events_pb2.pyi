@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RedemptionRequested(_message.Message):
-    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack", "currency", "money", "store", "voucher", "discount", "outside", "stocked", "draw", "tickets", "days", "basket")
+    __slots__ = ("redemption", "reward", "order", "points", "ttl_seconds", "kind", "name", "value", "pack", "currency", "money", "store", "outside", "stocked", "draw", "tickets", "days", "basket", "vouchers", "paying_points", "worth")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -23,14 +23,15 @@ class RedemptionRequested(_message.Message):
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     MONEY_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
-    VOUCHER_FIELD_NUMBER: _ClassVar[int]
-    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
     OUTSIDE_FIELD_NUMBER: _ClassVar[int]
     STOCKED_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
     DAYS_FIELD_NUMBER: _ClassVar[int]
     BASKET_FIELD_NUMBER: _ClassVar[int]
+    VOUCHERS_FIELD_NUMBER: _ClassVar[int]
+    PAYING_POINTS_FIELD_NUMBER: _ClassVar[int]
+    WORTH_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     reward: str
     order: str
@@ -43,15 +44,24 @@ class RedemptionRequested(_message.Message):
     currency: str
     money: int
     store: str
-    voucher: str
-    discount: int
     outside: int
     stocked: bool
     draw: str
     tickets: int
     days: int
     basket: Basket
-    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., currency: _Optional[str] = ..., money: _Optional[int] = ..., store: _Optional[str] = ..., voucher: _Optional[str] = ..., discount: _Optional[int] = ..., outside: _Optional[int] = ..., stocked: _Optional[bool] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., days: _Optional[int] = ..., basket: _Optional[_Union[Basket, _Mapping]] = ...) -> None: ...
+    vouchers: _containers.RepeatedCompositeFieldContainer[PayingVoucher]
+    paying_points: int
+    worth: int
+    def __init__(self, redemption: _Optional[str] = ..., reward: _Optional[str] = ..., order: _Optional[str] = ..., points: _Optional[int] = ..., ttl_seconds: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ..., pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., currency: _Optional[str] = ..., money: _Optional[int] = ..., store: _Optional[str] = ..., outside: _Optional[int] = ..., stocked: _Optional[bool] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., days: _Optional[int] = ..., basket: _Optional[_Union[Basket, _Mapping]] = ..., vouchers: _Optional[_Iterable[_Union[PayingVoucher, _Mapping]]] = ..., paying_points: _Optional[int] = ..., worth: _Optional[int] = ...) -> None: ...
+
+class PayingVoucher(_message.Message):
+    __slots__ = ("voucher", "discount")
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    voucher: str
+    discount: int
+    def __init__(self, voucher: _Optional[str] = ..., discount: _Optional[int] = ...) -> None: ...
 
 class Basket(_message.Message):
     __slots__ = ("lines",)
@@ -118,7 +128,7 @@ class RedemptionCancelled(_message.Message):
     def __init__(self, redemption: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RefundRequested(_message.Message):
-    __slots__ = ("redemption", "refund", "number", "points", "money", "outside", "lines", "restock")
+    __slots__ = ("redemption", "refund", "number", "points", "money", "outside", "lines", "restock", "value")
     REDEMPTION_FIELD_NUMBER: _ClassVar[int]
     REFUND_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +137,7 @@ class RefundRequested(_message.Message):
     OUTSIDE_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
     RESTOCK_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
     redemption: str
     refund: str
     number: int
@@ -135,7 +146,8 @@ class RefundRequested(_message.Message):
     outside: int
     lines: _containers.RepeatedCompositeFieldContainer[RefundedLine]
     restock: bool
-    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., number: _Optional[int] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[RefundedLine, _Mapping]]] = ..., restock: _Optional[bool] = ...) -> None: ...
+    value: int
+    def __init__(self, redemption: _Optional[str] = ..., refund: _Optional[str] = ..., number: _Optional[int] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., outside: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[RefundedLine, _Mapping]]] = ..., restock: _Optional[bool] = ..., value: _Optional[int] = ...) -> None: ...
 
 class RefundedLine(_message.Message):
     __slots__ = ("line", "quantity")
@@ -352,7 +364,7 @@ class GrantProgressed(_message.Message):
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class GrantGiven(_message.Message):
-    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted", "points", "tickets")
+    __slots__ = ("grant", "slot", "occasion", "vouchers", "budgeted", "points", "tickets", "money")
     GRANT_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     OCCASION_FIELD_NUMBER: _ClassVar[int]
@@ -360,6 +372,7 @@ class GrantGiven(_message.Message):
     BUDGETED_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
     grant: str
     slot: str
     occasion: str
@@ -367,7 +380,8 @@ class GrantGiven(_message.Message):
     budgeted: bool
     points: int
     tickets: int
-    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ..., points: _Optional[int] = ..., tickets: _Optional[int] = ...) -> None: ...
+    money: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., vouchers: _Optional[int] = ..., budgeted: _Optional[bool] = ..., points: _Optional[int] = ..., tickets: _Optional[int] = ..., money: _Optional[int] = ...) -> None: ...
 
 class GrantWithheld(_message.Message):
     __slots__ = ("grant", "slot", "occasion", "reason")
@@ -382,18 +396,22 @@ class GrantWithheld(_message.Message):
     def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., occasion: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Gift(_message.Message):
-    __slots__ = ("pack", "points", "draw", "tickets", "reward")
+    __slots__ = ("pack", "points", "draw", "tickets", "reward", "money", "currency")
     PACK_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
     TICKETS_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
     pack: VoucherPack
     points: int
     draw: str
     tickets: int
     reward: str
-    def __init__(self, pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., points: _Optional[int] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., reward: _Optional[str] = ...) -> None: ...
+    money: int
+    currency: str
+    def __init__(self, pack: _Optional[_Union[VoucherPack, _Mapping]] = ..., points: _Optional[int] = ..., draw: _Optional[str] = ..., tickets: _Optional[int] = ..., reward: _Optional[str] = ..., money: _Optional[int] = ..., currency: _Optional[str] = ...) -> None: ...
 
 class PointsPromised(_message.Message):
     __slots__ = ("award", "points", "source", "source_id")
@@ -414,6 +432,36 @@ class PointsGiven(_message.Message):
     def __init__(self, award: _Optional[str] = ...) -> None: ...
 
 class PointsRefused(_message.Message):
+    __slots__ = ("award", "code", "detail")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    code: str
+    detail: str
+    def __init__(self, award: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class MoneyPromised(_message.Message):
+    __slots__ = ("award", "amount", "currency", "source", "source_id")
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    amount: int
+    currency: str
+    source: str
+    source_id: str
+    def __init__(self, award: _Optional[str] = ..., amount: _Optional[int] = ..., currency: _Optional[str] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class MoneyGiven(_message.Message):
+    __slots__ = ("award",)
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    def __init__(self, award: _Optional[str] = ...) -> None: ...
+
+class MoneyRefused(_message.Message):
     __slots__ = ("award", "code", "detail")
     AWARD_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -560,3 +608,142 @@ class DrawMade(_message.Message):
     rewards: _containers.RepeatedScalarFieldContainer[str]
     tickets: int
     def __init__(self, turn: _Optional[str] = ..., draw: _Optional[str] = ..., day: _Optional[str] = ..., pay: _Optional[str] = ..., points: _Optional[int] = ..., seed: _Optional[bytes] = ..., number: _Optional[int] = ..., chances: _Optional[_Iterable[_Union[Chance, _Mapping]]] = ..., pity: _Optional[str] = ..., fell_on: _Optional[str] = ..., prize: _Optional[str] = ..., won: _Optional[bool] = ..., counts: _Optional[_Iterable[_Union[Count, _Mapping]]] = ..., rewards: _Optional[_Iterable[str]] = ..., tickets: _Optional[int] = ...) -> None: ...
+
+class HoldingsLeft(_message.Message):
+    __slots__ = ("into", "vouchers", "redemptions", "awards", "draws", "grants")
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    VOUCHERS_FIELD_NUMBER: _ClassVar[int]
+    REDEMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    AWARDS_FIELD_NUMBER: _ClassVar[int]
+    DRAWS_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    into: str
+    vouchers: _containers.RepeatedScalarFieldContainer[str]
+    redemptions: _containers.RepeatedScalarFieldContainer[str]
+    awards: _containers.RepeatedScalarFieldContainer[str]
+    draws: _containers.RepeatedScalarFieldContainer[str]
+    grants: _containers.RepeatedCompositeFieldContainer[GrantSlot]
+    def __init__(self, into: _Optional[str] = ..., vouchers: _Optional[_Iterable[str]] = ..., redemptions: _Optional[_Iterable[str]] = ..., awards: _Optional[_Iterable[str]] = ..., draws: _Optional[_Iterable[str]] = ..., grants: _Optional[_Iterable[_Union[GrantSlot, _Mapping]]] = ...) -> None: ...
+
+class GrantSlot(_message.Message):
+    __slots__ = ("grant", "slot")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ...) -> None: ...
+
+class VoucherMoved(_message.Message):
+    __slots__ = ("voucher", "terms", "state", "source", "source_id", "issued_at", "changed_at", "expires_at", "giver", "code_sha256", "gift_until", "order", "discount")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    CODE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    GIFT_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    voucher: str
+    terms: VoucherTerms
+    state: str
+    source: str
+    source_id: str
+    issued_at: _timestamp_pb2.Timestamp
+    changed_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    giver: str
+    code_sha256: bytes
+    gift_until: _timestamp_pb2.Timestamp
+    order: str
+    discount: int
+    def __init__(self, voucher: _Optional[str] = ..., terms: _Optional[_Union[VoucherTerms, _Mapping]] = ..., state: _Optional[str] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., giver: _Optional[str] = ..., code_sha256: _Optional[bytes] = ..., gift_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order: _Optional[str] = ..., discount: _Optional[int] = ..., **kwargs) -> None: ...
+
+class RedemptionMoved(_message.Message):
+    __slots__ = ("requested", "version", "state", "requested_at", "changed_at", "expires_at", "code", "detail", "refunds")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    REFUNDS_FIELD_NUMBER: _ClassVar[int]
+    requested: RedemptionRequested
+    version: str
+    state: str
+    requested_at: _timestamp_pb2.Timestamp
+    changed_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    code: str
+    detail: str
+    refunds: Refunds
+    def __init__(self, requested: _Optional[_Union[RedemptionRequested, _Mapping]] = ..., version: _Optional[str] = ..., state: _Optional[str] = ..., requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., refunds: _Optional[_Union[Refunds, _Mapping]] = ..., **kwargs) -> None: ...
+
+class AwardMoved(_message.Message):
+    __slots__ = ("award", "points", "money", "currency", "source", "source_id", "state", "promised_at", "changed_at", "code", "detail")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    AWARD_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PROMISED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    award: str
+    points: int
+    money: int
+    currency: str
+    source: str
+    source_id: str
+    state: str
+    promised_at: _timestamp_pb2.Timestamp
+    changed_at: _timestamp_pb2.Timestamp
+    code: str
+    detail: str
+    def __init__(self, award: _Optional[str] = ..., points: _Optional[int] = ..., money: _Optional[int] = ..., currency: _Optional[str] = ..., source: _Optional[str] = ..., source_id: _Optional[str] = ..., state: _Optional[str] = ..., promised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., **kwargs) -> None: ...
+
+class GrantMoved(_message.Message):
+    __slots__ = ("grant", "slot", "settled", "purchases", "amount")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    PURCHASES_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    grant: str
+    slot: str
+    settled: bool
+    purchases: int
+    amount: int
+    def __init__(self, grant: _Optional[str] = ..., slot: _Optional[str] = ..., settled: _Optional[bool] = ..., purchases: _Optional[int] = ..., amount: _Optional[int] = ..., **kwargs) -> None: ...
+
+class PlayerMoved(_message.Message):
+    __slots__ = ("draw", "tickets", "losses", "turns", "day", "today", "free_today")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    TODAY_FIELD_NUMBER: _ClassVar[int]
+    FREE_TODAY_FIELD_NUMBER: _ClassVar[int]
+    draw: str
+    tickets: int
+    losses: int
+    turns: int
+    day: str
+    today: int
+    free_today: int
+    def __init__(self, draw: _Optional[str] = ..., tickets: _Optional[int] = ..., losses: _Optional[int] = ..., turns: _Optional[int] = ..., day: _Optional[str] = ..., today: _Optional[int] = ..., free_today: _Optional[int] = ..., **kwargs) -> None: ...
