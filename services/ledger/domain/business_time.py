@@ -10,6 +10,7 @@ replay up to there gives. Where they are not, a lot may be below zero: something
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 
@@ -99,7 +100,8 @@ class DatedBy:
         """What the member had; None when nothing had happened yet. `today` is the member after all rows."""
         if self._as is None:
             return None
-        found = replace(self._as, posted=self._posted, debt=self._debt, holds=self._holds)
+        found = copy(self._as)
+        found.posted, found.debt, found.holds = self._posted, self._debt, self._holds
         for id_, left in sorted(self._left.items()):
             lot = self._lots.get(id_) or today.lot(id_)
             if lot is not None:
