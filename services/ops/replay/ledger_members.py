@@ -10,6 +10,7 @@ from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
 
+from services.common import arrays
 from services.common.errors import InvariantBroken
 from services.ledger import adjustments, money_rows, social_store, store, store_holds, store_parked
 from services.ledger.domain.book import Book, ProgramState
@@ -50,7 +51,9 @@ async def load(
     for program, version, clock in await build.fetch(PROGRAMS, chain):
         book.programs[chain, program] = ProgramState(version, clock)
     columns = _columns(chain, members)
-    for row in await build.fetch(store.FIND_MEMBERS, *columns):
+    on_chains, programs, ids = columns
+    of_members = arrays.numbers(on_chains), arrays.texts(programs), arrays.texts(ids)
+    for row in await build.fetch(store.FIND_MEMBERS, *of_members):
         member = book.members[row["program"], row["member"]] = member_of(row)
         member.complete = True
 
