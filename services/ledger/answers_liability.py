@@ -20,8 +20,8 @@ class LiabilityLine(BaseModel):
     month: str | None = Field(description="As 2026-01; null for one line over all months shown.")
     opening: int
     movements: dict[str, int] = Field(
-        description="issued, paid_in, given, redeemed, refunded, expired, forgiven, reversed, paid_out, adjusted, "
-        "transferred: signed, so that opening and all of them add up to closing."
+        description="issued, paid_in, given, rewarded, redeemed, refunded, expired, forgiven, reversed, paid_out, "
+        "adjusted, transferred: signed, so that opening and all of them add up to closing."
     )
     closing: int
     debt: int = Field(description="What members owe at the end; closing and debt together are in lots.")

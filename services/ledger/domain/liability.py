@@ -18,12 +18,15 @@ from services.ledger.domain.postings import (
     PAID_IN,
     PAID_OUT,
     REDEEMED,
+    REWARDED,
 )
 
 MOVEMENTS: Mapping[tuple[str, bool], str] = {
     (ISSUED, True): "issued",
     (PAID_IN, True): "paid_in",
     (GIVEN, True): "given",
+    (REWARDED, True): "rewarded",
+    (REWARDED, False): "rewarded",
     (REDEEMED, False): "redeemed",
     (REDEEMED, True): "refunded",
     (BREAKAGE, False): "expired",
