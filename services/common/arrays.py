@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 
-def numbers(values: Iterable[int]) -> str:
-    """The literal of an array of whole numbers."""
-    return "{" + ",".join(map(str, values)) + "}"
+def numbers(values: Iterable[int | None]) -> str:
+    """The literal of an array of whole numbers; None is NULL."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
 def texts(values: Iterable[str]) -> str:
@@ -20,8 +20,18 @@ def texts(values: Iterable[str]) -> str:
     values = list(values)
     joined = '","'.join(values)
     if "\\" in joined or joined.count('"') != 2 * max(0, len(values) - 1):
-        joined = '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values])
+        return texts_or_none(values)
     return '{"' + joined + '"}' if values else "{}"
+
+
+def texts_or_none(values: Iterable[str | None]) -> str:
+    """The literal of an array of texts; None is NULL."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def times(values: Iterable[datetime | None]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from services.common import arrays
 from services.common.codec import StreamRow
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
@@ -39,15 +40,17 @@ REFUSAL = "ActivityRejected"
 FIND_WALLETS = """
 -- LIMIT keeps it to one look into the primary key each: a plan made while the table was empty must stay good.
 SELECT w.program, w.member, w.posted, w.held, w.tier, w.tier_since, w.pending
-FROM unnest($2::text[], $3::text[]) AS k (program, member)
+FROM unnest($2::text::text[], $3::text::text[]) AS k (program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM wallets WHERE chain = $1 AND program = k.program AND member = k.member LIMIT 1
 ) AS w
 """
 SAVE_WALLETS = """
 INSERT INTO wallets (chain, program, member, posted, held, tier, tier_since, pending)
-SELECT $1::smallint, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[],
-                                   $8::bigint[])
+SELECT $1::smallint, * FROM unnest(
+    $2::text::text[], $3::text::text[], $4::text::bigint[], $5::text::bigint[], $6::text::text[],
+    $7::text::timestamptz[], $8::text::bigint[]
+)
 ON CONFLICT (chain, program, member) DO UPDATE
 SET posted = EXCLUDED.posted, held = EXCLUDED.held, tier = EXCLUDED.tier, tier_since = EXCLUDED.tier_since,
     pending = EXCLUDED.pending
@@ -125,7 +128,8 @@ async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> N
     if not mine:
         return
     keys = sorted({(row.program, row.member or "") for row, _ in mine})
-    found = await tx.fetch(FIND_WALLETS, chain, [k[0] for k in keys], [k[1] for k in keys])
+    whose = arrays.texts(program for program, _ in keys), arrays.texts(member for _, member in keys)
+    found = await tx.fetch(FIND_WALLETS, chain, *whose)
     wallets = {key: Wallet() for key in keys}
     for r in found:
         wallets[r["program"], r["member"]] = Wallet(
@@ -133,16 +137,16 @@ async def _apply_wallets(tx: Transaction, chain: int, told: Sequence[Told]) -> N
         )
     for row, fact in mine:
         evolve(wallets[row.program, row.member or ""], fact)
+    moved = [wallets[key] for key in keys]
     await tx.execute(
         SAVE_WALLETS,
         chain,
-        [k[0] for k in keys],
-        [k[1] for k in keys],
-        [wallets[k].posted for k in keys],
-        [wallets[k].held for k in keys],
-        [wallets[k].tier for k in keys],
-        [wallets[k].tier_since for k in keys],
-        [wallets[k].pending for k in keys],
+        *whose,
+        arrays.numbers(wallet.posted for wallet in moved),
+        arrays.numbers(wallet.held for wallet in moved),
+        arrays.texts_or_none(wallet.tier for wallet in moved),
+        arrays.times(wallet.tier_since for wallet in moved),
+        arrays.numbers(wallet.pending for wallet in moved),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from services.common import arrays
 from services.common.db import Transaction
 from services.tiering import segment_store
 from services.tiering.domain.events import Fact
@@ -38,7 +39,7 @@ _SELECTED = ", ".join(
 MEMBERS = f"""
 -- LIMIT keeps it to one look into the primary key a member: a plan made while the table was empty must stay good.
 SELECT {_SELECTED}
-FROM unnest($2::text[], $3::text[]) AS w (program, member)
+FROM unnest($2::text::text[], $3::text::text[]) AS w (program, member)
 CROSS JOIN LATERAL (
     SELECT * FROM members WHERE chain = $1 AND program = w.program AND member = w.member LIMIT 1
 ) AS m
@@ -63,8 +64,9 @@ ORDER BY m.member LIMIT $4
 ENTRIES = """
 -- What may leave the windows (or come back, after a change of rules). LIMIT for the same reason as above.
 SELECT w.program, w.member, w.metric, e.occurred_at, e.amount
-FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-    AS w (program, member, metric, after, up_to)
+FROM unnest(
+    $2::text::text[], $3::text::text[], $4::text::text[], $5::text::timestamptz[], $6::text::timestamptz[]
+) AS w (program, member, metric, after, up_to)
 CROSS JOIN LATERAL (
     SELECT occurred_at, amount FROM entries
     WHERE chain = $1 AND program = w.program AND member = w.member AND metric = w.metric
@@ -91,8 +93,9 @@ UPSERT_MEMBERS = f"""
 INSERT INTO members (chain, {", ".join(COLUMNS)})
 SELECT $1, program, member, enrolled_at, tier, since, until, as_of, due, windows::jsonb, standing::jsonb, changed
 FROM unnest(
-    $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[],
-    $9::timestamptz[], $10::text[], $11::text[], $12::bigint[]
+    $2::text::text[], $3::text::text[], $4::text::timestamptz[], $5::text::text[], $6::text::timestamptz[],
+    $7::text::timestamptz[], $8::text::timestamptz[], $9::text::timestamptz[], $10::text::text[], $11::text::text[],
+    $12::text::bigint[]
 ) AS n (program, member, enrolled_at, tier, since, until, as_of, due, windows, standing, changed)
 ON CONFLICT (chain, program, member) DO UPDATE SET
     tier = EXCLUDED.tier, since = EXCLUDED.since, until = EXCLUDED.until, as_of = EXCLUDED.as_of, due = EXCLUDED.due,
@@ -172,7 +175,7 @@ async def load(
     }
     if needs.latest:
         keys = list(needs.latest)
-        rows = [*rows, *await tx.fetch(MEMBERS, chain, [p for p, _ in keys], [m for _, m in keys])]
+        rows = [*rows, *await _member_rows(tx, chain, keys)]
     found = {(row["program"], row["member"]): member_of(row, state[row["program"]].rules) for row in rows}
     await load_entries(tx, chain, state, found, needs)
     members: dict[str, dict[str, Member]] = defaultdict(dict)
@@ -199,9 +202,10 @@ async def load_programs(tx: Transaction, chain: int, programs: Iterable[str]) ->
 
 async def find_member(tx: Transaction, chain: int, rules: Rules, name: str) -> Member | None:
     """One member with every entry that windows from now on can hold; None when nobody is known by that id."""
-    row = await tx.fetchrow(MEMBERS, chain, [rules.program], [name])
-    if row is None:
+    rows = await _member_rows(tx, chain, [(rules.program, name)])
+    if not rows:
         return None
+    (row,) = rows
     member = member_of(row, rules)
     state: State = {rules.program: ProgramState(rules, None, {})}
     await load_entries(
@@ -214,7 +218,7 @@ async def load_members(
     tx: Transaction, chain: int, program: ProgramState, names: Sequence[str], at: datetime
 ) -> list[Member]:
     """Members by id, added to `program`, with what a review at `at` needs, in the order of `names`."""
-    rows = await tx.fetch(MEMBERS, chain, [program.rules.program] * len(names), list(names))
+    rows = await _member_rows(tx, chain, [(program.rules.program, name) for name in names])
     # A ranking looks at the year that ended `at` then, even when it is told in the year after it.
     found = {member.member: member for member in await _add(tx, chain, program, rows, at, at - MOMENT)}
     return [found[name] for name in names]
@@ -270,7 +274,10 @@ async def load_entries(
                 wanted.append((*key, metric.name, _earlier(after), up_to))
     if not wanted:
         return
-    for program, name, metric_name, occurred_at, amount in await tx.fetch(ENTRIES, chain, *_columns(wanted)):
+    programs, names, metrics, afters, up_tos = zip(*wanted, strict=True)
+    keys = arrays.texts(programs), arrays.texts(names), arrays.texts(metrics)
+    between = arrays.times(afters), arrays.times(up_tos)
+    for program, name, metric_name, occurred_at, amount in await tx.fetch(ENTRIES, chain, *keys, *between):
         members[program, name].windows[metric_name].entries.append((occurred_at, amount))
 
 
@@ -278,7 +285,7 @@ async def save(tx: Transaction, chain: int, state: State) -> None:
     """Write what has changed; the state is not to be used after this."""
     changed = [row_of(p, m) for p, program in state.items() for m in program.members.values() if m.dirty]
     if changed:
-        await tx.execute(UPSERT_MEMBERS, chain, *_columns(changed))
+        await tx.execute(UPSERT_MEMBERS, chain, *_literals(changed))
     counted = [(chain, p, *entry) for p, program in state.items() for entry in program.counted]
     if counted:
         await tx.copy_records_to_table("entries", records=counted, columns=ENTRY_COLUMNS)
@@ -359,6 +366,22 @@ async def _load_days(tx: Transaction, chain: int, state: State, facts: Sequence[
     if wanted:
         for program, member, metric, day, visits in await tx.fetch(VISIT_DAYS, chain, *_columns(wanted)):
             state[program].days[member, metric, day] = Visits(visits)
+
+
+async def _member_rows(tx: Transaction, chain: int, keys: Sequence[tuple[str, str]]) -> Sequence[Any]:
+    """The rows of members by (program, id); those that there are."""
+    programs, names = arrays.texts(p for p, _ in keys), arrays.texts(m for _, m in keys)
+    rows: Sequence[Any] = await tx.fetch(MEMBERS, chain, programs, names)
+    return rows
+
+
+def _literals(members: Sequence[tuple[Any, ...]]) -> list[str]:
+    """The columns of members' rows as arrays."""
+    programs, names, enrolled, tiers, *times, windows, standings, changed = zip(*members, strict=True)
+    return [
+        arrays.texts(programs), arrays.texts(names), arrays.times(enrolled), arrays.texts_or_none(tiers),
+        *map(arrays.times, times), arrays.texts(windows), arrays.texts_or_none(standings), arrays.numbers(changed),
+    ]  # fmt: skip
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

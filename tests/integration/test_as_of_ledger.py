@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,9 +20,10 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ops.local.postgres import LocalPostgres
-from services.ops.replay.ledger import rebuild
-from services.ops.replay.run import TABLES
+from services.ops.replay.fold import TABLES
+from services.ops.replay.ledger import STREAM, rebuild
 from services.ops.replay.schema import replay_schema
+from services.ops.replay.sources import Journals, Stretch
 from services.ops.verify.snapshot import connect
 from tests.integration.ledger_rows import CHAINS, NOON, fresh_database, member_on, service_role
 from tests.integration.verify_book import filled_ledger
@@ -75,25 +76,18 @@ async def reader(url: str) -> AsyncIterator[Reader]:
 @asynccontextmanager
 async def replayed(url: str, at: datetime) -> AsyncIterator[asyncpg.Connection]:
     """A connection to projections that the replay rebuilt from a journal which ends at `at`."""
-    async with replay_schema(url, TABLES["ledger"]) as schema:
-        owner, build = await connect(url), await connect(url, search_path=schema)
-        # All that the replay reads of the live side is a table `journal`: here it ends earlier.
-        await owner.execute("CREATE SCHEMA cut")
-        try:
-            last = {row["chain"]: row["position"] for row in await owner.fetch(LAST, at)}
-            cut = " OR ".join(f"(chain = {c} AND position <= {p})" for c, p in last.items())
-            await owner.execute(f"CREATE VIEW cut.journal AS SELECT * FROM public.journal WHERE {cut}")  # noqa: S608
-            live = await connect(url, search_path="cut")
-            async with live.transaction():
-                for chain in range(CHAINS):
-                    async with build.transaction():
-                        await rebuild(live, build, chain, CHAINS)
-            await live.close()
-            yield build
-        finally:
-            await owner.execute("DROP SCHEMA cut CASCADE")
-            await build.close()
-            await owner.close()
+    async with AsyncExitStack() as stack:
+        schema = await stack.enter_async_context(replay_schema(url, TABLES["ledger"]))
+        live, build = await connect(url), await connect(url, search_path=schema)
+        stack.push_async_callback(live.close)
+        stack.push_async_callback(build.close)
+        last = {row["chain"]: row["position"] for row in await live.fetch(LAST, at)}
+        async with live.transaction(), build.transaction():
+            journals = Journals("ledger", live, {}, stack)
+            for chain in range(CHAINS):
+                up_to = {STREAM: last[chain]}
+                await rebuild(Stretch(live, build, journals, chain, CHAINS, {STREAM: 0}, up_to, spread=True))
+        yield build
 
 
 def instants(rows: list[Any], count: int, seed: int) -> list[datetime]:

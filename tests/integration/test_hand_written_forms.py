@@ -46,6 +46,16 @@ async def test_texts_are_read_as_they_are(session: asyncpg.Connection, texts: li
     assert await session.fetchval("SELECT $1::text::text[]", arrays.texts(texts)) == texts
 
 
+async def test_nothing_is_null(session: asyncpg.Connection) -> None:
+    texts = ["a", None, 'b"', "", "NULL", "\\"]
+    assert await session.fetchval("SELECT $1::text::text[]", arrays.texts_or_none(texts)) == texts
+    assert await session.fetchval("SELECT $1::text::bigint[]", arrays.numbers([1, None, -2])) == [1, None, -2]
+    assert await session.fetchval("SELECT $1::text::timestamptz[]", arrays.times([None, NOON])) == [
+        None,
+        NOON,
+    ]
+
+
 async def test_any_texts_are(session: asyncpg.Connection) -> None:
     told: list[list[str]] = []
 
