@@ -166,7 +166,7 @@ async def test_a_till_whose_clock_is_off_is_told_and_earns_all_the_same(
 async def test_a_database_that_is_away_is_told_line_by_line(postgres: LocalPostgres, bootstrap: str) -> None:
     async with served(postgres.url, bootstrap) as found, found.client(found.tokens["ops"]) as till:
         lines = [bought(f"p{n}", member="ann") for n in range(batch.SLICE + 1)]
-        await found.app.state.ledger.queue._writer.close()
+        await found.app.state.ledger.queue.writer.close()
         answers = await send(till, *lines, b"{")
     codes = [answer["problem"]["code"] for answer in answers]
     assert codes == ["temporarily_unavailable"] * len(lines) + ["invalid_request"]
