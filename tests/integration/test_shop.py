@@ -338,7 +338,7 @@ async def test_verify_finds_stock_and_vouchers_that_do_not_fit(stack: RewardsSta
 
     async def found() -> list[str]:
         findings = Findings("rewards", None)
-        await check_rewards_tables(owner, findings)
+        await check_rewards_tables(owner, CHAINS, findings)
         return [finding.what for finding in findings.report.findings if stack.program in finding.where]
 
     try:
