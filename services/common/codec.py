@@ -156,6 +156,15 @@ class StreamRow:
         return self.payload
 
 
+def journal_row(record: Mapping[str, Any], types: Mapping[str, type[Message]]) -> StreamRow:
+    """A row of another service's journal table, as its stream would bring it. `record` has the columns by name."""
+    cls = types.get(record["type"])
+    return StreamRow(
+        record["chain"], record["position"], record["program"], record["member"], record["type"],
+        record["occurred_at"], record["recorded_at"], None if cls is None else (cls, record["payload"]),
+    )  # fmt: skip
+
+
 class _Names(dict[bytes, str]):
     """Short names by type; there are few of them in a stream of our own, and looking one up is half of reading it."""
 

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,13 +21,40 @@ PROCESSES_MAX = 8
 ROWS_A_PROCESS = 20_000
 """With less to do, a process takes longer to start than it saves."""
 
-Piece = TypeVar("Piece")
+
+class Counted(Protocol):
+    """What is done at once, and how many journal rows it is."""
+
+    @property
+    def rows(self) -> int: ...
+
+
+Piece = TypeVar("Piece", bound=Counted)
 Result = TypeVar("Result")
 
 
 def default_processes(rows: int) -> int:
     """As many as there are processors, within reason, and no more than so many journal rows are worth."""
     return max(1, min(len(os.sched_getaffinity(0)), PROCESSES_MAX, rows // ROWS_A_PROCESS))
+
+
+def gone_through(
+    work: Callable[[Piece], Result],
+    pieces: Sequence[Piece],
+    processes: int,
+    on_rows: Callable[[int, int], None],
+    before: int = 0,
+) -> Iterator[tuple[Piece, Result]]:
+    """`each` piece; with 0 `processes` the rows decide how many.
+
+    `on_rows` hears how many rows are done, of how many; `before` are done already and belong to no piece.
+    """
+    done, total = before, before + sum(piece.rows for piece in pieces)
+    on_rows(done, total)
+    for piece, result in each(work, pieces, processes or default_processes(total)):
+        yield piece, result
+        done += piece.rows
+        on_rows(done, total)
 
 
 def each(

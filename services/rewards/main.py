@@ -44,7 +44,9 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
     url = settings.database_url.get_secret_value()
     writer, reader = await Writer.connect(url), Reader.connect(url)
     producer = kafka_producer(settings)
-    ledger = LedgerClient(settings.ledger_url, settings.ledger_key)
+    ledger = LedgerClient(
+        settings.ledger_url, settings.ledger_key, answer_seconds=settings.ledger_answer_seconds
+    )
     try:
         await ensure_installation(writer, settings.chains)
         await producer.start()

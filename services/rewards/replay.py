@@ -13,9 +13,7 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from services.common.codec import StreamRow, unseen
+from services.common.codec import StreamRow, journal_row, unseen
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.rewards.consume import TYPES
@@ -74,15 +72,7 @@ def stream_row(topic: str, record: Mapping[str, Any]) -> StreamRow:
 
     `record` has the journal's columns by name.
     """
-    cls = TYPES[topic].get(record["type"])
-    try:
-        message = None if cls is None else cls.FromString(record["payload"])
-    except DecodeError as error:
-        raise InvariantBroken(f"{topic} row {record['chain']}-{record['position']} can't be read") from error
-    return StreamRow(
-        record["chain"], record["position"], record["program"], record["member"], record["type"],
-        record["occurred_at"], record["recorded_at"], message,
-    )  # fmt: skip
+    return journal_row(record, TYPES[topic])
 
 
 async def rebuild_stream(

@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from services.common.chain import genesis
-from services.common.codec import StreamRow
+from services.common.codec import StreamRow, journal_row
 from services.common.db import Transaction
 from services.common.errors import InvariantBroken
 from services.common.journal import Journal
@@ -54,15 +54,7 @@ SEED_HEAD = "INSERT INTO chain_heads (chain, position, hash) VALUES ($1, 0, $2) 
 
 def ledger_row(record: Mapping[str, Any]) -> StreamRow:
     """A row of the ledger's journal table, as the stream would bring it. `record` has the columns by name."""
-    cls = LEDGER_TYPES.get(record["type"])
-    try:
-        message = None if cls is None else cls.FromString(record["payload"])
-    except DecodeError as error:
-        raise InvariantBroken(f"ledger row {record['chain']}-{record['position']} can't be read") from error
-    return StreamRow(
-        record["chain"], record["position"], record["program"], record["member"], record["type"],
-        record["occurred_at"], record["recorded_at"], message,
-    )  # fmt: skip
+    return journal_row(record, LEDGER_TYPES)
 
 
 @dataclass(slots=True, frozen=True)

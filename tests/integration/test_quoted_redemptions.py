@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.integration.drawing import same_again
 from tests.integration.rewards_stack import RewardsStack, bearer
-from tests.integration.test_quotes import DOCUMENT, TEA, top_up
+from tests.integration.test_quotes import DOCUMENT, TEA, of_ann
 
 pytestmark = pytest.mark.integration
 
@@ -23,18 +23,7 @@ LINES = [TEA, {"id": 2, "sku": "C1", "category": "cake", "amount": 2_000, "new":
 
 @pytest_asyncio.fixture
 async def stack(servers: RewardsStack) -> RewardsStack:
-    """Ann has 1,000 points, 50.00 of stored value and one voucher of each kind."""
-    own = await servers.with_program()
-    await own.activate(STACKED)
-    await own.buy("ann", 1_000)
-    await top_up(own, "ann", 5_000)
-    await own.carry()
-    ops = bearer(await own.key("ops"))
-    for kind in ("tenner", "fifth"):
-        url = f"/v1/programs/{own.program}/members/ann/vouchers"
-        answer = await own.http.post(url, json={"voucher": kind}, headers={**ops, "Idempotency-Key": kind})
-        answer.raise_for_status()
-    return own
+    return await of_ann(servers, STACKED)
 
 
 async def quote(stack: RewardsStack) -> dict[str, Any]:

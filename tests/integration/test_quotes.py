@@ -51,9 +51,13 @@ CAKE = {"id": 2, "sku": "C1", "category": "cake", "amount": 2_000, "new": True}
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stack(servers: RewardsStack) -> RewardsStack:
+    return await of_ann(servers, DOCUMENT)
+
+
+async def of_ann(servers: RewardsStack, document: dict[str, Any]) -> RewardsStack:
     """Ann has 1,000 points, 50.00 of stored value and one voucher of each kind."""
     own = await servers.with_program()
-    await own.activate(DOCUMENT)
+    await own.activate(document)
     await own.buy("ann", 1_000)
     await top_up(own, "ann", 5_000)
     await own.carry()

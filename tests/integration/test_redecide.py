@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -21,12 +20,11 @@ from services.ledger.domain.program import parse_program
 from services.ledger.handle import KINDS
 from services.ledger.store import Programs
 from services.ops.cli import create_cli
-from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
 from services.ops.redecide.differences import Report
 from services.ops.redecide.run import pieces_of, redecide, redecide_group
 from tallybook.ledger.v1 import events_pb2 as pb
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, fresh_database, member_on, service_role
 from tests.integration.verify_book import filled_ledger
 
 pytestmark = pytest.mark.integration
@@ -34,23 +32,10 @@ pytestmark = pytest.mark.integration
 DAY = timedelta(days=1)
 
 
-@asynccontextmanager
-async def ledger_database(server_url: str) -> AsyncIterator[str]:
-    """The owner's URL of an empty database that the command line finds: its name ends as a ledger's does."""
-    name = f"redecide_{secrets.token_hex(4)}_ledger"
-    owner = await asyncpg.connect(server_url)
-    try:
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        yield on_server(server_url, name)
-        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
-
-
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
     """The owner's URL of a filled ledger's database, and the ledger."""
-    async with ledger_database(postgres.url) as url, filled_ledger(url) as ledger:
+    async with fresh_database(postgres.url, "_ledger") as url, filled_ledger(url) as ledger:
         yield url, ledger
 
 
@@ -58,7 +43,7 @@ async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
 async def year(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of ann's year: two purchases, one as silver, a part of one brought back, and points expired."""
     async with (
-        ledger_database(postgres.url) as owner,
+        fresh_database(postgres.url, "_ledger") as owner,
         service_role("ledger", owner) as url,
         Ledger.open(url) as ledger,
     ):
@@ -243,7 +228,7 @@ async def test_either_half_of_what_two_chains_share_is_missed(
 ) -> None:
     giver, receiver = member_on(0), member_on(1)
     async with (
-        ledger_database(postgres.url) as owner_url,
+        fresh_database(postgres.url, "_ledger") as owner_url,
         service_role("ledger", owner_url) as url,
         Ledger.open(url) as ledger,
     ):

@@ -168,11 +168,13 @@ async def market(
                 "TALLY_LEDGER_URL": place,
                 "TALLY_LEDGER_KEY": await add_key(ledger_owner, ("checkout", "rewards")),
                 "TALLY_LEASE_SECONDS": LEASE_SECONDS,
+                # However slow the machine: who waits in the trap is not to give up before all are there.
+                "TALLY_LEDGER_ANSWER_SECONDS": str(PATIENCE_SECONDS),
             }
             processes.append(rewards)
         at_ledger = bearer(await add_key(ledger_owner, ("ops",)))
         at_rewards = bearer(await add_key(owner, ("ops",)))
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False))
         for process in processes:
             stack.push_async_callback(end, process)
         await ledger.start()

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from services.common.chain import chain_of
@@ -19,12 +18,11 @@ from services.common.db import Writer
 from services.common.errors import Refusal
 from services.tiering.domain.segments import CLASSES, GROUPS, LIFECYCLE
 from services.tiering.handle import Grants
-from services.tiering.replay import ALSO_WRITTEN, PROJECTIONS, OwnRow, own_row, rebuild
 from services.tiering.segments import Segments
-from services.tiering.wire import OWN_TYPES
 from tallybook.ledger.v1 import events_pb2 as pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
 from tests.integration.test_tiering_store import CHAINS, apply, content, cut, writer
+from tests.integration.tiering_rebuilt import assert_rebuilt_is_live
 from tests.integration.tiering_rows import LedgerChain, day, document
 
 pytestmark = pytest.mark.integration
@@ -296,32 +294,5 @@ async def test_a_rebuild_gives_the_same_with_runs_and_tags_in_their_places(
     live = await content(writer)
     assert live["tags"] and len(live["segment_runs"]) > CHAINS
 
-    owner = await asyncpg.connect(database)
-    await owner.execute("CREATE SCHEMA again")
-    for table in (*PROJECTIONS, *ALSO_WRITTEN):
-        await owner.execute(f"CREATE TABLE again.{table} (LIKE public.{table} INCLUDING ALL)")
-    for chain, of_chain in rows.items():
-        facts = await owner.fetch(
-            "SELECT * FROM public.journal WHERE chain = $1 AND type = ANY($2) ORDER BY position",
-            chain, list(OWN_TYPES),
-        )  # fmt: skip
-
-        async def stream(pieces: Sequence[Sequence[StreamRow]]) -> Any:
-            for piece in pieces:
-                yield piece
-
-        async def own(records: Sequence[Any] = facts) -> Any:
-            for record in records:
-                told: OwnRow = own_row(record)
-                yield told
-
-        async with owner.transaction():
-            await owner.execute("SET LOCAL search_path TO again")
-            await rebuild(owner, chain, stream([of_chain[:7], of_chain[7:]]), day("1970-01-01"), own())
-    await owner.execute("GRANT USAGE ON SCHEMA again TO PUBLIC")
-    await owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA again TO PUBLIC")
-    again = await content(writer, "again")
-    await owner.close()
-    for table, there in live.items():
-        assert again[table] == there, table
+    await assert_rebuilt_is_live(writer, database, rows, 7)
     assert {row[3] for row in live["segments"]} <= set(LIFECYCLE)

@@ -6,13 +6,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil
 from typing import Any
 
-import asyncpg
 import pytest
 
 from services.common.chain import chain_of
@@ -21,11 +19,10 @@ from services.common.db import Writer
 from services.common.errors import Refusal
 from services.tiering import ranking
 from services.tiering.ranking import Rankings
-from services.tiering.replay import ALSO_WRITTEN, PROJECTIONS, OwnRow, own_row, rebuild
-from services.tiering.wire import OWN_TYPES
 from tallybook.ledger.v1 import events_pb2 as pb
 from tests.integration.test_segment_runs import tell
 from tests.integration.test_tiering_store import CHAINS, apply, content, writer
+from tests.integration.tiering_rebuilt import assert_rebuilt_is_live
 from tests.integration.tiering_rows import LedgerChain, day, document
 from tests.poll import eventually
 
@@ -261,36 +258,8 @@ async def test_monthly_rankings_are_those_that_one_counts_out_and_a_rebuild_give
     before = await content(writer)
     assert {row[9] for row in before["tier_history"]} >= {"upgrade", "downgrade", "renewal"}
 
-    owner = await asyncpg.connect(database, server_settings={"search_path": "replay_1"})
-    try:
-        await owner.execute("CREATE SCHEMA replay_1")
-        for table in (*PROJECTIONS, *ALSO_WRITTEN):
-            await owner.execute(f"CREATE TABLE replay_1.{table} (LIKE public.{table} INCLUDING ALL)")
-        for chain in range(CHAINS):
-            own = await owner.fetch(
-                "SELECT * FROM public.journal WHERE chain = $1 AND type = ANY($2::text[]) ORDER BY position",
-                chain, list(OWN_TYPES),
-            )  # fmt: skip
-            async with owner.transaction():
-                await rebuild(owner, chain, _batches(told, chain), day("2040-01-01"), _told(own))
-        await owner.execute("GRANT USAGE ON SCHEMA replay_1 TO PUBLIC")
-        await owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA replay_1 TO PUBLIC")
-        rebuilt = await content(writer, "replay_1")
-    finally:
-        await owner.close()
-    for table, expected in before.items():
-        assert [(g, w) for g, w in zip(rebuilt[table], expected, strict=True) if g != w] == [], table
-
-
-async def _batches(rows: Iterable[StreamRow], chain: int) -> AsyncIterator[Sequence[StreamRow]]:
-    of_chain = [row for row in rows if row.chain == chain]
-    for start in range(0, len(of_chain), 37):
-        yield of_chain[start : start + 37]
-
-
-async def _told(rows: Iterable[Any]) -> AsyncIterator[OwnRow]:
-    for row in rows:
-        yield own_row(row)
+    of_chains = {chain: [row for row in told if row.chain == chain] for chain in range(CHAINS)}
+    await assert_rebuilt_is_live(writer, database, of_chains, 37)
 
 
 async def test_a_ranking_that_was_cut_off_is_carried_on_with_the_places_it_had(writer: Writer) -> None:

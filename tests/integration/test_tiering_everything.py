@@ -4,11 +4,9 @@ gives the same."""
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from services.common.chain import chain_of
@@ -17,9 +15,8 @@ from services.common.db import Writer
 from services.common.errors import Refusal
 from services.tiering import project
 from services.tiering.handle import Grants
-from services.tiering.replay import ALSO_WRITTEN, PROJECTIONS, OwnRow, own_row, rebuild
-from services.tiering.wire import OWN_TYPES
 from tests.integration.test_tiering_store import CHAINS, apply, content, cut, writer
+from tests.integration.tiering_rebuilt import WRONG_WINDOWS, assert_rebuilt_is_live
 from tests.integration.tiering_rows import LedgerChain, day, document
 
 CHAIN = 1
@@ -129,32 +126,7 @@ async def test_a_rebuild_gives_the_same_with_grants_in_their_places(
 
     # Once more in a schema of its own, in other batches, with so few reviews at a time that they have to be paged.
     monkeypatch.setattr(project, "REVIEWS_MAX", 2)
-    owner = await asyncpg.connect(database, server_settings={"search_path": "replay_1"})
-    try:
-        await owner.execute("CREATE SCHEMA replay_1")
-        for table in (*PROJECTIONS, *ALSO_WRITTEN):
-            await owner.execute(f"CREATE TABLE replay_1.{table} (LIKE public.{table} INCLUDING ALL)")
-        own = await owner.fetch(
-            "SELECT * FROM public.journal WHERE type = ANY($1::text[]) ORDER BY position", list(OWN_TYPES)
-        )
-
-        async def batches() -> AsyncIterator[Sequence[StreamRow]]:
-            for start in range(0, len(rows), 97):
-                yield rows[start : start + 97]
-
-        async def told() -> AsyncIterator[OwnRow]:
-            for row in own:
-                yield own_row(row)
-
-        async with owner.transaction():
-            assert await rebuild(owner, CHAIN, batches(), day("2040-01-01"), told()) == len(rows)
-        await owner.execute("GRANT USAGE ON SCHEMA replay_1 TO PUBLIC")
-        await owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA replay_1 TO PUBLIC")
-        rebuilt = await content(writer, "replay_1")
-    finally:
-        await owner.close()
-    for table, expected in before.items():
-        assert [(g, w) for g, w in zip(rebuilt[table], expected, strict=True) if g != w] == [], table
+    await assert_rebuilt_is_live(writer, database, {CHAIN: rows}, 97)
 
 
 @pytest.mark.parametrize("seed", [5, 6])
@@ -163,16 +135,7 @@ async def test_every_window_is_the_sum_of_its_entries(writer: Writer, seed: int)
     for batch in cut(a_stream(rng, count=500), rng, most=30):
         await apply(writer, batch)
     async with writer.session() as session:
-        wrong = await session.fetch(
-            """
-            SELECT m.member, w.key, w.value, e.total FROM members m CROSS JOIN LATERAL jsonb_each(m.windows) w
-            CROSS JOIN LATERAL (
-                SELECT coalesce(sum(amount), 0)::bigint AS total FROM entries
-                WHERE chain = m.chain AND program = m.program AND member = m.member AND metric = w.key
-                AND (extract(epoch FROM occurred_at) * 1000000)::bigint > (w.value ->> 0)::bigint
-            ) e WHERE e.total <> (w.value ->> 1)::bigint
-            """
-        )
+        wrong = await session.fetch(WRONG_WINDOWS)
         behind = await session.fetch(
             """
             SELECT h.* FROM tier_history h CROSS JOIN LATERAL unnest(h.positions) p (position)

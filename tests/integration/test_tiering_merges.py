@@ -4,11 +4,9 @@ alone gives the same."""
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from services.common.chain import chain_of
@@ -16,12 +14,11 @@ from services.common.codec import StreamRow
 from services.common.db import Writer
 from services.tiering import merging
 from services.tiering.handle import Grants
-from services.tiering.replay import ALSO_WRITTEN, PROJECTIONS, OwnRow, own_row, rebuild
 from services.tiering.segments import Segments
-from services.tiering.wire import OWN_TYPES
 from tallybook.ledger.v1 import events_pb2 as pb
 from tests.integration.test_tiering_everything import CARDS, METRICS, TIERS
-from tests.integration.test_tiering_store import CHAINS, apply, content, history, writer
+from tests.integration.test_tiering_store import CHAINS, apply, history, writer
+from tests.integration.tiering_rebuilt import WRONG_WINDOWS, assert_rebuilt_is_live
 from tests.integration.tiering_rows import LedgerChain, day, document
 
 pytestmark = pytest.mark.integration
@@ -224,50 +221,13 @@ async def test_a_rebuild_of_each_chain_alone_gives_the_same(
         book.merges(survivor, absorbed, now)
     for chain in rng.sample(range(CHAINS), CHAINS):
         await book.tell(writer, chain, at_once=rng.choice([1, 9, 100]))
-    before = await content(writer)
     async with writer.session() as session:
-        wrong = await session.fetch(
-            """
-            SELECT m.member, w.key, w.value, e.total FROM members m CROSS JOIN LATERAL jsonb_each(m.windows) w
-            CROSS JOIN LATERAL (
-                SELECT coalesce(sum(amount), 0)::bigint AS total FROM entries
-                WHERE chain = m.chain AND program = m.program AND member = m.member AND metric = w.key
-                AND (extract(epoch FROM occurred_at) * 1000000)::bigint > (w.value ->> 0)::bigint
-            ) e WHERE e.total <> (w.value ->> 1)::bigint
-            """
-        )
+        wrong = await session.fetch(WRONG_WINDOWS)
         assert wrong == []
         known = {row["member"] for row in await session.fetch("SELECT member FROM members")}
         assert known <= set(members)
         told = await session.fetchval("SELECT count(*) FROM journal WHERE type = 'FactsMoved'")
         assert told > 9
 
-    owner = await asyncpg.connect(database, server_settings={"search_path": "replay_1"})
-    try:
-        await owner.execute("CREATE SCHEMA replay_1")
-        for table in (*PROJECTIONS, *ALSO_WRITTEN):
-            await owner.execute(f"CREATE TABLE replay_1.{table} (LIKE public.{table} INCLUDING ALL)")
-        for chain in range(CHAINS):
-            own = await owner.fetch(
-                "SELECT * FROM public.journal WHERE chain = $1 AND type = ANY($2::text[]) ORDER BY position",
-                chain, list(OWN_TYPES),
-            )  # fmt: skip
-            async with owner.transaction():
-                await rebuild(owner, chain, _batches(book.told[chain]), day("2040-01-01"), _told(own))
-        await owner.execute("GRANT USAGE ON SCHEMA replay_1 TO PUBLIC")
-        await owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA replay_1 TO PUBLIC")
-        rebuilt = await content(writer, "replay_1")
-    finally:
-        await owner.close()
-    for table, expected in before.items():
-        assert [(g, w) for g, w in zip(rebuilt[table], expected, strict=True) if g != w] == [], table
-
-
-async def _batches(rows: Sequence[StreamRow]) -> AsyncIterator[Sequence[StreamRow]]:
-    for start in range(0, len(rows), 37):
-        yield rows[start : start + 37]
-
-
-async def _told(rows: Sequence[Any]) -> AsyncIterator[OwnRow]:
-    for row in rows:
-        yield own_row(row)
+    told_by_chain = {chain: book.told[chain] for chain in range(CHAINS)}
+    await assert_rebuilt_is_live(writer, database, told_by_chain, 37)

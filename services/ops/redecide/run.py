@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvloop
 
 from services.ledger.store import Programs
-from services.ops.chain_pool import default_processes, each
+from services.ops.chain_pool import gone_through
 from services.ops.recorded.rows import Key, in_order, links
 from services.ops.redecide.again import Again, CannotFollow
 from services.ops.redecide.differences import Report
@@ -57,12 +57,8 @@ def redecide(
         stack = AsyncExitStack()
         try:
             pieces = runner.run(pieces_of(url, stack))
-            total, done = sum(piece.rows for piece in pieces), 0
-            on_rows(0, total)
-            for piece, part in each(redecide_piece, pieces, processes or default_processes(total)):
+            for _, part in gone_through(redecide_piece, pieces, processes, on_rows):
                 report.add(part)
-                done += piece.rows
-                on_rows(done, total)
         finally:
             runner.run(stack.aclose())
     report.differences.sort(key=lambda found: (found.chain, found.position))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import uvloop
 
-from services.ops.chain_pool import default_processes, each
+from services.ops.chain_pool import gone_through
 from services.ops.replay import checkpoint
 from services.ops.replay.digest import Compared, compare
 from services.ops.replay.fold import SHAPES, SPREAD, TABLES, compare_own, fold
@@ -113,13 +113,10 @@ def replay(
         try:
             live, pieces = runner.run(_begin(service, urls, stack, how))
             pieces.sort(key=lambda piece: -piece.rows)
-            total = sum(piece.rows for piece in pieces)
-            on_rows(0, total)
-            for piece, done in each(replay_piece, pieces, processes or default_processes(total)):
+            for piece, done in gone_through(replay_piece, pieces, processes, on_rows):
                 replayed.compared += done.compared
                 replayed.switched += [done.switched] if done.switched else []
                 replayed.rows += piece.rows
-                on_rows(replayed.rows, total)
             runner.run(_end(live, pieces, how, replayed))
         finally:
             runner.run(stack.aclose())

@@ -6,11 +6,13 @@ After each step the services are given time to become level: what a step shows d
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,6 +36,9 @@ from services.ops.yaml_document import DocumentError
 
 LEVEL_SECONDS = 30.0
 """How long the services may take to become level after one step."""
+
+BUSY_SECONDS = 0.1
+"""Between two questions whether a run of tiering's own is over."""
 
 SOURCE = "tallybook/scenario"
 SUFFIX_BYTES = 4
@@ -180,21 +185,34 @@ class ScenarioRun:
             self._now.member = step.tag.member
             await self._tag(step.tag)
         elif step.segment_run is not None:
-            runs = f"/v1/programs/{self._program}/segment_runs"
-            await self._api.post("tiering", runs, {}, idempotency_key=step.segment_run.id)
+            await self._run_over_all("segment_runs", step.segment_run.id)
         elif step.merge is not None:
             merge = step.merge
             self._now.member = merge.member
             path = f"/v1/programs/{self._program}/members/{merge.member}/merge"
             await self._api.post("ledger", path, {"member": merge.absorbed}, idempotency_key=merge.id)
         elif step.ranking is not None:
-            rankings = f"/v1/programs/{self._program}/rankings"
-            await self._api.post("tiering", rankings, {}, idempotency_key=step.ranking.id)
+            await self._run_over_all("rankings", step.ranking.id)
         else:
             activity = self._activity(index, step)
             if activity is not None:
                 self._now.member = activity.member
                 await self._send(activity, step.via)
+
+    async def _run_over_all(self, kind: str, key: str) -> None:
+        """Ask for a run over all members. Tiering makes those that are due by itself: then it asks to come again."""
+        ends = monotonic() + LEVEL_SECONDS
+        while True:
+            try:
+                await self._api.post(
+                    "tiering", f"/v1/programs/{self._program}/{kind}", {}, idempotency_key=key
+                )
+            except ApiError as refused:
+                if refused.code != "run_in_progress" or monotonic() > ends:
+                    raise
+            else:
+                return
+            await asyncio.sleep(BUSY_SECONDS)
 
     def _activity(self, index: int, step: model.Step) -> Activity | None:
         happens = (

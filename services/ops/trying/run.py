@@ -21,7 +21,7 @@ from services.common.program_document import load_json
 from services.ledger.domain.book import BEGINNING
 from services.ledger.domain.program import parse_program
 from services.ledger.store import Programs
-from services.ops.chain_pool import default_processes, each
+from services.ops.chain_pool import gone_through
 from services.ops.recorded.rows import Key, Links, Recorded, in_order, links
 from services.ops.recorded.told import command_of
 from services.ops.trying.figures import Figures
@@ -141,16 +141,14 @@ def try_document(
         stack = AsyncExitStack()
         try:
             pieces, notes = runner.run(_begin(stack, urls, program, (before, after), since))
-            total, done = sum(piece.rows for piece in pieces), 0
-            on_rows(0, total)
-            for piece, part in each(try_piece, pieces, processes or default_processes(total)):
+            for _, part in gone_through(try_piece, pieces, processes, on_rows):
                 whole.add(part)
-                done += piece.rows
-                on_rows(done, total)
         finally:
             runner.run(stack.aclose())
     whole.members.sort()
-    return Tried(program, pieces[0].until, whole, total, time.monotonic() - began, notes)
+    return Tried(
+        program, pieces[0].until, whole, sum(piece.rows for piece in pieces), time.monotonic() - began, notes
+    )
 
 
 def try_piece(piece: Piece) -> Part:

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from services.ops.chain_pool import default_processes, each
+from services.ops.chain_pool import gone_through
 from services.ops.seal.document import SealFile, digest_of
 from services.ops.verify import broker as kafka
 from services.ops.verify.chain import LEDGER, REWARDS, TIERING, verify_chain
@@ -113,7 +113,6 @@ def verify_book(
         try:
             pieces = runner.run(_begin(book, stack, verified.report))
             pieces.sort(key=lambda piece: -piece.rows)
-            total = sum(piece.rows for piece in pieces)
             noted = State(state, runner.run(_run_of(book))) if state else None
             left = []
             for piece in pieces:
@@ -124,13 +123,11 @@ def verify_book(
                     verified.report.add(report)
                     verified.rows += piece.rows
             verified.read_before = verified.rows
-            on_rows(verified.rows, total)
-            for piece, report in each(verify_piece, left, processes or default_processes(total)):
+            for piece, report in gone_through(verify_piece, left, processes, on_rows, verified.read_before):
                 if noted:
                     noted.add(piece.service, piece.chain, piece.head, report)
                 verified.report.add(report)
                 verified.rows += piece.rows
-                on_rows(verified.rows, total)
             runner.run(_check_sums(pieces, verified.report))
             if noted:
                 noted.end()
