@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
 from services.ops.local.topics import delete_topics, topics_there
 from tests.integration.installations import Installation
+from tests.integration.ledger_rows import NOON
 from tests.integration.own_process import OwnProcess
 from tests.integration.test_verify_stack import DOCUMENT, MEMBERS, PROGRAM, STALL_SECONDS, purchase_of, shop
 
@@ -99,6 +101,8 @@ async def test_an_export_of_a_stack_at_work_is_restored_started_and_goes_on(
         await api.put("ledger", f"/v1/programs/{PROGRAM}", DOCUMENT)
         for number in range(2 * MEMBERS):
             await shop(api, number)
+        # Only then has rewards heard of the program, which it is asked about next.
+        await gauge.wait(STALL_SECONDS)
 
         async def go_on() -> None:
             for number in range(2 * MEMBERS, 4 * MEMBERS):
@@ -137,9 +141,9 @@ async def the_book_goes_on(api: Api, gauge: LevelGauge) -> None:
     order = {"order": "after", "reward": "five_off"}
     redeemed = await api.post("rewards", f"{path}/members/{NEWCOMER}/redemptions", order, "after")
     assert redeemed["state"] == "reserved"
-    third = await api.post(
-        "ledger", f"{path}/purchases", {**purchase_of(0), "id": "third", "member": NEWCOMER}
-    )
+    later = (NOON + timedelta(hours=1)).isoformat()
+    purchase = {**purchase_of(0), "id": "third", "member": NEWCOMER, "occurred_at": later}
+    third = await api.post("ledger", f"{path}/purchases", purchase)
     assert (third["tier"], third["points"]) == ("gold", 1_200)
     # Two purchases without a tier, the greeting's 7 points, one as gold; 500 are held for the redemption.
     assert third["balance"] == {"available": 1_907, "posted": 2_407, "held": 500, "debt": 0, "pending": 0}
