@@ -70,6 +70,8 @@ def status(
     Of servers of your own it shows the positions: which processes run there, only their host knows.
     """
     place = place_of(database_url, database_prefix, bootstrap, "")
+    if not place.bootstrap:
+        raise typer.BadParameter("host:port of Kafka is needed too", param_hint="--bootstrap")
     stack = Stack.at()
     services = list(stack.state.services.values()) if stack.made and not database_url else []
     health = {service.name: health_of(service) for service in services}

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from services.common.auth import new_key
 from services.ops.api import Api, endpoints_of
 from services.ops.cli import create_cli
+from services.ops.export.manifest import NotEmpty
 from services.ops.install import SERVICES, drop_database
 from services.ops.key_store import create_key
 from services.ops.level import LevelGauge
@@ -25,7 +26,15 @@ from services.ops.local.topics import delete_topics, topics_there
 from tests.integration.installations import Installation
 from tests.integration.ledger_rows import NOON
 from tests.integration.own_process import OwnProcess
-from tests.integration.test_verify_stack import DOCUMENT, MEMBERS, PROGRAM, STALL_SECONDS, purchase_of, shop
+from tests.integration.test_verify_stack import (
+    DOCUMENT,
+    MEMBERS,
+    PROGRAM,
+    STALL_SECONDS,
+    publish,
+    purchase_of,
+    shop,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -117,14 +126,18 @@ async def test_an_export_of_a_stack_at_work_is_restored_started_and_goes_on(
     made = Installation(stack.state.server_url)
     env = environment(made, bootstrap, topic_prefix)
     async with cleared(made, bootstrap, topic_prefix):
-        await tally("install", "--only", "databases", env=env)
-        digest = exported["manifest_sha256"]
-        restored = await tally("restore", folder, "--manifest-sha256", digest, "--json", *made.flags)
+        broker = ["--bootstrap", bootstrap, "--topic-prefix", topic_prefix]
+        await tally("install", env=env)
+        await publish(bootstrap, topic_prefix, 0, 1)
+        command = ["restore", folder, "--manifest-sha256", exported["manifest_sha256"], *made.flags, *broker]
+        refused = await asyncio.to_thread(CliRunner().invoke, create_cli(), command)
+        assert isinstance(refused.exception, NotEmpty), refused.output
+        assert f"{topic_prefix}ledger.v1: rows of another book" in str(refused.exception)
+        restored = await tally(*command, "--delete-streams", "--json")
         assert json.loads(restored)["rebuilt_the_same"] == dict.fromkeys(SERVICES, True)
         await tally("install", "--only", "topics", env=env)
         async with started(made, stack, topic_prefix, tmp_path) as api, LevelGauge(api) as gauge:
             await the_book_goes_on(api, gauge)
-            broker = ["--bootstrap", bootstrap, "--topic-prefix", topic_prefix]
             verified = json.loads(await tally("verify", "--json", *made.flags, *broker))
             assert verified["ok"], verified["findings"]
 
