@@ -138,6 +138,9 @@ async def test_an_export_of_a_stack_at_work_is_restored_started_and_goes_on(
         await tally("install", "--only", "topics", env=env)
         async with started(made, stack, topic_prefix, tmp_path) as api, LevelGauge(api) as gauge:
             await the_book_goes_on(api, gauge)
+            status = json.loads(await tally("status", "--json", *made.flags, "--bootstrap", bootstrap))
+            topics = [topic for service in status["progress"] for topic in service["topics"]]
+            assert {(topic["waiting"], topic["worst"]) for topic in topics} == {(0, None)}
             verified = json.loads(await tally("verify", "--json", *made.flags, *broker))
             assert verified["ok"], verified["findings"]
 

@@ -1,4 +1,4 @@
-"""A command that lacks a setting or a server says so in a sentence: `main` prints what is EXPECTED, and no traceback."""
+"""A command that lacks a setting or a server says so in a sentence: `main` prints what is EXPECTED, no traceback."""
 
 from __future__ import annotations
 
