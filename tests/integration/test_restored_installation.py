@@ -101,6 +101,7 @@ async def started(made: Installation, source: Stack, topic_prefix: str, logs: Pa
         yield await running.enter_async_context(Api(there))
 
 
+@pytest.mark.slow
 async def test_an_export_of_a_stack_at_work_is_restored_started_and_goes_on(
     stack: Stack, topic_prefix: str, tmp_path: Path
 ) -> None:
