@@ -32,5 +32,5 @@ async def streams_with_rows(bootstrap: str, prefix: str) -> list[str]:
 
 
 async def delete_streams(bootstrap: str, prefix: str) -> None:
-    """Delete the services' streams with all rows. Raises KafkaError, RuntimeError."""
+    """Delete the services' streams with all rows. Raises KafkaError, TopicsRefused."""
     await delete_topics(bootstrap, [prefix + stream for stream in STREAMS.values()])
