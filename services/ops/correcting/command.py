@@ -17,7 +17,7 @@ import typer
 
 from services.common.errors import InvariantBroken
 from services.ledger.domain.program import Program
-from services.ops.api import Api, endpoints_of
+from services.ops.api import Api, Endpoints, endpoints_of
 from services.ops.book_options import BookUnreadable, Place, place_of
 from services.ops.chain_pool import progress_bar
 from services.ops.correcting.book import accounts_of, asked_before, program_in_force
@@ -62,6 +62,9 @@ def correct(
         Path | None, typer.Option("--parquet", help="Write every member into this folder.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    ledger: Annotated[
+        str, typer.Option(help=f"The ledger's URL, with a key in {KEY}; by default this machine's stack.")
+    ] = "",
     processes: Annotated[int, typer.Option(help="Processes at once; 0: what is worth it.", min=0)] = 0,
     database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
     database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
@@ -82,6 +85,7 @@ def correct(
             f"{document.file} is version {pair.right} itself: name the document that should have been"
         )
     place = place_of(database_url, database_prefix, "", "")
+    endpoints = _endpoints(ledger, approving) if yes or approving else None
     try:
         tried, planned, approvals = _plan(place, program, pair, right, reason, processes)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
@@ -91,8 +95,8 @@ def correct(
     table = table_of(planned)
     _write(table, csv_file, parquet_folder)
     posted: list[Posted] = []
-    if yes or approving:
-        posted = asyncio.run(_post(program, pair, planned, reason, approvals, approving))
+    if endpoints is not None:
+        posted = asyncio.run(_post(endpoints, program, pair, planned, reason, approvals, approving))
     moved = sum(each.correction.points for each in posted if each.state == DONE)
     settled = {each.correction.member for each in posted if each.state == DONE and not each.correction.left}
     open_ = [each for each in planned if each.member not in settled]
@@ -151,7 +155,22 @@ def _check(in_force: Program, pair: Pair, reason: str) -> None:
         )
 
 
+def _endpoints(ledger: str, approving: bool) -> Endpoints:
+    """Where the ledger is, and who asks it: the key in the environment, else the one of this machine's stack."""
+    token = os.environ.get(KEY, "")
+    if not token and (ledger or approving):
+        whose = "the second person's" if approving else "an"
+        raise CorrectionRefused(
+            f"put {whose} API key with the scope `ops` into the environment variable {KEY}"
+        )
+    if ledger:
+        return Endpoints(ledger.rstrip("/"), "", "", "", 0, "", token)
+    endpoints = endpoints_of(Stack.at())
+    return replace(endpoints, key=token) if token else endpoints
+
+
 async def _post(
+    endpoints: Endpoints,
     program: str,
     pair: Pair,
     planned: Sequence[Correction],
@@ -159,12 +178,6 @@ async def _post(
     approvals: Counter[str],
     approving: bool,
 ) -> list[Posted]:
-    endpoints = endpoints_of(Stack.at())
-    token = os.environ.get(KEY, "")
-    if token:
-        endpoints = replace(endpoints, key=token)
-    elif approving:
-        raise CorrectionRefused(f"put the second person's API key into the environment variable {KEY}")
     chosen = [each for each in planned if (each.state == "waits" if approving else each.posted)]
     with progress_bar(err(), "members") as progress:
         task = progress.add_task("approving" if approving else "posting", total=len(chosen))
@@ -181,7 +194,7 @@ def note(pair: Pair, each: Correction) -> str:
     left = f", {each.left:+} left" if each.left else ""
     return (
         f"version {pair.wrong} was in force in place of {pair.right}: "
-        f"{each.given} points given, {each.due} were due{left}"
+        f"{each.given} points given in all, {each.due} due{left}"
     )
 
 
