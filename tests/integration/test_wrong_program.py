@@ -21,6 +21,9 @@ from typer.testing import CliRunner
 from services.common.clock import utc_now
 from services.ops.api import Api, ApiError, endpoints_of
 from services.ops.cli import EXPECTED, create_cli
+from services.ops.correcting.book import asked_before
+from services.ops.correcting.plan import Asked, Correction, Pair
+from services.ops.correcting.post import post
 from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
 
@@ -177,7 +180,7 @@ async def test_a_wrong_program_is_found_tried_corrected_and_explained(shop: Shop
     await returned_afterwards(shop, command)
     await explained(shop, mistake)
     for words in (("verify",), ("replay", "ledger"), ("replay", "tiering"), ("re-decide",)):
-        await shop.tally(*words)
+        assert await run_process(shop, *words) == 0, words
 
 
 async def found(shop: Shop, mistake: str) -> None:
@@ -233,6 +236,14 @@ async def corrected(shop: Shop, command: tuple[str, ...]) -> None:
     assert "no reason 'sorry'" in await shop.tally(
         "program", "correct", *command, "--reason", "sorry", "--yes", status=1
     )
+
+    # What the ledger refuses is an answer, remembered under its id: the next attempt has another.
+    pair = Pair(planned["eve"]["adjustment"].split("/")[1], planned["eve"]["adjustment"].split("/")[2])
+    eve = Correction("eve", 1_000, 100, -900, "at once", planned["eve"]["adjustment"])
+    (refused,) = await post(shop.api, shop.program, [eve], "correction", lambda each: "", lambda: None)
+    assert (refused.state, refused.correction) == ("member_closed", eve)
+    asked, _ = await asked_before(shop.stack.owner_url("ledger"), shop.program, pair.ids)
+    assert asked == {"eve": Asked(1)}
 
     # Two that don't know of each other: what one has posted the other does not post again.
     both = await asyncio.gather(

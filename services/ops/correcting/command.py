@@ -298,6 +298,11 @@ def _show(
             )
     for text in tried.notes:
         out().print(f"note: {text}", markup=False)
+    if posted:
+        out().print(
+            f"returns of purchases under {pair.wrong} take back what it gave: run this again while they can come",
+            style="dim",
+        )
     for answer in sorted(posted, key=lambda each: each.correction.member):
         if answer.state != DONE:
             said = answer.detail or "a second person must approve it"
