@@ -179,7 +179,7 @@ async def test_a_wrong_program_is_found_tried_corrected_and_explained(shop: Shop
     await corrected(shop, command)
     await returned_afterwards(shop, command)
     await explained(shop, mistake)
-    for words in (("verify",), ("replay", "ledger"), ("replay", "tiering"), ("re-decide",)):
+    for words in (("verify",), ("replay", "ledger"), ("re-decide",)):
         assert await run_process(shop, *words) == 0, words
 
 
@@ -219,7 +219,8 @@ async def tried(shop: Shop, right: str, mistake: str) -> None:
 async def corrected(shop: Shop, command: tuple[str, ...]) -> None:
     """Dry, then by two at once, then again, then by a second person."""
     file = shop.folder / "corrections.csv"
-    planned = await shop.correct(*command, "--csv", str(file))
+    planned = await shop.correct(*command, "--csv", str(file), "--parquet", str(shop.folder))
+    assert (shop.folder / "corrections.parquet").exists()
     asked = {name: (each["state"], each["points"], each["left"]) for name, each in planned.items()}
     assert asked == {
         "ann": ("at once", -900, 0),
@@ -262,7 +263,9 @@ async def corrected(shop: Shop, command: tuple[str, ...]) -> None:
         await shop.api.post("ledger", f"{shop.path}/members/bob/adjustments/{id_}/approve", {}, "not-me")
     assert "TALLY_KEY" in await shop.tally("program", "correct", *command, "--approve", status=1)
     second = await key_of(shop, "head of ops")
-    approved = await shop.correct(*command, "--approve", status=1, key=second)
+    named = ("--ledger", shop.stack.url("ledger"))
+    assert "TALLY_KEY" in await shop.tally("program", "correct", *command, *named, "--yes", status=1)
+    approved = await shop.correct(*command, *named, "--approve", status=1, key=second)
     assert approved["bob"]["posted"] == "applied"
     assert (await shop.points("bob"))["posted"] == 700
 

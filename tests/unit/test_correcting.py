@@ -83,6 +83,13 @@ def test_what_comes_back_after_the_correction_is_given_back_by_the_next_one() ->
     assert earned(*story, back, adjustment(450, 2)) == {ANN: (0, 0)}
 
 
+def test_a_correction_counts_also_when_another_document_is_the_right_one_now() -> None:
+    story = (activation(WRONG), bought("p1"), activation(RIGHT), adjustment(-450))
+    better = document(earning=earning(points_per_unit=2))
+    found = moved(*story, right=better, pair=Pair(PAIR.wrong, better.version))
+    assert [(each.before.earned, each.after.earned) for each in found] == [(50, 100)]
+
+
 def test_points_that_a_program_forgives_are_not_given_back() -> None:
     said: dict[str, Any] = {"adjustments": {"reasons": ["correction"], "limit": 10_000}}
     said["returns"] = {"shortfall": "forgive"}

@@ -28,8 +28,8 @@ class Pair(NamedTuple):
 
     @property
     def ids(self) -> str:
-        """What the id of every adjustment that corrects this begins with."""
-        return f"{PREFIX}/{self.wrong}/{self.right}/"
+        """What the id of every adjustment that corrects the wrong version begins with, whatever was held to be right."""
+        return f"{PREFIX}/{self.wrong}/"
 
     def id_of(self, member: str, attempts: int) -> str:
         """The adjustment's id and Idempotency-Key; `attempts`: how often the ledger was asked for this member before.
@@ -37,7 +37,7 @@ class Pair(NamedTuple):
         Two runs that don't know of each other make the same id, so one of them is told that it was done.
         """
         digest = hashlib.sha256(member.encode()).hexdigest()[:MEMBER_DIGITS]
-        return f"{self.ids}{digest}/{attempts + 1}"
+        return f"{self.ids}{self.right}/{digest}/{attempts + 1}"
 
 
 class Asked(NamedTuple):
