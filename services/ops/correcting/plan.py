@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 
     @property
     def ids(self) -> str:
-        """What the id of every adjustment that corrects the wrong version begins with, whatever was held to be right."""
+        """What the id of every adjustment that corrects the wrong version begins with, whatever was due."""
         return f"{PREFIX}/{self.wrong}/"
 
     def id_of(self, member: str, attempts: int) -> str:
