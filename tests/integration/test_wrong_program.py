@@ -5,123 +5,24 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
 import secrets
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
+import asyncpg
 import pytest
 import pytest_asyncio
-import yaml
-from typer.testing import CliRunner
 
-from services.common.clock import utc_now
 from services.ops.api import Api, ApiError, endpoints_of
-from services.ops.cli import EXPECTED, create_cli
 from services.ops.correcting.book import asked_before
 from services.ops.correcting.plan import Asked, Correction, Pair
 from services.ops.correcting.post import post
 from services.ops.level import LevelGauge
 from services.ops.local.stack import Stack
+from tests.integration.misled_shop import STALL_SECONDS, Shop, document, key_of, run_process, started
+from tests.poll import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
-
-STALL_SECONDS = 60.0
-LIMIT = 5_000
-
-
-def document(program: str, rate: int, review: int) -> dict[str, Any]:
-    return {
-        "program": program,
-        "ledger": {
-            "currency": "USD",
-            "enrolment": "on_first_activity",
-            "earning": {"points_per_unit": rate, "tier_multipliers": {"gold": 2}},
-            "adjustments": {"reasons": ["correction", "goodwill"], "limit": LIMIT},
-            "campaigns": [{"id": "summer", "budget": 60}],
-            "interactions": [{"kind": "review", "points": review, "campaign": "summer"}],
-        },
-        "tiering": {
-            "metric": "points",
-            "window": {"months": 12},
-            "review": {"months": 12},
-            "tiers": [{"name": "member"}, {"name": "gold", "from": 5_000}],
-        },
-    }
-
-
-@dataclass
-class Shop:
-    """A program on the stack, and what its members do."""
-
-    stack: Stack
-    api: Api
-    gauge: LevelGauge
-    program: str
-    folder: Path
-
-    @property
-    def path(self) -> str:
-        return f"/v1/programs/{self.program}"
-
-    def file(self, name: str, rate: int, review: int) -> str:
-        """A document as a file."""
-        path = self.folder / name
-        path.write_text(yaml.safe_dump(document(self.program, rate, review)), encoding="utf-8")
-        return str(path)
-
-    async def tally(self, *words: str, status: int = 0, key: str = "") -> str:
-        """What the command line prints on this stack; with a `status` of 1, what it complains of."""
-        env = {"TALLY_HOME": str(self.stack.home), "TALLY_KEY": key}
-        result = await asyncio.to_thread(CliRunner().invoke, create_cli(), [*words], env=env)
-        if isinstance(result.exception, EXPECTED):
-            assert status == 1, result.exception
-            return str(result.exception)
-        assert result.exit_code == status, result.output
-        return result.stdout
-
-    async def correct(self, *words: str, status: int = 0, key: str = "") -> dict[str, Any]:
-        """`tally program correct` of the right document, by member."""
-        told = await self.tally("program", "correct", *words, "--json", status=status, key=key)
-        return {each["member"]: each for each in json.loads(told)["members"]}
-
-    async def buy(self, id_: str, member: str, amount: int) -> None:
-        line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 2, "amount": amount}
-        body = {
-            "id": id_,
-            "member": member,
-            "occurred_at": utc_now().isoformat(),
-            "currency": "USD",
-            "lines": [line],
-        }
-        await self.api.post("ledger", f"{self.path}/purchases", body)
-
-    async def bring_back(self, id_: str, of: str, member: str, units: int) -> None:
-        body = {
-            "id": id_, "member": member, "occurred_at": utc_now().isoformat(), "of": of,
-            "lines": [{"line": 1, "quantity": units}],
-        }  # fmt: skip
-        await self.api.post("ledger", f"{self.path}/returns", body)
-
-    async def review(self, id_: str, member: str) -> None:
-        body = {
-            "id": id_,
-            "member": member,
-            "occurred_at": utc_now().isoformat(),
-            "kind": "review",
-            "content": id_,
-        }
-        await self.api.post("ledger", f"{self.path}/interactions", body)
-
-    async def points(self, member: str) -> dict[str, int]:
-        found: dict[str, int] = (await self.api.get("ledger", f"{self.path}/members/{member}"))["points"]
-        return found
-
-    async def level(self) -> None:
-        await self.gauge.wait(STALL_SECONDS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -129,12 +30,6 @@ async def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     async with Api(endpoints_of(stack)) as api, LevelGauge(api) as gauge:
         folder = tmp_path_factory.mktemp("wrong")
         yield Shop(stack, api, gauge, f"w{secrets.token_hex(4)}", folder)
-
-
-async def key_of(shop: Shop, name: str) -> str:
-    """An API key for a person of the programme's own."""
-    words = ("keys", "create", "--scope", "ops", "--program", shop.program, "--name", name)
-    return (await shop.tally(*words)).strip().splitlines()[-1]
 
 
 async def wrong_hour(shop: Shop) -> None:
@@ -243,8 +138,8 @@ async def corrected(shop: Shop, command: tuple[str, ...]) -> None:
     eve = Correction("eve", 1_000, 100, -900, "at once", planned["eve"]["adjustment"])
     (refused,) = await post(shop.api, shop.program, [eve], "correction", lambda each: "", lambda: None)
     assert (refused.state, refused.correction) == ("member_closed", eve)
-    asked, _ = await asked_before(shop.stack.owner_url("ledger"), shop.program, pair.ids)
-    assert asked == {"eve": Asked(1)}
+    earlier, _ = await asked_before(shop.stack.owner_url("ledger"), shop.program, pair.ids)
+    assert earlier == {"eve": Asked(1)}
 
     # Two that don't know of each other: what one has posted the other does not post again.
     both = await asyncio.gather(
@@ -277,16 +172,6 @@ async def corrected(shop: Shop, command: tuple[str, ...]) -> None:
         "dee": (-700, "applied"), "eve": (0, None),
     }  # fmt: skip
     assert (await shop.points("dee"))["posted"] == 300
-
-
-async def run_process(shop: Shop, *words: str) -> int:
-    """The exit status of the command line in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.ops.cli", *words,
-        env={**os.environ, "TALLY_HOME": str(shop.stack.home)},
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    return await process.wait()
 
 
 async def balances(shop: Shop) -> dict[str, int]:
@@ -324,3 +209,34 @@ async def explained(shop: Shop, mistake: str) -> None:
     order = await shop.tally("explain", "--order", "p2", "--program", shop.program)
     for words in (f"under version {mistake}", "taken by hand: correction", "taken back by the return"):
         assert words in order, words
+
+
+MANY = 60
+CORRECTED = """
+SELECT count(*) AS adjustments, count(DISTINCT member) AS members, sum(points)::int AS points
+FROM adjustments WHERE program = $1 AND state = 'applied'
+"""
+
+
+async def test_a_run_that_was_killed_is_run_again_and_nothing_happens_twice(shop: Shop) -> None:
+    own = replace(shop, program=f"k{secrets.token_hex(4)}")
+    right, wrong = own.file("right2.yaml", 1, 5), own.file("wrong2.yaml", 10, 50)
+    version = (await own.tally("program", "activate", wrong)).split()[-1]
+    await asyncio.gather(*(own.buy(f"{own.program}-{n}", f"k{n}", 10_000) for n in range(MANY)))
+    await own.tally("program", "activate", right)
+    words = ("program", "correct", right, "--instead-of", version, "--yes")
+    connection = await asyncpg.connect(own.stack.owner_url("ledger"))
+    try:
+        killed = await started(own, *words)
+
+        async def some() -> bool:
+            return killed.returncode is not None or bool(await connection.fetchval(CORRECTED, own.program))
+
+        await eventually(some, "somebody is corrected", STALL_SECONDS)
+        if killed.returncode is None:
+            killed.kill()
+        await killed.wait()
+        assert await run_process(own, *words) == 0
+        assert tuple(await connection.fetchrow(CORRECTED, own.program)) == (MANY, MANY, -900 * MANY)
+    finally:
+        await connection.close()
