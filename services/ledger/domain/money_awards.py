@@ -43,7 +43,14 @@ def take_back_money(book: Book, command: TakeBackMoney) -> Iterator[Decided]:
     member = enrolled_member(book, command)
     now = present(book, command, program)
     bonus = asset(program.currency, BONUS)
-    lots = [lot for lot in money.free_lots(member, bonus, now) if lot.purchase == command.award]
+    # A top-up may have the same id, and what it gave is no reward.
+    top_up = member.top_ups.get(command.award)
+    of_top_up = 0 if top_up is None else top_up.bonus_lot
+    lots = [
+        lot
+        for lot in money.free_lots(member, bonus, now)
+        if lot.purchase == command.award and lot.id != of_top_up
+    ]
     there = sum(lot.free for lot in lots)
     if command.amount > there:
         raise insufficient(command.amount, program.currency, there)
