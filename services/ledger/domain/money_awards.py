@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning, money
+from services.common.months import shift_months
+from services.ledger.domain import money
 from services.ledger.domain.book import Book
 from services.ledger.domain.checks import active_program, enrolled_member, present
 from services.ledger.domain.commands import AwardMoney, TakeBackMoney
@@ -27,9 +28,8 @@ def award_money(book: Book, command: AwardMoney) -> Iterator[Decided]:
     member = enrolled_member(book, command)
 
     now = present(book, command, program)
-    expires_at = (
-        None if rules.bonus_months is None else earning.months_on(now, program.time_zone, rules.bonus_months)
-    )
+    months = rules.bonus_months
+    expires_at = None if months is None else shift_months(now, months, program.time_zone)
     credited = MoneyCredited(
         command.award, asset(program.currency, BONUS), command.amount, "reward", expires_at
     )
