@@ -17,8 +17,8 @@ from services.ops.local.ports import free_port
 from tests.poll import eventually
 
 CHECKOUT = Path(__file__).parents[2]
-START_SECONDS = 30
-STOP_SECONDS = 30
+START_SECONDS = 120
+STOP_SECONDS = 60
 
 
 @dataclass

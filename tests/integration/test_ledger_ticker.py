@@ -13,7 +13,8 @@ from services.common.clock import utc_now
 from services.ledger.command_queue import CommandQueue
 from services.ledger.store import Programs
 from services.ledger.ticker import Ticker
-from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger
 from tests.poll import eventually
 
 pytestmark = pytest.mark.integration

@@ -23,7 +23,8 @@ from services.tiering.project import LEDGER_TOPIC
 from services.tiering.replay import ALSO_WRITTEN, JOURNAL_COMPARED, PROJECTIONS, rebuild
 from services.tiering.tables import metadata
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
-from tests.integration.tiering_rows import LedgerChain, day, document, tiering_database
+from tests.databases import service_role
+from tests.integration.tiering_rows import LedgerChain, day, document
 
 CHAINS = 4
 NOW = day("2031-01-01")
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.integration
 
 @pytest_asyncio.fixture
 async def writer(database: str) -> AsyncIterator[Writer]:
-    async with tiering_database(database) as url:
+    async with service_role("tiering", database) as url:
         writer = await Writer.connect(url)
         await ensure_installation(writer, CHAINS)
         yield writer
@@ -269,7 +270,7 @@ async def test_the_service_cannot_change_its_journal(writer: Writer, database: s
 
 
 async def test_the_migrated_schema_is_the_declared_one(database: str) -> None:
-    async with tiering_database(database):
+    async with service_role("tiering", database):
         engine = create_async_engine(database.replace("postgresql://", "postgresql+asyncpg://", 1))
         try:
             async with engine.connect() as connection:

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from services.ledger.tables import metadata
-from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
 from services.ops.verify.findings import CHECKS
 from tallybook.ledger.v1 import events_pb2 as pb
+from tests.databases import fresh_url
 from tests.integration.tampering import (
     MECHANISM,
     columns_of,
@@ -47,18 +47,9 @@ SWAPPED = (
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of a filled ledger's database."""
-    name = "verify_tampering"
-    owner = await asyncpg.connect(postgres.url)
-    try:
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        url = on_server(postgres.url, name)
-        try:
-            async with filled_ledger(url):
-                yield url
-        finally:
-            await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
+    url = fresh_url(postgres.url)
+    async with filled_ledger(url):
+        yield url
 
 
 async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: str) -> None:
