@@ -31,6 +31,8 @@ RUN_FOLDER = pytest.StashKey[Path]()
 # How long an example takes says how busy the machine is. All else is as hypothesis has it, here and under CI.
 settings.register_profile("suite", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
 settings.load_profile("suite")
+CHAINS = 4
+"""Of a stack on the run's servers. An installation has 16, as the stack has that is killed; each is work."""
 WITHOUT_THE_DISK = (
     "ALTER SYSTEM SET fsync = off",
     "ALTER SYSTEM SET full_page_writes = off",
@@ -199,6 +201,7 @@ def stack_in(home: Path, postgres: LocalPostgres, kafka: LocalKafka) -> Stack:
         kafka=ExternalKafka(kafka.bootstrap),
         topic_prefix=f"{name}.",
         database_prefix=name,
+        chains=CHAINS,
     )
 
 
