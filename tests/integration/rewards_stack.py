@@ -113,9 +113,9 @@ class RewardsStack:
         """The catalogue."""
         return ShopViews(self.views.reader, self.views.chains)
 
-    async def with_program(self) -> RewardsStack:
+    async def with_program(self, program: str = "") -> RewardsStack:
         """The same servers with a program of a test's own, so that no test sees another's members."""
-        own = replace(self, program=f"p{secrets.token_hex(4)}")
+        own = replace(self, program=program or f"p{secrets.token_hex(4)}")
         await own.activate()
         return own
 

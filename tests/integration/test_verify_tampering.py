@@ -19,7 +19,9 @@ from tallybook.ledger.v1 import events_pb2 as pb
 from tests.databases import fresh_url
 from tests.integration.tampering import (
     MECHANISM,
+    by_key,
     columns_of,
+    delete_last,
     forge,
     in_catalogue,
     is_found,
@@ -101,7 +103,8 @@ async def test_a_value_that_was_wiped_out_is_found(book: str, table: str, column
     async with superuser(book) as connection:
         await connection.execute(
             f"UPDATE {table} SET {column} = NULL "
-            f"WHERE ctid = (SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 1)"
+            f"WHERE ctid = (SELECT ctid FROM {table} WHERE {column} IS NOT NULL "
+            f"{await by_key(connection, table)} LIMIT 1)"
         )
         report = await look(connection)
     assert named(report, table)
@@ -118,7 +121,7 @@ DELETABLE = [
 @pytest.mark.parametrize("table", DELETABLE)
 async def test_a_deleted_row_is_found(book: str, table: str) -> None:
     async with superuser(book) as connection:
-        await connection.execute(f"DELETE FROM {table} WHERE ctid = (SELECT max(ctid) FROM {table})")
+        await delete_last(connection, table)
         report = await look(connection)
     assert named(report, table)
 
@@ -199,7 +202,7 @@ async def test_points_given_in_all_tables_alike_are_found(book: str) -> None:
     """Postings, lots and accounts changed to agree with each other: the journal does not."""
     async with superuser(book) as connection:
         posting = await connection.fetchrow(
-            "SELECT * FROM postings WHERE debit = 'issued' AND lot IS NOT NULL LIMIT 1"
+            "SELECT * FROM postings WHERE debit = 'issued' AND lot IS NOT NULL ORDER BY chain, position LIMIT 1"
         )
         member = posting["credit"].removeprefix("member/")
         chain, position = posting["chain"], posting["position"]
