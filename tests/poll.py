@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 TIMEOUT_SECONDS = 60.0
 """Long: what is waited for comes, and a machine with other work is no fault."""
 
