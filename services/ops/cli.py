@@ -14,6 +14,7 @@ from services.ops.api import ApiError, UnreachableError
 from services.ops.audit import as_of_command, explain_command
 from services.ops.audit.reading import QuestionRefused
 from services.ops.book_options import BookUnreadable
+from services.ops.correcting.command import CorrectionRefused
 from services.ops.export import command as export
 from services.ops.export.manifest import BadExport, NotEmpty
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
@@ -61,6 +62,7 @@ EXPECTED = (
     QuestionRefused,
     TryRefused,
     TopicsRefused,
+    CorrectionRefused,
     KafkaError,
     # A server that is not there, or does not let us in: these say where and why.
     ConnectionError,
