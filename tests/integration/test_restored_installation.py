@@ -7,7 +7,6 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.common.auth import new_key
-from services.ops.api import Api, endpoints_of
+from services.ops.api import Api, Endpoints, endpoints_of
 from services.ops.cli import create_cli
 from services.ops.export.manifest import NotEmpty
 from services.ops.install import SERVICES, drop_database
@@ -97,7 +96,9 @@ async def started(made: Installation, source: Stack, topic_prefix: str, logs: Pa
         for process in processes.values():
             await process.answers()
         key = await create_key(list(made.urls.values()), name="a test", scopes=["ops"])
-        there = replace(endpoints_of(source), **urls, topic_prefix=topic_prefix, key=key, extras={})
+        there = Endpoints(
+            urls["ledger"], urls["tiering"], urls["rewards"], state.bootstrap, state.chains, topic_prefix, key
+        )
         yield await running.enter_async_context(Api(there))
 
 
