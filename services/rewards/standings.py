@@ -41,9 +41,7 @@ KNOWN_MEMBER = "SELECT true FROM wallets WHERE chain = $1 AND program = $2 AND m
 async def must_know(tx: Transaction, chain: int, program: str, member: str) -> None:
     """The ledger has told of the member. Raises Refusal("unknown_member")."""
     if not await tx.fetchval(KNOWN_MEMBER, chain, program, member):
-        raise Refusal(
-            "unknown_member", f"the ledger has told of no member {member!r} in program {program!r}"
-        )
+        raise Refusal("unknown_member", f"the ledger has told of no member {member!r} in program {program!r}")
 
 
 async def apply_segments(tx: Transaction, chain: int, told: Sequence[tuple[StreamRow, Fact | None]]) -> None:

@@ -1,4 +1,4 @@
-"""An order that vouchers and money from outside pay alone: the same life as every redemption's, and no step at the ledger."""
+"""Orders that vouchers and money from outside pay alone: the life of every redemption, and no step at the ledger."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ ENDS = NOON + timedelta(seconds=600)
 IN_TIME, TOO_LATE = ENDS - timedelta(microseconds=1), ENDS
 BASKET = (BasketLine(1, "A", "", 3, 1_000), BasketLine(2, "B", "", 1, 501))
 REQUESTED = RedemptionRequested(
-    "r1", "", "o1", 0, 600, "", "", 0, currency="USD", vouchers=(PayingVoucher("v1", 500),), outside=1_001, lines=BASKET
-)
+    "r1", "", "o1", 0, 600, "", "", 0, currency="USD", outside=1_001, lines=BASKET,
+    vouchers=(PayingVoucher("v1", 500),),
+)  # fmt: skip
 ALL_BY_VOUCHER = replace(REQUESTED, vouchers=(PayingVoucher("v1", 1_501),), outside=0)
 RESERVED, CAPTURED = RedemptionReserved("r1", ENDS), RedemptionCaptured("r1")
 CAPTURE, CANCEL = CaptureRequested("r1"), CancellationRequested("r1")
@@ -88,7 +89,9 @@ def test_time_changes_nothing_that_has_ended(state: State) -> None:
 
 @pytest.mark.parametrize("state", list(HISTORY))
 @pytest.mark.parametrize("held", [{"points": 1}, {"money": 1}])
-def test_of_points_and_stored_value_the_ledger_says_how_they_stand(state: State, held: dict[str, int]) -> None:
+def test_of_points_and_stored_value_the_ledger_says_how_they_stand(
+    state: State, held: dict[str, int]
+) -> None:
     assert without_ledger(given(state, replace(REQUESTED, **held)), NOON) is None
 
 
