@@ -35,6 +35,9 @@ PARTITION_FETCH_BYTES = 256 * 1024
 QUEUED_BATCHES = 2
 """A partition with so many batches in its queue is not asked for more. (Pausing it would make the client throw away
 what it has fetched already, and fetch it again.)"""
+ROOM_SECONDS = 0.5
+ROOM_RECORDS = 50
+"""Whoever is told of others that want the same chains takes so many records at a time for so long."""
 SLICE = 100
 """So many records are decoded before others get their turn: requests, and transactions whose answers are there."""
 RETRIES_MAX = 60
@@ -140,6 +143,7 @@ class Consumer:
         self._slots = asyncio.Semaphore(batches_in_flight)
         self._workers: dict[TopicPartition, _Worker] = {}
         self._hunger = asyncio.Event()
+        self._room_until = 0.0
         self._owner = uuid.uuid4().hex
         self._failure: asyncio.Future[None] | None = None
         self._kafka: AIOKafkaConsumer | None = None
@@ -188,6 +192,10 @@ class Consumer:
     def partitions(self) -> frozenset[TopicPartition]:
         """What this process owns now."""
         return frozenset(self._workers)
+
+    def make_room(self) -> None:
+        """Others want the chains: hold them for shorter, for a while."""
+        self._room_until = asyncio.get_running_loop().time() + ROOM_SECONDS
 
     async def claim(self, partitions: Iterable[TopicPartition]) -> None:
         """Become the owner of partitions: fence whoever had them, and go on from the committed offset."""
@@ -262,9 +270,8 @@ class Consumer:
                 async with self._slots:
                     if worker.gave_up():
                         return
-                    batch = [
-                        worker.queue.popleft() for _ in range(min(len(worker.queue), self._batch_records))
-                    ]
+                    count = min(len(worker.queue), self._batch_most())
+                    batch = [worker.queue.popleft() for _ in range(count)]
                     self._hunger.set()
                     await self._take(worker, batch)
         except Fenced as error:
@@ -275,6 +282,10 @@ class Consumer:
             raise
         except Exception as error:  # noqa: BLE001 (not swallowed: `run` raises it)
             self.fail(error)
+
+    def _batch_most(self) -> int:
+        makes_room = asyncio.get_running_loop().time() < self._room_until
+        return min(self._batch_records, ROOM_RECORDS) if makes_room else self._batch_records
 
     async def _take(self, worker: _Worker, records: Sequence[ConsumerRecord]) -> None:
         """Decode, dead-letter what can't be decoded, apply the rest, move the offset."""
