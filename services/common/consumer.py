@@ -35,9 +35,11 @@ PARTITION_FETCH_BYTES = 256 * 1024
 QUEUED_BATCHES = 2
 """A partition with so many batches in its queue is not asked for more. (Pausing it would make the client throw away
 what it has fetched already, and fetch it again.)"""
-ROOM_SECONDS = 0.5
-ROOM_RECORDS = 50
-"""Whoever is told of others that want the same chains takes so many records at a time for so long."""
+ROOM_SECONDS = 1.0
+ROOM_RECORDS = 100
+ROOM_BATCHES = 2
+"""A consumer that is told that others want its chains takes so few records at a time for so long, of so few
+partitions: each of the batches that it decides in turn has its chain for as long as all of them take."""
 SLICE = 100
 """So many records are decoded before others get their turn: requests, and transactions whose answers are there."""
 RETRIES_MAX = 60
@@ -141,6 +143,7 @@ class Consumer:
         self._group_id = group_id
         self._batch_records = batch_records
         self._slots = asyncio.Semaphore(batches_in_flight)
+        self._few_slots = asyncio.Semaphore(ROOM_BATCHES)
         self._workers: dict[TopicPartition, _Worker] = {}
         self._hunger = asyncio.Event()
         self._room_until = 0.0
@@ -267,11 +270,14 @@ class Consumer:
                     worker.wake.clear()
                     await worker.wake.wait()
                     continue
-                async with self._slots:
+                few = self._few_slots if self._makes_room() else contextlib.nullcontext()
+                async with few, self._slots:
                     if worker.gave_up():
                         return
-                    count = min(len(worker.queue), self._batch_most())
-                    batch = [worker.queue.popleft() for _ in range(count)]
+                    most = (
+                        min(self._batch_records, ROOM_RECORDS) if self._makes_room() else self._batch_records
+                    )
+                    batch = [worker.queue.popleft() for _ in range(min(len(worker.queue), most))]
                     self._hunger.set()
                     await self._take(worker, batch)
         except Fenced as error:
@@ -283,9 +289,8 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 (not swallowed: `run` raises it)
             self.fail(error)
 
-    def _batch_most(self) -> int:
-        makes_room = asyncio.get_running_loop().time() < self._room_until
-        return min(self._batch_records, ROOM_RECORDS) if makes_room else self._batch_records
+    def _makes_room(self) -> bool:
+        return asyncio.get_running_loop().time() < self._room_until
 
     async def _take(self, worker: _Worker, records: Sequence[ConsumerRecord]) -> None:
         """Decode, dead-letter what can't be decoded, apply the rest, move the offset."""

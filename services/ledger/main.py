@@ -141,7 +141,8 @@ def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     app.state.ledger = ledger
     app.state.keys = keys
     install_problems(app, api.STATUS_OF, {batch.PATH: batch.BODY_BYTES_MAX})
-    app.include_router(api.router)
+    # Not included as a router: the framework would look for the route once more at each level.
+    app.router.routes.extend(api.router.routes)
     return app
 
 

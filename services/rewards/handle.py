@@ -183,8 +183,8 @@ class Redeemer:
             redemption = (await Book.load(tx, self._chain(key), [key])).redemptions.get(key)
             if redemption is None or redemption.state is not State.RESERVED:
                 return False
-            answer = without_ledger(redemption, await self._at(tx, redemption, utc_now()))
-        answer = answer or await self._ledger.look(redemption)
+            here = without_ledger(redemption, await self._at(tx, redemption, utc_now()))
+        answer = here if here is not None else await self._ledger.look(redemption)
         return (await self._settle(redemption, answer)).state is not State.RESERVED
 
     async def waiting(self, key: Key) -> Redemption | None:
