@@ -11,23 +11,33 @@ import fcntl
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
-import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
-from services.ops.install import on_server
 from services.ops.local import state
+from services.ops.local.blocking import run_blocking
 from services.ops.local.kafka import ApacheKafka, ExternalKafka, LocalKafka, local_kafka
 from services.ops.local.kafka_jars import NoApacheKafka, find_kafka_programs
 from services.ops.local.postgres import EmbeddedPostgres, ExternalPostgres, LocalPostgres, local_postgres
 from services.ops.local.stack import Stack
+from tests import databases
 
 RUN_FOLDER = pytest.StashKey[Path]()
+# How long an example takes says how busy the machine is. All else is as hypothesis has it, here and under CI.
+settings.register_profile("suite", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.load_profile("suite")
+CHAINS = 4
+"""Of a stack on the run's servers. An installation has 16, as the stack has that is killed; each is work."""
+WITHOUT_THE_DISK = (
+    "ALTER SYSTEM SET fsync = off",
+    "ALTER SYSTEM SET full_page_writes = off",
+    "SELECT pg_reload_conf()",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN_FOLDER] = Path(told.get("run_folder") or tempfile.mkdtemp(prefix="tallybook-tests-"))
     # Others may pass through, for PostgreSQL runs as another user.
     config.stash[RUN_FOLDER].chmod(0o711)
+    databases.RUN = config.stash[RUN_FOLDER].name.replace("-", "_")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,6 +65,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         for name, server in (("postgres", local_postgres), ("kafka", local_kafka)):
             if (folder / name).exists():
                 last_first.callback(server(folder / name).remove)
+        postgres = local_postgres(folder / "postgres")
+        if not postgres.owned and (folder / "postgres.lock").exists():
+            last_first.callback(run_blocking, lambda: databases.drop_templates(postgres.url))
         for made in folder.rglob(state.FILE):
             last_first.callback(Stack.at(made.parent).down)
 
@@ -82,11 +96,16 @@ def server_folder(run_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(run_folder: Path) -> LocalPostgres:
-    """The run's PostgreSQL. `.url` is the owner's URL; never kill it in a test: make one of your own."""
+    """The run's PostgreSQL. `.url` is the owner's URL; never kill it in a test: make one of your own.
+
+    It ends with the run, so it waits for no disk; the servers that tests kill do.
+    """
     place = run_folder / "postgres"
     with one_worker_at_a_time(place):
         server = local_postgres(place)
         server.start()
+        if server.owned:
+            run_blocking(lambda: databases.on(server.url, *WITHOUT_THE_DISK))
     return server
 
 
@@ -122,17 +141,10 @@ def topic_prefix() -> str:
     return f"t{secrets.token_hex(4)}."
 
 
-@pytest_asyncio.fixture
-async def database(postgres: LocalPostgres) -> AsyncIterator[str]:
-    """The owner's URL (postgresql://...) of an empty database; dropped after the test."""
-    name = f"test_{secrets.token_hex(6)}"
-    owner = await asyncpg.connect(postgres.url)
-    try:
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        yield on_server(postgres.url, name)
-        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
+@pytest.fixture
+def database(postgres: LocalPostgres) -> str:
+    """The owner's URL (postgresql://...) of a database that nobody has made yet: see tests/databases.py."""
+    return databases.fresh_url(postgres.url)
 
 
 @pytest.fixture(scope="session")
@@ -189,6 +201,7 @@ def stack_in(home: Path, postgres: LocalPostgres, kafka: LocalKafka) -> Stack:
         kafka=ExternalKafka(kafka.bootstrap),
         topic_prefix=f"{name}.",
         database_prefix=name,
+        chains=CHAINS,
     )
 
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_SECONDS = 0.05
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
+"""Long: what is waited for comes, and a machine with other work is no fault."""
 
 
 def until(look: Callable[[], T], what: str, timeout_seconds: float = TIMEOUT_SECONDS) -> T:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -20,13 +19,12 @@ import orjson
 from rich.console import Console
 
 from services.common.db import Writer, ensure_installation
-from services.ops.install import on_server
 from services.tiering import segment_sql
 from services.tiering.domain.program import parse_rules
 from services.tiering.population import SETTINGS
 from services.tiering.ranking import Rankings
 from services.tiering.segments import Segments, asked, measure
-from tests.integration.tiering_rows import tiering_database
+from tests.databases import drop_templates, service_database
 
 CHAINS = 16
 PROGRAM = "population"
@@ -110,12 +108,8 @@ async def explain(owner: asyncpg.Connection) -> None:
 async def run(members: int, purchases: int, plans: bool) -> None:
     """Fill, run, say how long it took."""
     server = os.environ["DATABASE_URL"]
-    name = f"bench_segments_{secrets.token_hex(4)}"
-    admin = await asyncpg.connect(server)
-    await admin.execute(f'CREATE DATABASE "{name}"')
-    url = on_server(server, name)
     try:
-        async with tiering_database(url) as service_url:
+        async with service_database(server, "tiering") as (url, service_url):
             writer = await Writer.connect(service_url)
             await ensure_installation(writer, CHAINS)
             owner = await asyncpg.connect(url)
@@ -141,8 +135,7 @@ async def run(members: int, purchases: int, plans: bool) -> None:
             await owner.close()
             await writer.close()
     finally:
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await admin.close()
+        await drop_templates(server)
 
 
 async def _timed(what: str, work: Any) -> None:

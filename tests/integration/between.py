@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -25,16 +26,23 @@ class Between:
         self._awaited = 0
         self._stopped: set[str] = set()
         self._meanwhile: Callable[[], Awaitable[object]] | None = None
+        self._hold_seconds: float | None = None
 
     def trap(
-        self, where: Where, requests: int, meanwhile: Callable[[], Awaitable[object]], question: str = ""
+        self,
+        where: Where,
+        requests: int,
+        meanwhile: Callable[[], Awaitable[object]],
+        question: str = "",
+        hold_seconds: float | None = None,
     ) -> None:
         """The next so many requests go as far as `where`; when all are there `meanwhile` is done, once.
 
-        With `question` only requests whose path ends so; all others are passed on.
+        With `question` only requests whose path ends so; all others are passed on. A request that has waited for the
+        others for `hold_seconds` is cut off alone, and counts: who asks in turn would never come to the next one.
         """
         self._where, self._awaited, self._meanwhile = where, requests, meanwhile
-        self._question = question
+        self._question, self._hold_seconds = question, hold_seconds
         self._stopped.clear()
         self.cut.clear()
 
@@ -90,5 +98,6 @@ class Between:
         if last and self._meanwhile is not None:
             await self._meanwhile()
             self.cut.set()
-        await self.cut.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.cut.wait(), self._hold_seconds)
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -17,7 +17,7 @@ from services.rewards.consume import StreamHandler
 from services.rewards.replay import stream_row
 from services.tiering import project
 from services.tiering.replay import ledger_row
-from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, Ledger, service_role
+from tests.integration.ledger_rows import CHAINS, DOCUMENT, NOON, Ledger
 
 TOPIC = "ledger.v1"
 TIERED: dict[str, Any] = {
@@ -89,14 +89,9 @@ async def installed(server_url: str) -> AsyncIterator[Installation]:
             await drop_database(database)
 
 
-async def follow(stack: AsyncExitStack, made: Installation, ledger: Ledger) -> None:
+async def follow(made: Installation, ledger: Ledger) -> None:
     """Tiering and rewards read what they have not read of the ledger."""
     for service in ("tiering", "rewards"):
-        connection = await asyncpg.connect(made.urls[service])
-        ready = await connection.fetchval("SELECT to_regclass('journal')")
-        await connection.close()
-        if ready is None:
-            await stack.enter_async_context(service_role(service, made.urls[service]))
         writer = await Writer.connect(made.urls[service])
         await ensure_installation(writer, CHAINS)
         for chain in range(CHAINS):

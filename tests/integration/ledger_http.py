@@ -18,7 +18,8 @@ from services.common.clock import utc_now
 from services.common.relay import relay_process
 from services.common.settings import Settings
 from services.ledger.main import SERVICE, TOPIC, assembled
-from tests.integration.ledger_rows import DOCUMENT, fresh_database, service_role
+from tests.databases import service_database
+from tests.integration.ledger_rows import DOCUMENT
 
 GROCER = "/v1/programs/grocer"
 
@@ -59,8 +60,7 @@ class Served:
 async def served(server_url: str, bootstrap: str, **settings: Any) -> AsyncIterator[Served]:
     """A database of its own, migrated; the application as its service role; program `grocer` active."""
     async with AsyncExitStack() as stack:
-        owner_url = await stack.enter_async_context(fresh_database(server_url))
-        url = await stack.enter_async_context(service_role("ledger", owner_url))
+        owner_url, url = await stack.enter_async_context(service_database(server_url, "ledger"))
         told = Settings(
             database_url=url, KAFKA_BOOTSTRAP_SERVERS=bootstrap, identifier_key="0" * 64, chains=4, consume=False,
             topic_prefix=f"h{secrets.token_hex(4)}.", **settings,

@@ -10,7 +10,8 @@ from services.common.db import PASSING_FAULTS
 from services.ledger.command_queue import TRIES_MAX
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
-from tests.integration.ledger_rows import DOCUMENT, Ledger, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import DOCUMENT, Ledger
 from tests.integration.verify_book import look
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -17,7 +14,6 @@ from services.common.chain import chain_of
 from services.common.clock import utc_now
 from services.common.db import Writer, ensure_installation
 from services.common.errors import BeginAgain
-from services.common.migrate import upgrade
 from services.common.program_document import canonical, version_of
 from services.ledger import wire
 from services.ledger.consume import command_of
@@ -39,7 +35,6 @@ from services.ledger.domain.commands import (
 )
 from services.ledger.handle import KINDS, Outcome, handle
 from services.ledger.store import Programs
-from services.ops.install import on_server
 from tallybook.activities.v1 import activities_pb2 as activities
 
 CHAINS = 4
@@ -101,35 +96,6 @@ SOCIAL: dict[str, Any] = {
     },
 }
 """The grocer's program with interactions, referrals and a campaign."""
-
-
-@asynccontextmanager
-async def fresh_database(server_url: str, suffix: str = "") -> AsyncIterator[str]:
-    """The owner's URL of an empty database that lives longer than a test, its name ending as told; dropped after."""
-    name = f"shared_{secrets.token_hex(6)}{suffix}"
-    server = await asyncpg.connect(server_url)
-    try:
-        await server.execute(f'CREATE DATABASE "{name}"')
-        yield on_server(server_url, name)
-        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await server.close()
-
-
-@asynccontextmanager
-async def service_role(service: str, owner_url: str) -> AsyncIterator[str]:
-    """The URL of a service's own least-grants role in a migrated database; the role is dropped after."""
-    role, password = f"{service}_{secrets.token_hex(4)}", secrets.token_hex(8)
-    owner = await asyncpg.connect(owner_url)
-    try:
-        await owner.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
-        await asyncio.to_thread(upgrade, service, owner_url, role)
-        parts = urlsplit(owner_url)
-        yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
-        await owner.execute(f'DROP OWNED BY "{role}"')
-        await owner.execute(f'DROP ROLE "{role}"')
-    finally:
-        await owner.close()
 
 
 @dataclass

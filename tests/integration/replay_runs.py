@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
-
 from services.ops.install import on_server
 from services.ops.replay.run import How, Replayed, replay
 from tests.integration.ledger_rows import Ledger
@@ -57,13 +55,6 @@ class Filled:
 async def filled(server_url: str) -> AsyncIterator[Filled]:
     """Made on the server, and dropped."""
     prefix = f"r{secrets.token_hex(4)}"
-    name = f"{prefix}_ledger"
-    owner = await asyncpg.connect(server_url)
-    try:
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        url = on_server(server_url, name)
-        async with filled_ledger(url) as ledger:
-            yield Filled(url, prefix, ledger)
-        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
+    url = on_server(server_url, f"{prefix}_ledger")
+    async with filled_ledger(url) as ledger:
+        yield Filled(url, prefix, ledger)

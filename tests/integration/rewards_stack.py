@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
@@ -23,7 +22,6 @@ from pydantic import SecretStr
 from services.common.auth import Keys, new_key
 from services.common.codec import StreamRow
 from services.common.db import Reader, Writer, ensure_installation
-from services.common.migrate import upgrade
 from services.ledger import wire as ledger_wire
 from services.ledger.command_queue import CommandQueue
 from services.ledger.main import create_app as create_ledger_app
@@ -43,6 +41,7 @@ from services.rewards.replay import stream_row
 from services.rewards.views import Views
 from services.rewards.views_quote import QuoteViews
 from services.rewards.views_shop import ShopViews
+from tests.databases import service_database
 
 CHAINS = 4
 DOCUMENT: dict[str, Any] = {
@@ -114,9 +113,9 @@ class RewardsStack:
         """The catalogue."""
         return ShopViews(self.views.reader, self.views.chains)
 
-    async def with_program(self) -> RewardsStack:
+    async def with_program(self, program: str = "") -> RewardsStack:
         """The same servers with a program of a test's own, so that no test sees another's members."""
-        own = replace(self, program=f"p{secrets.token_hex(4)}")
+        own = replace(self, program=program or f"p{secrets.token_hex(4)}")
         await own.activate()
         return own
 
@@ -292,25 +291,6 @@ async def add_key(owner_url: str, scopes: Sequence[str], programs: Sequence[str]
     finally:
         await owner.close()
     return token
-
-
-@asynccontextmanager
-async def service_database(postgres_url: str, service: str) -> AsyncIterator[tuple[str, str]]:
-    """A fresh migrated database: (the owner's URL, the URL of the service's own least-grants role)."""
-    name, password = f"test_{service}_{secrets.token_hex(4)}", secrets.token_hex(12)
-    owner = await asyncpg.connect(postgres_url)
-    try:
-        await owner.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        parts = urlsplit(postgres_url)
-        owner_url = urlunsplit(parts._replace(path=f"/{name}"))
-        await asyncio.to_thread(upgrade, service, owner_url, name)
-        host = f"{parts.hostname}:{parts.port or 5432}"
-        yield owner_url, urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}", path=f"/{name}"))
-        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await owner.execute(f'DROP ROLE "{name}"')
-    finally:
-        await owner.close()
 
 
 def utc(text: str) -> datetime:

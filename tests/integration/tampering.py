@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from itertools import combinations
 
 import asyncpg
 from sqlalchemy import MetaData
@@ -100,10 +101,11 @@ async def change(connection: asyncpg.Connection, table: str, column: str) -> tup
     Returns the row as it is then, and the chains on which it was and is.
     """
     type_ = await connection.fetchval(TYPE, table, column)
-    rows = await connection.fetch(f"SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 500")
+    order = await by_key(connection, table)
+    rows = await connection.fetch(f"SELECT ctid FROM {table} WHERE {column} IS NOT NULL {order} LIMIT 500")
     ways = CHANGES[type_]
     if not rows:
-        rows, ways = await connection.fetch(f"SELECT ctid FROM {table} LIMIT 1"), (SET[type_],)
+        rows, ways = await connection.fetch(f"SELECT ctid FROM {table} {order} LIMIT 1"), (SET[type_],)
     chain = await chain_column(connection, table)
     for row in rows:
         before = await connection.fetchval(f"SELECT {chain} FROM {table} WHERE ctid = $1", row["ctid"])
@@ -121,6 +123,20 @@ async def change(connection: asyncpg.Connection, table: str, column: str) -> tup
             if changed is not None:
                 return str(changed[0]), {one for one in (before, changed[1]) if one is not None}
     raise AssertionError(f"no way to change {table}.{column}")
+
+
+async def by_key(connection: asyncpg.Connection, table: str) -> str:
+    """The ORDER BY of a table's rows: how they lie on the disk depends on what the vacuum has just done."""
+    return "ORDER BY " + ", ".join(
+        row["attname"] for row in await connection.fetch(COLUMNS, table) if row["of_key"]
+    )
+
+
+async def delete_last(connection: asyncpg.Connection, table: str) -> None:
+    """Delete the row whose key is the last."""
+    keys = f"SELECT ctid, row_number() OVER ({await by_key(connection, table)}) AS number FROM {table}"
+    last = f"SELECT ctid FROM ({keys}) AS numbered ORDER BY number DESC LIMIT 1"
+    await connection.execute(f"DELETE FROM {table} WHERE ctid = ({last})")
 
 
 async def chain_column(connection: asyncpg.Connection, table: str) -> str:
@@ -155,21 +171,20 @@ async def swap(connection: asyncpg.Connection, table: str) -> set[int]:
     columns = {row["attname"]: row["of_key"] for row in await connection.fetch(COLUMNS, table)}
     others = ", ".join(name for name, of_key in columns.items() if not of_key)
     chain = await chain_column(connection, table)
-    pair = await connection.fetchrow(
-        f"SELECT a.ctid, b.ctid, a.{chain} FROM {table} AS a JOIN {table} AS b "
-        f"ON a.{chain} = b.{chain} AND a.ctid < b.ctid "
-        f"AND (SELECT row({others}) FROM {table} WHERE ctid = a.ctid) "
-        f"IS DISTINCT FROM (SELECT row({others}) FROM {table} WHERE ctid = b.ctid) LIMIT 1"
+    rows = await connection.fetch(
+        f"SELECT ctid, {chain} AS chain, row({others})::text AS content FROM {table} "
+        f"{await by_key(connection, table)}"
     )
+    pairs = ((a, b) for a, b in combinations(rows, 2) if a["chain"] == b["chain"])
+    pair = next(((a, b) for a, b in pairs if a["content"] != b["content"]), None)
     if pair is None:
         return set()
     await connection.execute(
         f"UPDATE {table} AS t SET ({others}) = (SELECT {others} FROM {table} AS o "
         "WHERE o.ctid = CASE WHEN t.ctid = $1 THEN $2 ELSE $1 END) WHERE t.ctid IN ($1, $2)",
-        pair[0],
-        pair[1],
+        *(row["ctid"] for row in pair),
     )
-    return {pair[2]}
+    return {pair[0]["chain"]}
 
 
 def columns_of(metadata: MetaData) -> dict[str, list[str]]:

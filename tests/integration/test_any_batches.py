@@ -29,7 +29,8 @@ from services.ledger.domain.commands import (
     SuspendMember,
 )
 from services.ledger.referral_rewards import owed
-from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on
 from tests.integration.test_ledger_store import content, empty
 from tests.integration.verify_book import look
 

@@ -25,7 +25,8 @@ from services.ops.replay.ledger import STREAM, rebuild
 from services.ops.replay.schema import replay_schema
 from services.ops.replay.sources import Journals, Stretch
 from services.ops.verify.snapshot import connect
-from tests.integration.ledger_rows import CHAINS, NOON, fresh_database, member_on, service_role
+from tests.databases import fresh_url, service_database
+from tests.integration.ledger_rows import CHAINS, NOON, member_on
 from tests.integration.verify_book import filled_ledger
 
 pytestmark = pytest.mark.integration
@@ -62,7 +63,8 @@ GROUP BY account, asset ORDER BY asset, account
 @pytest_asyncio.fixture(scope="module")
 async def url(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of a ledger with something of everything in it."""
-    async with fresh_database(postgres.url) as found, filled_ledger(found):
+    found = fresh_url(postgres.url)
+    async with filled_ledger(found):
         yield found
 
 
@@ -189,7 +191,7 @@ async def test_rows_whose_times_are_not_in_order_are_found_all_the_same(postgres
     """A transaction looks at its clock before it waits for the chain, and machines' clocks differ."""
     draw, rows = random.Random(2), 500
     times = [NOON + timedelta(seconds=10 * n) + DISORDER * draw.random() for n in range(rows)]
-    async with fresh_database(postgres.url) as found, service_role("ledger", found):
+    async with service_database(postgres.url, "ledger") as (found, _):
         owner, reader = await connect(found), Reader.connect(found)
         await owner.executemany(A_ROW, list(enumerate(times, 1)))
         await owner.execute("INSERT INTO chain_heads VALUES (0, $1, $2)", rows, bytes(32))

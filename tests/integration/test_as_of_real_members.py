@@ -29,7 +29,8 @@ from services.ops.local.postgres import LocalPostgres
 from services.ops.programs import find_program, load_program
 from services.ops.replay.ledger import ReplayedBook
 from services.ops.verify.snapshot import connect
-from tests.integration.ledger_rows import Ledger, fresh_database, service_role
+from tests.databases import service_database
+from tests.integration.ledger_rows import Ledger
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -73,7 +74,7 @@ async def test_as_of_at_100_random_instants_equals_a_replay_up_to_there(
 ) -> None:
     if named != COMPLETE_JOURNEY and not ONLINE_RETAIL.exists():
         pytest.skip("the Online Retail file is not beside this checkout (../shared/data/online_retail)")
-    async with fresh_database(postgres.url) as url, service_role("ledger", url) as service_url:
+    async with service_database(postgres.url, "ledger") as (url, service_url):
         async with Ledger.open(service_url) as ledger:
             await imported(ledger, named, program)
         owner, reader = await connect(url), Reader.connect(url)

@@ -13,17 +13,20 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
+from services.common.child_process import ROUND_SECONDS
 from services.common.codec import activity_headers, decode_row, unseen
 from services.common.relay import LOCK_SPACE, ROWS_MAX
 from services.common.topics import create_topics
-from tests.integration.ledger_rows import CHAINS, Ledger, member_on, purchase_message, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import CHAINS, Ledger, member_on, purchase_message
 from tests.integration.own_process import OwnProcess
 from tests.integration.test_relay import Wire, fill
 from tests.poll import eventually
 
 ROWS_ON_THE_WAY = 1_000
 PURCHASES = 3_000
-FEW_SECONDS = 5.0
+FEW_SECONDS = 0.8 * ROUND_SECONDS
+"""Sooner than a child that gives up what is under way."""
 CHILDREN = ("relay", "consumer-1", "consumer-2")
 """Of a ledger, in the order of their starting."""
 pytestmark = pytest.mark.integration

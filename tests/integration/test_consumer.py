@@ -17,9 +17,9 @@ from services.common.dead_letter import VALUE_BYTES_MAX
 from services.common.errors import InvariantBroken
 from services.common.migrate import upgrade
 from services.ops.local.postgres import EmbeddedPostgres
+from tests.databases import service_role
 from tests.integration.consuming import Place, Recorder, make_topics, place, running
-from tests.integration.ledger_rows import service_role
-from tests.poll import eventually
+from tests.poll import TIMEOUT_SECONDS, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -164,7 +164,7 @@ async def test_dead_letters_that_cant_be_written_stop_the_consumer_and_nothing_i
         await here.send("v0", "bad-1", "v2")
         async with running(here.consumer(Recorder(), batch_records=1)) as task:
             with pytest.raises(KafkaError):
-                await asyncio.wait_for(task, 30)
+                await asyncio.wait_for(task, TIMEOUT_SECONDS)
         assert await here.taken() == ["v0"]
         assert await here.next_offset() == 1
         await make_topics(bootstrap, {here.dead_topic: 1})
@@ -184,7 +184,7 @@ async def test_a_crash_between_the_halves_of_a_batch_loses_no_count(here: Place)
 
     async with running(here.consumer(Recorder(before=crash))) as task:
         with pytest.raises(InvariantBroken, match="dies here"):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, TIMEOUT_SECONDS)
     assert await here.next_offset() == 3
     assert await here.adds_up()
     async with running(here.consumer(Recorder())):
@@ -209,7 +209,7 @@ async def test_a_consumer_that_lost_its_partition_cant_commit(here: Place) -> No
     await here.send("v0", "v1")
     slow = Recorder("slow", gate=asyncio.Event())
     async with running(here.consumer(slow, group="slow")) as task:
-        await asyncio.wait_for(slow.entered.wait(), 20)
+        await asyncio.wait_for(slow.entered.wait(), TIMEOUT_SECONDS)
         async with running(here.consumer(Recorder("fast"), group="fast")):
             await level(here, 2)
             assert slow.gate is not None
@@ -287,6 +287,6 @@ async def test_a_bad_record_in_our_own_stream_stops_the_process(here: Place, val
     await here.send("v0", value, "v2")
     async with running(here.consumer(Recorder(own_stream=True), batch_records=1)) as task:
         with pytest.raises(InvariantBroken):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, TIMEOUT_SECONDS)
     assert await here.taken() == ["v0"]
     assert await here.next_offset() == 1

@@ -34,6 +34,7 @@ QUESTIONS = (*TURN, *PRIZE)
 VICTIMS = ("rewards", "ledger")
 KILLS = [*itertools.product(QUESTIONS, ("before the ledger", "after the ledger")), ("", "answered")]
 ASKS = (True, False)
+HOLD_SECONDS = 1.0
 PROGRAM: dict[str, Any] = {
     **DOCUMENT,
     "program": "shop",
@@ -69,7 +70,9 @@ async def cut_off(market: Market, members: list[str], question: str, boundary: s
     victim: OwnProcess = getattr(market, name)
     if boundary != "answered":
         kill = lambda: victim.stop(signal.SIGKILL)  # noqa: E731
-        market.between.trap(boundary, len(members), kill, question)  # type: ignore[arg-type]
+        # Clients wait each for himself; the loop that has prizes given waits for all that it has found due.
+        hold_seconds = None if question in TURN else HOLD_SECONDS
+        market.between.trap(boundary, len(members), kill, question, hold_seconds)  # type: ignore[arg-type]
     answers = await asyncio.gather(*(have_turn(market, member) for member in members), return_exceptions=True)
     if boundary == "answered":
         await victim.stop(signal.SIGKILL)

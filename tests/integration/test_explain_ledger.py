@@ -17,7 +17,8 @@ from services.ledger import explain
 from services.ledger.store import Programs
 from services.ops.local.postgres import LocalPostgres
 from services.ops.verify.snapshot import connect
-from tests.integration.ledger_rows import CHAINS, fresh_database, member_on
+from tests.databases import fresh_url
+from tests.integration.ledger_rows import CHAINS, member_on
 from tests.integration.verify_book import MEMBERS_EACH, filled_ledger
 
 pytestmark = pytest.mark.integration
@@ -36,7 +37,8 @@ HELD_FOR = "SELECT DISTINCT order_id FROM holds WHERE program = 'grocer'"
 @pytest_asyncio.fixture(scope="module")
 async def url(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of a ledger with something of everything in it."""
-    async with fresh_database(postgres.url) as found, filled_ledger(found):
+    found = fresh_url(postgres.url)
+    async with filled_ledger(found):
         yield found
 
 

@@ -31,6 +31,7 @@ from services.ops.local.postgres import LocalPostgres
 from services.ops.local.stack import Stack
 from services.ops.replay.run import replay
 from services.ops.verify.run import Book, verify_book
+from tests.databases import service_role
 from tests.integration.installations import TIERED, TOPIC, Installation, follow, installed
 from tests.integration.ledger_rows import CHAINS, Ledger, member_on
 from tests.integration.test_verify_stack import DOCUMENT as STACK_DOCUMENT
@@ -45,20 +46,16 @@ async def source(postgres: LocalPostgres) -> AsyncIterator[Installation]:
     """The richest ledger, and tiering and rewards that have read it."""
     async with AsyncExitStack() as stack:
         made = Installation(postgres.url)
-        server = await asyncpg.connect(postgres.url)
-        for service in SERVICES:
-            await server.execute(f'CREATE DATABASE "{made.prefix}_{service}"')
-            stack.push_async_callback(server.execute, f'DROP DATABASE "{made.prefix}_{service}" WITH (FORCE)')
+        for service in ("tiering", "rewards"):
+            await stack.enter_async_context(service_role(service, made.urls[service]))
         ledger = await stack.enter_async_context(filled_ledger(made.urls["ledger"]))
         await ledger.activate(TIERED)
         for chain in range(CHAINS):
             for number in range(3):
                 told = ledger.purchase(f"t{chain}-{number}", 6_000, member=member_on(chain), program="tiered")
                 await ledger.take(told)
-        await follow(stack, made, ledger)
+        await follow(made, ledger)
         yield made
-        await stack.aclose()
-        await server.close()
 
 
 @pytest_asyncio.fixture
@@ -320,8 +317,7 @@ async def test_an_export_goes_into_a_new_folder_and_wrong_options_are_told(
 
 async def test_nobody_has_read_what_the_export_has_not(source: Installation, tmp_path: Path) -> None:
     """While rewards and tiering follow a ledger that is written to."""
-    async with AsyncExitStack() as stack:
-        ledger = await stack.enter_async_context(Ledger.open(source.urls["ledger"]))
+    async with Ledger.open(source.urls["ledger"]) as ledger:
         done = asyncio.Event()
 
         async def write() -> None:
@@ -332,7 +328,7 @@ async def test_nobody_has_read_what_the_export_has_not(source: Installation, tmp
                     f"w{number}", 6_000, member=member_on(number % CHAINS), program="tiered"
                 )
                 await ledger.take(told)
-                await follow(stack, source, ledger)
+                await follow(source, ledger)
 
         writing = asyncio.create_task(write())
         made, _ = await asyncio.to_thread(export, source.urls, SERVICES, tmp_path / "busy", utc_now())

@@ -16,7 +16,7 @@ from services.common.chain import genesis, micros, row_hash
 from services.common.db import Writer
 from services.common.journal import JOURNAL_COLUMNS, Head, Journal
 from services.ops.local.postgres import LocalPostgres
-from tests.integration.ledger_rows import service_role
+from tests.databases import service_role
 
 pytestmark = pytest.mark.integration
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

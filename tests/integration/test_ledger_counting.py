@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from services.common.program_document import canonical
 from services.ledger.domain.commands import ActivateProgram, Cause
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger
 
 pytestmark = pytest.mark.integration
 

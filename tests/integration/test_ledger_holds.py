@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from services.ledger.domain.commands import Command
 from services.ledger.handle import Outcome
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on
 from tests.integration.test_ledger_store import check_replay
 
 YEAR_ON = NOON.replace(year=2027)

@@ -13,7 +13,8 @@ from services.common.errors import InvariantBroken, Refusal
 from services.ledger.command_queue import WAITING_MAX, CommandQueue
 from services.ledger.domain.commands import AdvanceClock, Cause, Command
 from services.ledger.handle import Outcome
-from tests.integration.ledger_rows import NOON, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import NOON, Ledger, member_on
 
 pytestmark = pytest.mark.integration
 

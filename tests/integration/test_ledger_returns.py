@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from services.ops.local.postgres import LocalPostgres
+from tests.databases import service_role
 from tests.integration.ledger_http import GROCER, purchase, served
-from tests.integration.ledger_rows import DOCUMENT, Ledger, service_role
+from tests.integration.ledger_rows import DOCUMENT, Ledger
 from tests.integration.test_ledger_store import check_replay
 
 RULES = {"unknown_purchase": "park", "without_purchase": "record", "shortfall": "forgive"}

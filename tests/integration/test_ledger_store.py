@@ -17,7 +17,8 @@ from services.ledger.domain.events import Decided
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ledger.tables import PROJECTIONS, metadata
-from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, member_on
 
 DAY = timedelta(days=1)
 YEAR_ON = NOON.replace(year=2027)

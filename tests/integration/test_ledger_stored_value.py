@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from services.ops.local.postgres import LocalPostgres
+from tests.databases import service_role
 from tests.integration.ledger_http import GROCER, Served, served
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on, service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on
 from tests.integration.verify_book import look
 
 pytestmark = pytest.mark.integration

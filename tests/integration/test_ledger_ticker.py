@@ -13,7 +13,8 @@ from services.common.clock import utc_now
 from services.ledger.command_queue import CommandQueue
 from services.ledger.store import Programs
 from services.ledger.ticker import Ticker
-from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import DOCUMENT, NOON, WINDOWED, Ledger
 from tests.poll import eventually
 
 pytestmark = pytest.mark.integration
@@ -65,11 +66,12 @@ async def test_within_the_hour_only_what_falls_due_moves_a_clock(ledger: Ledger)
 
 async def test_points_that_only_a_hold_keeps_from_lapsing_move_no_clock(ledger: Ledger) -> None:
     await ledger.activate({**WINDOWED, "clock": "wall"})
-    held_at = utc_now() - 3 * DAY
+    # Whichever month it is (28 to 31 days), the points lapse after they are held and before now.
+    held_at = utc_now() - 6 * DAY
     await ledger.advance(held_at)
     hold = ledger.hold(100, ttl=10 * 86_400)
     hold.now = held_at
-    await ledger.take(ledger.purchase(at=held_at - 30 * DAY))
+    await ledger.take(ledger.purchase(at=held_at - 27 * DAY))
     assert (await ledger.take(hold))[0].refusal is None
     now = utc_now()
     await ledger.advance(now)

@@ -28,15 +28,14 @@ from services.ledger.liability import BUSINESS, RECORDED, Liability, breakage, l
 from services.ops.cli import create_cli
 from services.ops.local.postgres import LocalPostgres
 from tallybook.activities.v1 import activities_pb2 as activities
+from tests.databases import fresh_url, service_database
 from tests.integration.ledger_http import GROCER, served
 from tests.integration.ledger_rows import (
     DOCUMENT,
     NOON,
     Ledger,
-    fresh_database,
     member_on,
     purchase_message,
-    service_role,
 )
 from tests.integration.verify_book import DAY, filled_ledger
 
@@ -53,7 +52,8 @@ ZONED: dict[str, Any] = {**DOCUMENT, "program": "zoned", "time_zone": "America/N
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
     """The owner's URL of a filled ledger's database, and the ledger."""
-    async with fresh_database(postgres.url, "_ledger") as url, filled_ledger(url) as ledger:
+    url = fresh_url(postgres.url, "_ledger")
+    async with filled_ledger(url) as ledger:
         yield url, ledger
 
 
@@ -61,8 +61,7 @@ async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
 async def shops(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
     """An empty ledger with the grocer's program."""
     async with (
-        fresh_database(postgres.url, "_ledger") as owner,
-        service_role("ledger", owner) as url,
+        service_database(postgres.url, "ledger", "_ledger") as (owner, url),
         Ledger.open(url) as ledger,
     ):
         await ledger.activate()

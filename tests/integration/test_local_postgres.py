@@ -9,7 +9,7 @@ import asyncpg
 import psutil
 import pytest
 
-from services.ops.local.postgres import EmbeddedPostgres, ExternalPostgres, LocalPostgres, local_postgres
+from services.ops.local.postgres import EmbeddedPostgres, ExternalPostgres, local_postgres
 
 pytestmark = pytest.mark.integration
 
@@ -52,13 +52,10 @@ async def test_another_command_finds_the_running_server_and_stops_it(own: Embedd
     assert not own.running()
 
 
-async def test_a_commit_waits_for_the_disk(postgres: LocalPostgres) -> None:
-    assert await ask(postgres.url, "SHOW fsync") == "on"
-    assert await ask(postgres.url, "SHOW synchronous_commit") == "on"
-    assert await ask(postgres.url, "SHOW full_page_writes") == "on"
-
-
-async def test_the_server_wants_its_password(own: EmbeddedPostgres) -> None:
+async def test_a_commit_waits_for_the_disk_and_the_server_wants_its_password(own: EmbeddedPostgres) -> None:
+    assert await ask(own.url, "SHOW fsync") == "on"
+    assert await ask(own.url, "SHOW synchronous_commit") == "on"
+    assert await ask(own.url, "SHOW full_page_writes") == "on"
     with pytest.raises(asyncpg.InvalidPasswordError):
         await ask(own.url.replace(own.home.password_file.read_text().strip(), "guessed"), "SELECT 1")
 

@@ -13,7 +13,7 @@ import pytest
 
 from services.common.db import KEYED_LOOKUPS
 from services.ops.local.postgres import LocalPostgres
-from tests.integration.ledger_rows import fresh_database, service_role
+from tests.databases import service_database
 
 MODULES = (
     "ledger.store", "ledger.inbox", "ledger.project_holds", "ledger.store_holds", "ledger.store_parked",
@@ -60,7 +60,7 @@ def faults(plan: dict[str, Any]) -> Iterator[str]:
 async def test_plans_made_on_empty_tables_go_key_by_key(postgres: LocalPostgres, module: str) -> None:
     service = module.partition(".")[0]
     found = {}
-    async with fresh_database(postgres.url) as owner_url, service_role(service, owner_url):
+    async with service_database(postgres.url, service) as (owner_url, _):
         connection = await asyncpg.connect(owner_url, server_settings=KEYED_LOOKUPS)
         try:
             for name, statement in statements(module).items():

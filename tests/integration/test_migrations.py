@@ -19,7 +19,8 @@ from services.common.db import Writer, ensure_installation
 from services.common.migrate import upgrade
 from services.common.schema_v1 import MECHANISM_APPEND_ONLY
 from services.ops.local.postgres import LocalPostgres
-from tests.integration.ledger_rows import Ledger, fresh_database, service_role
+from tests.databases import service_database, service_role
+from tests.integration.ledger_rows import Ledger
 
 SERVICES = ("ledger", "tiering", "rewards")
 CHANGES = ("UPDATE {} SET {column} = {column}", "DELETE FROM {}", "TRUNCATE {}")
@@ -36,7 +37,7 @@ async def migrated(
     request: pytest.FixtureRequest, postgres: LocalPostgres
 ) -> AsyncIterator[tuple[str, str, str]]:
     """(service, the owner's URL, the service's URL)"""
-    async with fresh_database(postgres.url) as owner_url, service_role(request.param, owner_url) as url:
+    async with service_database(postgres.url, request.param) as (owner_url, url):
         yield request.param, owner_url, url
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -30,6 +29,7 @@ from services.ops.verify.snapshot import exported
 from services.ops.yaml_document import DocumentError
 from services.tiering.domain.events import TierGranted
 from services.tiering.wire import payload_of
+from tests.databases import service_role
 from tests.integration.ledger_rows import (
     CHAINS,
     DOCUMENT,
@@ -38,7 +38,6 @@ from tests.integration.ledger_rows import (
     SOCIAL,
     WINDOWED,
     member_on,
-    service_role,
 )
 from tests.integration.verify_book import COUNTING, filled_ledger
 
@@ -70,27 +69,14 @@ class Place:
     urls: dict[str, str]
 
 
-@asynccontextmanager
-async def databases(server_url: str) -> AsyncIterator[Place]:
-    """Empty databases that the command line finds by a prefix."""
-    prefix = f"trying_{secrets.token_hex(4)}"
-    names = {service: f"{prefix}_{service}" for service in ("ledger", "tiering")}
-    owner = await asyncpg.connect(server_url)
-    try:
-        for name in names.values():
-            await owner.execute(f'CREATE DATABASE "{name}"')
-        yield Place(prefix, {service: on_server(server_url, name) for service, name in names.items()})
-        for name in names.values():
-            await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
-
-
 @pytest_asyncio.fixture(scope="module")
 async def place(postgres: LocalPostgres) -> AsyncIterator[Place]:
     """A filled ledger, and a tiering that gave somebody gold by hand."""
+    prefix = f"trying_{secrets.token_hex(4)}"
+    # The command line finds them by the prefix.
+    urls = {service: on_server(postgres.url, f"{prefix}_{service}") for service in ("ledger", "tiering")}
+    found = Place(prefix, urls)
     async with (
-        databases(postgres.url) as found,
         service_role("tiering", found.urls["tiering"]),
         filled_ledger(found.urls["ledger"]) as ledger,
     ):

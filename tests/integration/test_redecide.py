@@ -24,7 +24,8 @@ from services.ops.local.postgres import LocalPostgres
 from services.ops.redecide.differences import Report
 from services.ops.redecide.run import pieces_of, redecide, redecide_group
 from tallybook.ledger.v1 import events_pb2 as pb
-from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, fresh_database, member_on, service_role
+from tests.databases import fresh_url, service_database
+from tests.integration.ledger_rows import DOCUMENT, NOON, Ledger, member_on
 from tests.integration.verify_book import filled_ledger
 
 pytestmark = pytest.mark.integration
@@ -35,7 +36,8 @@ DAY = timedelta(days=1)
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
     """The owner's URL of a filled ledger's database, and the ledger."""
-    async with fresh_database(postgres.url, "_ledger") as url, filled_ledger(url) as ledger:
+    url = fresh_url(postgres.url, "_ledger")
+    async with filled_ledger(url) as ledger:
         yield url, ledger
 
 
@@ -43,8 +45,7 @@ async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
 async def year(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of ann's year: two purchases, one as silver, a part of one brought back, and points expired."""
     async with (
-        fresh_database(postgres.url, "_ledger") as owner,
-        service_role("ledger", owner) as url,
+        service_database(postgres.url, "ledger", "_ledger") as (owner, url),
         Ledger.open(url) as ledger,
     ):
         await ledger.activate()
@@ -228,8 +229,7 @@ async def test_either_half_of_what_two_chains_share_is_missed(
 ) -> None:
     giver, receiver = member_on(0), member_on(1)
     async with (
-        fresh_database(postgres.url, "_ledger") as owner_url,
-        service_role("ledger", owner_url) as url,
+        service_database(postgres.url, "ledger", "_ledger") as (owner_url, url),
         Ledger.open(url) as ledger,
     ):
         await ledger.activate()

@@ -26,9 +26,10 @@ import pytest_asyncio
 from services.common.chain import chain_of
 from services.common.topics import create_topics
 from services.ops.local.postgres import LocalPostgres
+from tests.databases import service_database
 from tests.integration.between import Between
 from tests.integration.own_process import OwnProcess
-from tests.integration.rewards_stack import CHAINS, add_key, bearer, service_database
+from tests.integration.rewards_stack import CHAINS, add_key, bearer
 from tests.integration.shop import AFTER, BEFORE, HELD, NOTHING, SHOP, SPENT
 from tests.poll import eventually
 

@@ -24,6 +24,7 @@ from services.ledger.consume import Activities, Tiers
 from tallybook.activities.v1 import activities_pb2 as activities
 from tallybook.ledger.v1 import events_pb2 as pb
 from tallybook.tiering.v1 import events_pb2 as tiering
+from tests.databases import service_role
 from tests.integration.consuming import make_topics, running
 from tests.integration.ledger_rows import (
     CHAINS,
@@ -32,9 +33,8 @@ from tests.integration.ledger_rows import (
     Ledger,
     member_on,
     purchase_message,
-    service_role,
 )
-from tests.poll import eventually
+from tests.poll import TIMEOUT_SECONDS, eventually
 
 TYPES = {name: getattr(pb, name) for name in ("PurchaseRecorded", "PointsAccrued", "ProgramActivated")}
 STOP_SECONDS = 20
@@ -221,7 +221,7 @@ async def test_a_tier_comes_by_its_own_stream_and_a_gap_in_it_stops_the_ledger(h
         await eventually(assigned, "both tiers are known, each once")
         await send(4, "silver")
         with pytest.raises(InvariantBroken, match="position 4 came after 2"):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, TIMEOUT_SECONDS)
     assert await ledger.value("SELECT position FROM stream_positions WHERE chain = $1", chain) == 2
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,11 +11,11 @@ import pytest
 import pytest_asyncio
 
 from services.ledger.tables import PROJECTIONS
-from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
 from services.ops.replay.run import Replayed, replay
 from services.ops.replay.schema import LOCK_SPACE, TRY_LOCK, drop_leftovers, replay_schema
 from services.ops.verify.run import Book, verify_book
+from tests.databases import fresh_url
 from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on
 from tests.integration.verify_book import filled_ledger
 
@@ -47,16 +46,9 @@ CHANGES = {
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[tuple[str, Ledger]]:
     """The owner's URL of a filled ledger's database, and the ledger."""
-    name = f"replay_{secrets.token_hex(4)}"
-    owner = await asyncpg.connect(postgres.url)
-    try:
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        url = on_server(postgres.url, name)
-        async with filled_ledger(url) as ledger:
-            yield url, ledger
-        await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
+    url = fresh_url(postgres.url)
+    async with filled_ledger(url) as ledger:
+        yield url, ledger
 
 
 @asynccontextmanager

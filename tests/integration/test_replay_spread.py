@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from services.ops.local.postgres import LocalPostgres
 from services.ops.replay.digest import Compared, Digest, Shape
 from services.ops.replay.spread import mend_spread
 from services.ops.verify.snapshot import connect, exported
+from tests.databases import service_database
 
 pytestmark = pytest.mark.integration
 
@@ -26,14 +28,15 @@ CREATE TABLE rebuilt.codes (LIKE codes INCLUDING ALL);
 
 
 @pytest_asyncio.fixture
-async def url(database: str) -> AsyncIterator[str]:
-    """A database with a table of each kind."""
-    owner = await connect(database)
-    try:
-        await owner.execute(TABLES)
-    finally:
-        await owner.close()
-    yield database
+async def url(postgres: LocalPostgres) -> AsyncIterator[str]:
+    """A database with a table of each kind, beside the ledger's."""
+    async with service_database(postgres.url, "ledger") as (url, _):
+        owner = await connect(url)
+        try:
+            await owner.execute(TABLES)
+        finally:
+            await owner.close()
+        yield url
 
 
 async def mended(

@@ -12,10 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.common.chain import chain_of
 from services.common.codec import StreamRow
@@ -25,7 +22,6 @@ from services.rewards.domain.reservation import Reserve
 from services.rewards.domain.standing import Segments, Standing
 from services.rewards.replay import PROJECTIONS, rebuild_own, rebuild_stream
 from services.rewards.standings import find_standings
-from services.rewards.tables import metadata
 from tallybook.ledger.v1 import events_pb2 as ledger_pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
 from tests.integration.rewards_stack import CHAINS, DOCUMENT, RewardsStack, utc
@@ -194,18 +190,6 @@ async def test_a_program_on_its_events_redeems_at_its_own_time(stack: RewardsSta
     assert answer.redemption.requested_at == datetime(2017, 3, 1, 12, tzinfo=UTC)
     assert answer.redemption.expires_at is not None
     assert answer.redemption.expires_at - timedelta(seconds=600) <= answer.redemption.requested_at
-
-
-async def test_the_declared_tables_are_the_migrated_ones(stack: RewardsStack) -> None:
-    engine = create_async_engine(stack.owner_url.replace("postgresql://", "postgresql+asyncpg://", 1))
-    try:
-        async with engine.connect() as connection:
-            differences = await connection.run_sync(
-                lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
-            )
-    finally:
-        await engine.dispose()
-    assert [d for d in differences if "alembic_version" not in repr(d)] == []
 
 
 async def test_a_batch_is_applied_by_a_fixed_number_of_queries(stack: RewardsStack) -> None:

@@ -24,7 +24,8 @@ from services.ops.seal.topic import SealTopic
 from services.ops.verify.findings import Finding
 from services.ops.verify.run import Book, verify_book
 from tallybook.seals.v1 import seals_pb2 as pb
-from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import CHAINS, NOON, Ledger, member_on
 from tests.integration.tampering import committed, forge, superuser
 
 pytestmark = pytest.mark.integration

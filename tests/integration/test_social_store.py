@@ -14,7 +14,8 @@ from services.common.program_document import canonical, version_of
 from services.ledger.domain.commands import ActivateProgram, Cause, Command
 from services.ledger.domain.events import AwardWithheld, PointsAwarded, ReferralQualified
 from services.ledger.referral_rewards import owed
-from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import NOON, SOCIAL, Ledger, member_on
 from tests.integration.test_ledger_store import check_replay, content, empty
 
 pytestmark = pytest.mark.integration

@@ -21,7 +21,8 @@ from services.tiering.main import create_app
 from services.tiering.project import LEDGER_TOPIC, apply_rows
 from services.tiering.ranking import Rankings
 from services.tiering.segments import Segments
-from tests.integration.tiering_rows import DOCUMENT, LedgerChain, day, tiering_database
+from tests.databases import service_role
+from tests.integration.tiering_rows import DOCUMENT, LedgerChain, day
 
 CHAINS = 4
 ADD_KEY = """
@@ -83,7 +84,7 @@ class Service:
 
 @pytest_asyncio.fixture
 async def service(database: str) -> AsyncIterator[Service]:
-    async with tiering_database(database) as url:
+    async with service_role("tiering", database) as url:
         writer, reader = await Writer.connect(url), Reader.connect(url)
         await ensure_installation(writer, CHAINS)
         owner = await asyncpg.connect(database)

@@ -25,9 +25,10 @@ from services.tiering.domain.state import ProgramState
 from services.tiering.store import rules_of
 from services.tiering.wire import fact_of
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
+from tests.databases import service_role
 from tests.integration.own_process import OwnProcess
 from tests.integration.test_tiering_api import ADD_KEY
-from tests.integration.tiering_rows import LedgerChain, day, tiering_database
+from tests.integration.tiering_rows import LedgerChain, day
 from tests.poll import eventually
 
 CHAINS = 4
@@ -52,7 +53,7 @@ class Tiering:
 @pytest_asyncio.fixture
 async def tiering(database: str, bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Tiering]:
     await create_topics(bootstrap, topic_prefix, CHAINS)
-    async with tiering_database(database) as url:
+    async with service_role("tiering", database) as url:
         owner = await asyncpg.connect(database)
         key_id, token, digest = new_key()
         await owner.execute(ADD_KEY, key_id, digest, ["pos"], [])

@@ -11,9 +11,6 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.common.codec import StreamRow
 from services.common.db import Writer, ensure_installation
@@ -21,9 +18,9 @@ from services.common.errors import InvariantBroken
 from services.tiering import project
 from services.tiering.project import LEDGER_TOPIC
 from services.tiering.replay import ALSO_WRITTEN, JOURNAL_COMPARED, PROJECTIONS, rebuild
-from services.tiering.tables import metadata
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
-from tests.integration.tiering_rows import LedgerChain, day, document, tiering_database
+from tests.databases import service_role
+from tests.integration.tiering_rows import LedgerChain, day, document
 
 CHAINS = 4
 NOW = day("2031-01-01")
@@ -32,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 @pytest_asyncio.fixture
 async def writer(database: str) -> AsyncIterator[Writer]:
-    async with tiering_database(database) as url:
+    async with service_role("tiering", database) as url:
         writer = await Writer.connect(url)
         await ensure_installation(writer, CHAINS)
         yield writer
@@ -266,16 +263,3 @@ async def test_the_service_cannot_change_its_journal(writer: Writer, database: s
                 await owner.execute(statement)
         finally:
             await owner.close()
-
-
-async def test_the_migrated_schema_is_the_declared_one(database: str) -> None:
-    async with tiering_database(database):
-        engine = create_async_engine(database.replace("postgresql://", "postgresql+asyncpg://", 1))
-        try:
-            async with engine.connect() as connection:
-                differences = await connection.run_sync(
-                    lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
-                )
-        finally:
-            await engine.dispose()
-    assert differences == []

@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from services.ops.verify.run import Book, Verified, verify_book
 from services.ops.verify.state import StateUnusable
-from tests.integration.ledger_rows import CHAINS, Ledger, member_on, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import CHAINS, Ledger, member_on
 from tests.integration.tampering import committed
 
 pytestmark = pytest.mark.integration

@@ -24,6 +24,7 @@ from tests.integration.tampering import (
     MECHANISM,
     columns_of,
     committed,
+    delete_last,
     in_catalogue,
     is_found,
     superuser,
@@ -58,8 +59,8 @@ NOTHING_COUNTED = "DELETE FROM draw_counters WHERE used = 0"
 async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of a rewards database with turns and points in every state."""
     async with rewards_stack(postgres.url) as servers:
-        await _refuse(await servers.with_program())
-        await _draw(await servers.with_program())
+        await _refuse(await servers.with_program("closing"))
+        await _draw(await servers.with_program("drawing"))
         async with committed(servers.owner_url) as connection:
             await connection.execute(OFFSETS)
             await connection.execute(RELAYED)
@@ -165,5 +166,5 @@ async def test_two_rows_that_changed_their_content_are_found(book: str, table: s
 async def test_a_deleted_row_is_found(book: str, table: str) -> None:
     async with superuser(book) as connection:
         await keep_ends(connection)
-        await connection.execute(f"DELETE FROM {table} WHERE ctid = (SELECT max(ctid) FROM {table})")  # noqa: S608
+        await delete_last(connection, table)
         assert await is_found(table, set(), partial(look, connection))

@@ -13,18 +13,18 @@ import pytest
 import pytest_asyncio
 
 from services.common.db import Writer, ensure_installation
-from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
 from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Report
 from services.tiering.handle import Grants
 from services.tiering.segments import Segments
 from services.tiering.tables import metadata
+from tests.databases import service_database, service_role
 from tests.integration.tampering import change, named, superuser
 from tests.integration.test_segment_runs import Shop, tell
 from tests.integration.test_tiering_merges import Book
 from tests.integration.test_tiering_store import CHAINS
-from tests.integration.tiering_rows import day, document, tiering_database
+from tests.integration.tiering_rows import day, document
 
 pytestmark = pytest.mark.integration
 PLACES = [
@@ -56,11 +56,7 @@ def a_shop(rng: random.Random) -> Shop:
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of a tiering database in which everybody was sorted twice."""
-    name = "verify_segments"
-    owner = await asyncpg.connect(postgres.url)
-    await owner.execute(f'CREATE DATABASE "{name}"')
-    url = on_server(postgres.url, name)
-    async with tiering_database(url) as service_url:
+    async with service_database(postgres.url, "tiering") as (url, service_url):
         writer = await Writer.connect(service_url)
         await ensure_installation(writer, CHAINS)
         await tell(writer, a_shop(random.Random(4)).rows())
@@ -72,8 +68,6 @@ async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
             assert not await Segments(writer).run("grocer", run)
         await writer.close()
         yield url
-    await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await owner.close()
 
 
 async def look(connection: asyncpg.Connection) -> Report:
@@ -130,7 +124,7 @@ async def test_a_member_who_is_put_elsewhere_is_found_though_all_else_agrees(boo
 
 
 async def test_merged_members_are_in_order(book: str, database: str) -> None:
-    async with tiering_database(database) as service_url:
+    async with service_role("tiering", database) as service_url:
         writer = await Writer.connect(service_url)
         await ensure_installation(writer, CHAINS)
         ledger = Book(document(segments={"tags": ["vip"]}))

@@ -29,7 +29,8 @@ from services.ops.verify.command import as_object
 from services.ops.verify.findings import CHECKS, Findings
 from services.ops.verify.run import Book, verify_book
 from services.ops.verify.snapshot import connect, exported
-from tests.integration.ledger_rows import CHAINS, NOON, Ledger, service_role
+from tests.databases import service_role
+from tests.integration.ledger_rows import CHAINS, NOON, Ledger
 
 pytestmark = pytest.mark.integration
 

@@ -13,13 +13,15 @@ import pytest
 import pytest_asyncio
 
 from services.ledger.tables import metadata
-from services.ops.install import on_server
 from services.ops.local.postgres import LocalPostgres
 from services.ops.verify.findings import CHECKS
 from tallybook.ledger.v1 import events_pb2 as pb
+from tests.databases import fresh_url
 from tests.integration.tampering import (
     MECHANISM,
+    by_key,
     columns_of,
+    delete_last,
     forge,
     in_catalogue,
     is_found,
@@ -47,18 +49,9 @@ SWAPPED = (
 @pytest_asyncio.fixture(scope="module")
 async def book(postgres: LocalPostgres) -> AsyncIterator[str]:
     """The owner's URL of a filled ledger's database."""
-    name = "verify_tampering"
-    owner = await asyncpg.connect(postgres.url)
-    try:
-        await owner.execute(f'CREATE DATABASE "{name}"')
-        url = on_server(postgres.url, name)
-        try:
-            async with filled_ledger(url):
-                yield url
-        finally:
-            await owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await owner.close()
+    url = fresh_url(postgres.url)
+    async with filled_ledger(url):
+        yield url
 
 
 async def test_an_untouched_book_is_in_order_and_all_of_it_was_looked_at(book: str) -> None:
@@ -110,7 +103,8 @@ async def test_a_value_that_was_wiped_out_is_found(book: str, table: str, column
     async with superuser(book) as connection:
         await connection.execute(
             f"UPDATE {table} SET {column} = NULL "
-            f"WHERE ctid = (SELECT ctid FROM {table} WHERE {column} IS NOT NULL LIMIT 1)"
+            f"WHERE ctid = (SELECT ctid FROM {table} WHERE {column} IS NOT NULL "
+            f"{await by_key(connection, table)} LIMIT 1)"
         )
         report = await look(connection)
     assert named(report, table)
@@ -127,7 +121,7 @@ DELETABLE = [
 @pytest.mark.parametrize("table", DELETABLE)
 async def test_a_deleted_row_is_found(book: str, table: str) -> None:
     async with superuser(book) as connection:
-        await connection.execute(f"DELETE FROM {table} WHERE ctid = (SELECT max(ctid) FROM {table})")
+        await delete_last(connection, table)
         report = await look(connection)
     assert named(report, table)
 
@@ -208,7 +202,7 @@ async def test_points_given_in_all_tables_alike_are_found(book: str) -> None:
     """Postings, lots and accounts changed to agree with each other: the journal does not."""
     async with superuser(book) as connection:
         posting = await connection.fetchrow(
-            "SELECT * FROM postings WHERE debit = 'issued' AND lot IS NOT NULL LIMIT 1"
+            "SELECT * FROM postings WHERE debit = 'issued' AND lot IS NOT NULL ORDER BY chain, position LIMIT 1"
         )
         member = posting["credit"].removeprefix("member/")
         chain, position = posting["chain"], posting["position"]

@@ -161,7 +161,7 @@ async def test_a_tier_that_comes_from_nowhere_is_found(book: Filled) -> None:
 async def test_what_the_ledger_was_told_of_tiers_is_what_tiering_says(book: Filled) -> None:
     async with both(book) as (tiering, ledger):
         row = await ledger.fetchrow(
-            "SELECT * FROM journal WHERE type = 'TierAssigned' ORDER BY position LIMIT 1"
+            "SELECT * FROM journal WHERE type = 'TierAssigned' ORDER BY chain, position LIMIT 1"
         )
         assigned = ledger_pb.TierAssigned.FromString(row["payload"])
         assigned.tier = "emerald"

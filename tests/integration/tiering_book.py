@@ -24,11 +24,11 @@ from services.tiering.ranking import Rankings
 from services.tiering.segments import Segments
 from tallybook.ledger.v1 import events_pb2 as pb
 from tallybook.tiering.v1 import events_pb2 as tiering_pb
-from tests.integration.ledger_rows import fresh_database, service_role
+from tests.databases import service_database
 from tests.integration.test_tiering_everything import CARDS, METRICS, TIERS
 from tests.integration.test_tiering_merges import Book, an_hour
 from tests.integration.test_tiering_store import CHAINS
-from tests.integration.tiering_rows import day, document, tiering_database
+from tests.integration.tiering_rows import day, document
 from tests.integration.verify_book import OFFSETS
 
 DOCUMENT = document(
@@ -62,10 +62,8 @@ class Filled:
 async def filled_tiering(server_url: str) -> AsyncIterator[Filled]:
     """Years of members who rise, fall, are granted tiers, ranked, sorted, tagged, merged and closed."""
     async with (
-        fresh_database(server_url) as url,
-        fresh_database(server_url) as ledger_url,
-        tiering_database(url) as service_url,
-        service_role("ledger", ledger_url),
+        service_database(server_url, "tiering") as (url, service_url),
+        service_database(server_url, "ledger") as (ledger_url, _),
     ):
         writer = await Writer.connect(service_url)
         try:

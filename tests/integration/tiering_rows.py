@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import orjson
 from google.protobuf.message import Message
 
 from services.common.codec import StreamRow
-from services.common.migrate import upgrade
 from tallybook.ledger.v1 import events_pb2 as pb
 
 DOCUMENT: dict[str, Any] = {
@@ -116,19 +109,3 @@ class LedgerChain:
         return StreamRow(
             self.chain, self.position, "grocer", member, "PointsExpired", at, self.recorded_at, None
         )
-
-
-@asynccontextmanager
-async def tiering_database(owner_url: str) -> AsyncIterator[str]:
-    """The URL of the service's own least-grants role in a migrated database; the role is dropped after."""
-    role, password = f"tiering_{secrets.token_hex(4)}", secrets.token_hex(8)
-    owner = await asyncpg.connect(owner_url)
-    try:
-        await owner.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
-        await asyncio.to_thread(upgrade, "tiering", owner_url, role)
-        parts = urlsplit(owner_url)
-        yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
-        await owner.execute(f'DROP OWNED BY "{role}"')
-        await owner.execute(f'DROP ROLE "{role}"')
-    finally:
-        await owner.close()

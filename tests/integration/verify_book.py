@@ -26,6 +26,7 @@ from services.ops.verify.chain import verify_chain
 from services.ops.verify.findings import Findings, Report, check_in_transit
 from services.ops.verify.service_tables import check_service
 from services.ops.verify.social_tables import check_budgets
+from tests.databases import service_role
 from tests.integration.ledger_rows import (
     CHAINS,
     DOCUMENT,
@@ -36,7 +37,6 @@ from tests.integration.ledger_rows import (
     WINDOWED,
     Ledger,
     member_on,
-    service_role,
 )
 
 DAY = timedelta(days=1)

@@ -67,6 +67,21 @@ class HoldRules:
                 lambda: self.naive.capture(hold, member, amount, final, coins),
             )
 
+    def hold_coins(self: Any, id_: str, member: str, coins: int) -> None:
+        """Money alone, for a day."""
+        self.both(
+            lambda: real.hold_of(id_, member, 0, 86_400, coins),
+            lambda: self.naive.hold(id_, real.order_of(id_), member, 0, 86_400, coins),
+        )
+
+    def capture_coins(self: Any, hold: str, member: str, coins: int) -> None:
+        """Some of a hold's money; the rest stays held."""
+        id_ = self.next_id()
+        self.both(
+            lambda: real.capture_of(id_, hold, member, None, False, coins),
+            lambda: self.naive.capture(hold, member, None, False, coins),
+        )
+
     @rule(member=st.sampled_from(["ann", "bob"]), order=st.integers(0, 8).map("o{}".format))
     def refund(self: Any, member: str, order: str) -> None:
         id_ = self.next_id()
@@ -93,6 +108,23 @@ class HoldRules:
                 lambda: real.refund_of(id_, order, member, amount, coins),
                 lambda: self.naive.refund(order, member, amount, coins),
             )
+
+    @rule(
+        member=st.sampled_from(["ann", "bob"]),
+        yen=st.integers(3_000, 30_000),
+        days=st.integers(20, 70),
+        version=st.sampled_from(["v2", "v1", ""]),
+    )
+    def refund_after_a_while(self: Any, member: str, yen: int, days: int, version: str) -> None:
+        """Points may have run out that were spent and come back, perhaps under another version."""
+        self.purchase(self.next_id(), member, 0, [("FOOD", 1, yen)])
+        hold = self.next_id()
+        self.hold(hold, member, 20, 86_400)
+        self.capture(hold, member, None)
+        self.advance(24 * days)
+        if version:
+            self.activate(version)
+        self.refund(member, real.order_of(hold))
 
     @rule(data=st.data())
     def again_with_other_content(self: Any, data: st.DataObject) -> None:

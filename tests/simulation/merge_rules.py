@@ -123,14 +123,15 @@ class MergeRules:
             self.advance(25)
 
     @rule(
-        absorbed=people,
+        absorbed=people | st.just(""),
         survivor=people,
         referrer=st.sampled_from(["ann", "bob", "cid", "dan"]),
         yen=st.sampled_from([0, 500, 6_000]),
         rewards=st.booleans(),
     )
     def merge_a_friend(self, absorbed: str, survivor: str, referrer: str, yen: int, rewards: bool) -> None:
-        """Somebody who was brought by another, perhaps by the survivor, and may have bought by then."""
+        """Somebody, perhaps new, who was brought by another, perhaps by the survivor, and may have bought by then."""
+        absorbed = absorbed or self.next_id()
         if absorbed in self.naive.heirs:
             return
         for member in (referrer, survivor):

@@ -20,9 +20,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "like": {"points": 1},
 }
 _FRIENDS: dict[str, Any] = {"minimum": 1_000, "referrer": 30, "referee": 10, "task": "", "caps": {"ever": 2}}
+_PHONES = {"minimum": 5_000, "referrer": 50, "referee": 20, "task": "bind_phone", "caps": {"month": 1}}
 REFERRAL: dict[str, dict[str, Any]] = {
     **dict.fromkeys(RULES, _FRIENDS),
-    "v1": {"minimum": 5_000, "referrer": 50, "referee": 20, "task": "bind_phone", "caps": {"month": 1}},
+    **dict.fromkeys(["v1", "fixed_day", "inactivity"], _PHONES),
     "v2": {"minimum": 0, "referrer": 0, "referee": 30, "task": "", "caps": {}},
 }
 SAME: dict[str, Callable[[datetime], Any]] = {

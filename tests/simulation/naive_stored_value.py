@@ -53,6 +53,10 @@ class NaiveStoredValue:
     def __init__(self) -> None:
         self.coins: dict[str, list[Coins]] = {}
         self.top_ups: dict[str, dict[str, TopUp]] = {}
+        self.awards: dict[str, Coins] = {}
+        """What was given as a reward; whose it is, says the purse that it is in."""
+        self.rewarded = 0
+        """All that was given as a reward, less what was taken back."""
 
     def top_up(self: Any, id_: str, member: str, at: datetime, amount: int, wall: datetime) -> None:
         self.refuse_future(at, wall)
@@ -120,9 +124,35 @@ class NaiveStoredValue:
         for (bucket, expires), paid in received.items():
             self._purse(receiver).append(Coins(bucket, paid, expires, id_))
 
+    def award_money(self: Any, award: str, member: str, amount: int) -> None:
+        """A reward is bonus, over the limit of the balance too, for it was paid for."""
+        if not amount:
+            raise self.Refused("amount_out_of_range")
+        self.account(member)
+        months = STORED_VALUE[self.version]["expiry"].get("bonus_months")
+        expires = months and months_on(self.clock, months)
+        self.awards[award] = Coins("bonus", amount, expires, award)
+        self._purse(member).append(self.awards[award])
+        self.rewarded += amount
+
+    def take_back_money(self: Any, award: str, member: str, amount: int) -> None:
+        """Those very coins, as many as are asked for or none: nobody owes money."""
+        if not amount:
+            raise self.Refused("amount_out_of_range")
+        self.account(member)
+        own = [coins for coins in self._purse(member) if coins is self.awards.get(award)]
+        if amount > sum(free for _, free in self._good(own)):
+            raise self.Refused("insufficient_value")
+        own[0].left -= amount
+        self.rewarded -= amount
+
+    def _good(self: Any, some: list[Coins]) -> list[tuple[Coins, int]]:
+        """Coins that are not past their day, and how much of each nothing holds."""
+        return [(c, c.free) for c in some if c.expires is None or c.expires > self.clock]
+
     def _paying(self: Any, member: str, amount: int) -> list[tuple[Coins, int]]:
         """Which coins pay, where there are enough."""
-        good = [(c, c.free) for c in self._purse(member) if c.expires is None or c.expires > self.clock]
+        good = self._good(self._purse(member))
         if amount > sum(free for _, free in good):
             raise self.Refused("insufficient_value")
         return naive_money_holds.pay(good, amount, self.pays_first())

@@ -1,4 +1,4 @@
-"""The state machine's parking: activities of somebody who enrols later. A part of LedgerMachine."""
+"""What the state machine knows of parking: somebody enrols later, a purchase is told after its return."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class ParkingRules:
     enrol: Callable[[str], None]
     purchase: Callable[[str, str, int, list[tuple[str, int, int]]], None]
     give_back: Callable[[str, str, int, dict[int, int]], None]
+    activate: Callable[[str], None]
 
     @rule(version=st.sampled_from(sorted(RULES)))
     def begin_to_park(self, version: str) -> None:
@@ -49,3 +50,19 @@ class ParkingRules:
             self.give_back(bought, member, later, {1: units})
         if enrols:
             self.enrol(member)
+
+    @rule(
+        member=st.sampled_from(["ann", "bob"]),
+        yen=st.integers(1_000, 50_000),
+        units=st.sampled_from([1, 3, 4, 4]),
+        keeps=st.sampled_from([True, True, False]),
+        buys=st.sampled_from([True, True, False]),
+    )
+    def come_back_before_buying(self, member: str, yen: int, units: int, keeps: bool, buys: bool) -> None:
+        """A return of it or of too much, perhaps where such are kept, then perhaps the purchase."""
+        bought = self.next_id()
+        if keeps:
+            self.activate("v2")
+        self.give_back(bought, member, 0, {1: units})
+        if buys:
+            self.purchase(bought, member, 0, [("FOOD", 3, yen)])

@@ -94,6 +94,7 @@ class RealBook:
         book = Book()
         book.versions = self.programs.versions
         self.loaded = Loaded(book, Journal({0: Head(0, 0, genesis(0))}, payloads.encode), {}, 1)
+        self.asked: set[type[Command]] = set()
 
     @property
     def book(self) -> Book:
@@ -112,6 +113,7 @@ class RealBook:
         command.now = WALL
         follow(command, {key: m.merged_into for key, m in self.book.members.items() if m.merged_into}, 1)
         widen(command, self.programs.parking, 1)
+        self.asked.add(type(command))
         return decide_batch(self.loaded, [command], WALL)[0]
 
     def activate(self, version: str) -> None:
@@ -183,9 +185,12 @@ class RealBook:
             )
             assert hash_ == last
 
-    def check_postings(self) -> None:
-        """L1 and L2: all accounts sum to zero; a member's postings are its balance, lot by lot."""
-        accounts: Counter[str] = Counter()
+    def check_postings(self) -> Counter[tuple[str, str]]:
+        """L1 and L2: all accounts sum to zero; a member's postings are its balance, lot by lot.
+
+        Returns what accounts have, by (account, asset).
+        """
+        accounts: Counter[tuple[str, str]] = Counter()
         lots: Counter[tuple[str, int | None]] = Counter()
         in_transit = 0
         for _, _, _, _, debit, credit, asset, amount, lot in self.loaded.changes.postings:
@@ -194,16 +199,16 @@ class RealBook:
             lots[credit, lot] += amount
             lots[debit, lot] -= amount
             in_transit += amount * ((credit == "in_transit") - (debit == "in_transit"))
-            if asset == POINTS:
-                accounts[credit] += amount
-                accounts[debit] -= amount
+            accounts[credit, asset] += amount
+            accounts[debit, asset] -= amount
         assert sum(accounts.values()) == in_transit == 0
         for (_, name), member in self.book.members.items():
             account = f"member/{name}"
-            assert accounts[account] == member.posted
+            assert accounts[account, POINTS] == member.posted
             assert lots[account, None] == -member.debt
             every = (*member.lots.values(), *member.money.values())
             assert all(lots[account, lot.id] == lot.remaining for lot in every)
+        return accounts
 
 
 def activity_of(message: Any) -> Command:

@@ -46,6 +46,8 @@ class SocialRules:
     @rule(data=st.data(), content=contents, hours=st.integers(0, 12))
     def interact_again(self, data: st.DataObject, content: str, hours: int) -> None:
         """Near an award that was given, where caps are met."""
+        if not self.social.awards:
+            self.interact(self.next_id(), "ann", "share", "", 0)
         given = [award for award in self.social.awards if award.what in KINDS]
         if given:
             award = data.draw(st.sampled_from(given))
@@ -70,6 +72,14 @@ class SocialRules:
         self.both(
             lambda: real.activity_of(_copy(message)), lambda: self.social.do(referee, task, at, real.WALL)
         )
+
+    @rule(data=st.data(), referee=people, referrer=people)
+    def do_the_task(self, data: st.DataObject, referee: str, referrer: str) -> None:
+        """Somebody who was referred, perhaps now, does what is asked, once or again."""
+        there = sorted(self.social.referred.keys() - self.naive.heirs.keys())
+        if not there:
+            self.refer(referee, referrer, 0)
+        self.do_a_task(data.draw(st.sampled_from(there or [referee])), "bind_phone", 0)
 
     @rule(data=st.data())
     def reward(self, data: st.DataObject) -> None:

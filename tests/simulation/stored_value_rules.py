@@ -8,13 +8,15 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from services.ledger.domain.commands import Cause, Command, SendGift
+from services.ledger.domain.commands import AwardMoney, Cause, Command, SendGift, TakeBackMoney
 from services.ledger.domain.events import TopUpReversed
 from tallybook.activities.v1 import activities_pb2 as activities
 from tests.simulation import real_book as real
 
 members = st.sampled_from(["ann", "bob"])
+people = st.sampled_from(["ann", "bob", "cid"])
 top_up_ids = st.integers(0, 30).map("t{}".format)
+award_ids = st.integers(0, 30).map("w{}".format)
 hours = st.integers(-30, 30) | st.integers(-24 * 45, 24 * 2)
 amounts = st.integers(50, 6_000) | st.sampled_from([500, 1_000, 5_000])
 
@@ -86,6 +88,62 @@ class StoredValueRules:
             lambda: self.naive.gift(id_, giver, receiver, amount),
         )
 
+    @rule(id_=award_ids, member=members, amount=st.integers(0, 3_000))
+    def award_money(self: Any, id_: str, member: str, amount: int) -> None:
+        self.both(lambda: award_of(id_, member, amount), lambda: self.naive.award_money(id_, member, amount))
+
+    @rule(award=award_ids | top_up_ids, member=people, amount=st.integers(0, 3_000))
+    def take_back_money(self: Any, award: str, member: str, amount: int) -> None:
+        id_ = self.next_id()
+        self.both(
+            lambda: taking_back_of(id_, award, member, amount),
+            lambda: self.naive.take_back_money(award, member, amount),
+        )
+
+    @rule(data=st.data(), member=people, too_many=st.sampled_from([0, 0, 0, 1]))
+    def take_back_something(self: Any, data: st.DataObject, member: str, too_many: int) -> None:
+        """A reward of which something is there, held perhaps: most are taken back from whoever has them."""
+        there = sorted(award for award, coins in self.naive.awards.items() if coins.left)
+        if there:
+            award = data.draw(st.sampled_from(there))
+            coins = self.naive.awards[award]
+            owner = next(name for name, purse in self.naive.coins.items() if any(c is coins for c in purse))
+            owner = data.draw(st.sampled_from([owner, owner, member]))
+            amount = data.draw(st.sampled_from([coins.left, coins.free, 1]))
+            self.take_back_money(award, owner, amount + too_many)
+
+    @rule(
+        data=st.data(),
+        member=members,
+        amount=st.integers(1, 2_000),
+        paid=st.sampled_from([0, 0, 1_000, 5_000]),
+        then=st.lists(
+            st.sampled_from(["gift", "hold", "part", "refund", "end", "merge", "wait"]), max_size=3
+        ),
+    )
+    def award_and_take_back(
+        self: Any, data: st.DataObject, member: str, amount: int, paid: int, then: list[str]
+    ) -> None:
+        """A reward beside other money; what becomes of it until it is taken back. What a top-up gave is no reward."""
+        top_up, award, hold = self.next_id(), self.next_id(), self.next_id()
+        if paid:
+            self.top_up(top_up, member, 0, paid)
+            self.take_back_money(top_up, member, 1)
+        self.award_money(award, member, amount)
+        other, coins = "bob" if member == "ann" else "ann", st.integers(1, amount)
+        steps = {
+            "gift": lambda: self.give_what_is_there(data, member),
+            "hold": lambda: self.hold_coins(hold, member, data.draw(coins)),
+            "part": lambda: self.capture_coins(hold, member, data.draw(coins)),
+            "refund": lambda: self.refund(member, real.order_of(hold)),
+            "end": lambda: self.release(hold, member),
+            "merge": lambda: self.merge(other, member),
+            "wait": lambda: self.advance(24 * data.draw(st.integers(1, 70))),
+        }
+        for step in then:
+            steps[step]()
+        self.take_back_money(award, member, amount)
+
     @invariant()
     def money_agrees(self: Any) -> None:
         for name in self.naive.members:
@@ -110,6 +168,16 @@ def reversal_of(id_: str, of: str, member: str, at: Any) -> Command:
     message = activities.TopUpReversal(id=id_, program=real.PROGRAM, member=member, of=of)
     message.occurred_at.FromDatetime(at)
     return real.activity_of(message)
+
+
+def award_of(id_: str, member: str, amount: int) -> Command:
+    cause = Cause(f"{real.PROGRAM}/money_award", id_, repr(amount).encode())
+    return AwardMoney(real.PROGRAM, member, 0, cause, real.WALL, id_, "JPY", amount)
+
+
+def taking_back_of(id_: str, award: str, member: str, amount: int) -> Command:
+    cause = Cause(f"{real.PROGRAM}/money_taken_back", id_, repr((award, amount)).encode())
+    return TakeBackMoney(real.PROGRAM, member, 0, cause, real.WALL, award, "JPY", amount)
 
 
 def gift_of(id_: str, giver: str, receiver: str, amount: int) -> Command:

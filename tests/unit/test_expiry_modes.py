@@ -61,6 +61,18 @@ def lapses(events: list[Event]) -> list[MemberLapsed]:
 @pytest.mark.parametrize(
     ("earned", "zone", "expires"),
     [
+        ("2026-01-05T12:00", "UTC", "2026-07-05T12:00"),
+        ("2026-08-31T12:00", "UTC", "2027-02-28T12:00"),
+        ("2026-01-05T12:00", "America/New_York", "2026-07-05T11:00"),
+    ],
+)
+def test_after_months_points_expire_at_the_same_local_time(earned: str, zone: str, expires: str) -> None:
+    assert expiry_of(in_zone(zone, months=6), utc(earned)) == utc(expires)
+
+
+@pytest.mark.parametrize(
+    ("earned", "zone", "expires"),
+    [
         ("2026-01-05T12:00", "UTC", "2027-02-01T00:00"),
         ("2026-01-31T23:59", "UTC", "2027-02-01T00:00"),
         ("2026-02-01T00:00", "UTC", "2027-03-01T00:00"),

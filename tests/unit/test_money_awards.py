@@ -58,6 +58,17 @@ def test_a_reward_is_taken_back_from_its_own_lot() -> None:
     assert refused.value.code == "insufficient_value"
 
 
+def test_what_a_top_up_of_the_same_id_gave_is_no_reward() -> None:
+    given = club(ladder=[{"load": 1_000, "bonus": 100}])
+    with pytest.raises(Refusal) as refused:
+        given.when(g.take_back_money("t1", 100))
+    assert refused.value.code == "insufficient_value"
+    given.when(g.award_money("t1", 70))
+    with pytest.raises(Refusal, match="70 available"):
+        given.when(g.take_back_money("t1", 71))
+    assert given.when(g.take_back_money("t1", 70))
+
+
 def test_a_reward_of_which_one_unit_was_spent_stays_whole() -> None:
     given = club()
     given.when(g.award_money("a1", 500))

@@ -38,7 +38,7 @@ class Lot:
     earned_at: datetime
     expires_at: datetime | None
     purchase: str
-    """What it came from: a purchase, of money a top-up or a gift."""
+    """What it came from: a purchase, of money a top-up, a gift or a reward."""
     matures_at: datetime | None = None
     """Pending until the clock has come by here: it can't be spent or held. None: it can."""
     asset: str = POINTS

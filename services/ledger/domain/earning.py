@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
-from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
+from services.common.months import shift_months
 from services.ledger.domain.book import PurchaseFact, Settlement
 from services.ledger.domain.commands import PurchaseLine
 from services.ledger.domain.counters import CARRY, VISITS, Contribution, Counter, recorded
 from services.ledger.domain.earning_rules import AMOUNT, BANDS, ITEMS, VISIT, Rule
 from services.ledger.domain.program import Program
 from services.ledger.domain.rulebook import Bought, Found, band, shares
-
-SHORTEST_MONTH_DAYS = 28
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 
 
 class AppliedRule(NamedTuple):
@@ -264,35 +258,5 @@ def expiry_of(program: Program, earned_at: datetime) -> datetime | None:
     where the program's mode says that it ends. None: never, or with all of the member's points (`inactivity`)."""
     if program.expiry_months is None or program.expiry.activities:
         return None
-    # The purchases of a batch are hours apart at most, and calendars are slow: one look for an hour will do.
-    zone, months = program.time_zone, program.expiry_months
-    since = earned_at - EPOCH
-    later = _months_from_hour(since.days * 24 + since.seconds // 3_600, zone, months)
-    there = months_on(earned_at, zone, months) if later is None else earned_at + later
-    return program.expiry.end(there, zone)
-
-
-@lru_cache(maxsize=4_096)
-def _months_from_hour(number: int, zone: ZoneInfo, months: int) -> timedelta | None:
-    """How much later every instant of an hour (counted from 1970) is so many months on; None when they differ (a clock
-    is changed, a month is short)."""
-    first = EPOCH + number * HOUR
-    last = first + HOUR - timedelta.resolution
-    later = months_on(first, zone, months) - first
-    return later if months_on(last, zone, months) - last == later else None
-
-
-def months_on(time: datetime, zone: ZoneInfo, months: int) -> datetime:
-    """The same local time so many months on."""
-    return add_months(time.astimezone(zone), months).astimezone(UTC)
-
-
-def add_months(time: datetime, months: int) -> datetime:
-    """The same day and time `months` on; the last day of the month where that day is missing (31 January + 1)."""
-    years, month = divmod(time.month - 1 + months, 12)
-    year = time.year + years
-    if time.day > SHORTEST_MONTH_DAYS:
-        return time.replace(
-            year=year, month=month + 1, day=min(time.day, calendar.monthrange(year, month + 1)[1])
-        )
-    return time.replace(year=year, month=month + 1)
+    zone = program.time_zone
+    return program.expiry.end(shift_months(earned_at, program.expiry_months, zone), zone)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from services.common.errors import InvariantBroken
+from services.common.months import add_months
 from services.ledger.domain.book import Book, Member
 from services.ledger.domain.commands import Command, RecordInteraction, RecordPurchase
-from services.ledger.domain.earning import add_months
 from services.ledger.domain.events import Decided, MemberActive, MemberLapsed
 from services.ledger.domain.expiry import end_of_day
 from services.ledger.domain.lots import pending_among

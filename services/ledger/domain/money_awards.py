@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.common.errors import Refusal
-from services.ledger.domain import earning, money
+from services.common.months import shift_months
+from services.ledger.domain import money
 from services.ledger.domain.book import Book
 from services.ledger.domain.checks import active_program, enrolled_member, present
 from services.ledger.domain.commands import AwardMoney, TakeBackMoney
@@ -27,9 +28,8 @@ def award_money(book: Book, command: AwardMoney) -> Iterator[Decided]:
     member = enrolled_member(book, command)
 
     now = present(book, command, program)
-    expires_at = (
-        None if rules.bonus_months is None else earning.months_on(now, program.time_zone, rules.bonus_months)
-    )
+    months = rules.bonus_months
+    expires_at = None if months is None else shift_months(now, months, program.time_zone)
     credited = MoneyCredited(
         command.award, asset(program.currency, BONUS), command.amount, "reward", expires_at
     )
@@ -43,7 +43,14 @@ def take_back_money(book: Book, command: TakeBackMoney) -> Iterator[Decided]:
     member = enrolled_member(book, command)
     now = present(book, command, program)
     bonus = asset(program.currency, BONUS)
-    lots = [lot for lot in money.free_lots(member, bonus, now) if lot.purchase == command.award]
+    # A top-up may have the same id, and what it gave is no reward.
+    top_up = member.top_ups.get(command.award)
+    of_top_up = 0 if top_up is None else top_up.bonus_lot
+    lots = [
+        lot
+        for lot in money.free_lots(member, bonus, now)
+        if lot.purchase == command.award and lot.id != of_top_up
+    ]
     there = sum(lot.free for lot in lots)
     if command.amount > there:
         raise insufficient(command.amount, program.currency, there)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.common.months import SHORTEST_MONTH_DAYS
 from services.common.program_section import Section, read_head
 from services.ledger.domain.counters import Counting
 from services.ledger.domain.earning_rules import FIELDS, EarningRules, read_earning_rules
@@ -44,7 +45,6 @@ GIVEN = "given"
 KINDS = (GIVEN, "earned")
 """Points that were given (by hand, for interactions and referrals), and those of purchases and top-ups."""
 PENDING_DAYS_MAX = 366
-SHORTEST_MONTH_DAYS = 28
 
 
 @dataclass(slots=True, frozen=True)

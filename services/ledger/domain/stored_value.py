@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.common.errors import InvariantBroken, Refusal
+from services.common.months import shift_months
 from services.ledger.domain import earning, inactivity, lots, money
 from services.ledger.domain.book import CLOSED, Book, Member
 from services.ledger.domain.checks import (
@@ -61,7 +62,7 @@ def record_top_up(book: Book, command: RecordTopUp) -> Iterator[Decided]:
         (BONUS, bonus, "bonus", rules.bonus_months),
     ):
         if amount:
-            expires_at = None if months is None else earning.months_on(at, program.time_zone, months)
+            expires_at = None if months is None else shift_months(at, months, program.time_zone)
             credited = MoneyCredited(top_up.id, asset(program.currency, bucket), amount, reason, expires_at)
             yield Decided(credited, member.id, at)
     if step and step.points:

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.common.months import shift_months
 from services.common.program_section import Section, read_head
 from services.tiering.domain import program_segments
 from services.tiering.domain.metrics import PAID_CARD, Metric, Values
-from services.tiering.domain.months import month_start, next_review, shift_months, year_start
+from services.tiering.domain.months import month_start, next_review, year_start
 from services.tiering.domain.program_metrics import MONTHS_MAX, Metrics
 from services.tiering.domain.program_tiers import Card, Tier, parse_cards, parse_tiers
 from services.tiering.domain.windows import MOMENT
