@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -304,7 +304,11 @@ class Consumer:
             try:
                 items.append(worker.handler.decode(record, now))
                 kept.append(record)
+            except InvariantBroken as error:
+                await self._stop_at(worker, record, items, len(dead), error)
             except Undecodable as error:
+                if worker.handler.own_stream:
+                    await self._stop_at(worker, record, items, len(dead), error)
                 await self._bury(worker, record, str(error))
                 dead.append(record.offset)
         after = worker.queue[0].offset if worker.queue else worker.fetched_to
@@ -347,9 +351,15 @@ class Consumer:
             except Exception as part_error:  # noqa: BLE001 (not swallowed: the record behind it is looked for)
                 await self._isolate(worker, records[part], items[part], part_dead, part_after, part_error)
 
+    async def _stop_at(
+        self, worker: _Worker, record: ConsumerRecord, items: Sequence[Any], dead: int, error: Exception
+    ) -> NoReturn:
+        """A record that can't be: `items` before it are taken, so that the offset in the database is its place."""
+        if record.offset > worker.next_offset:
+            await self._commit(worker, items, dead, record.offset)
+        raise InvariantBroken(f"{record.topic}/{record.partition} offset {record.offset}: {error}") from error
+
     async def _bury(self, worker: _Worker, record: ConsumerRecord, reason: str) -> None:
-        if worker.handler.own_stream:
-            raise InvariantBroken(f"{worker.partition} offset {record.offset}: {reason}")
         # The reason may quote what was sent, so it stands beside what was sent and not in a log.
         log.warning("dead letter", partition=str(worker.partition), offset=record.offset)
         await self._dead_letters.write(record, reason)

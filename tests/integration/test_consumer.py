@@ -282,9 +282,18 @@ async def test_postgres_may_restart_in_the_middle(
         await asyncio.to_thread(server.remove)
 
 
-@pytest.mark.parametrize("value", ["bad-1", "poison-1"])
-async def test_a_bad_record_in_our_own_stream_stops_the_process(here: Place, value: str) -> None:
-    await here.send("v0", value, "v2")
+async def test_a_record_that_our_own_stream_cant_have_stops_the_process_at_its_place(here: Place) -> None:
+    await here.send("v0", "bad-1", "v2")
+    async with running(here.consumer(Recorder(own_stream=True))) as task:
+        with pytest.raises(InvariantBroken, match=f"{here.topic}/0 offset 1: bad-1 is bad"):
+            await asyncio.wait_for(task, 20)
+    assert await here.taken() == ["v0"]
+    assert await here.next_offset() == 1
+    assert await here.adds_up()
+
+
+async def test_a_record_of_our_own_stream_that_cant_be_applied_stops_the_process(here: Place) -> None:
+    await here.send("v0", "poison-1", "v2")
     async with running(here.consumer(Recorder(own_stream=True), batch_records=1)) as task:
         with pytest.raises(InvariantBroken):
             await asyncio.wait_for(task, TIMEOUT_SECONDS)
