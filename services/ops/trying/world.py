@@ -16,7 +16,7 @@ from services.ledger.domain.decide import decide
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ops.trying.figures import Figures
-from services.ops.trying.tiers import PurchaseFacts, Tiers
+from services.ops.trying.tiers import Facts, Tiers
 from services.tiering.domain.events import TierChanged, Told
 
 TIERING = "tallybook/tiering"
@@ -49,7 +49,7 @@ class World:
         chains: int,
         document: Document | None,
         programs: Programs,
-        facts: PurchaseFacts,
+        facts: Facts,
         since: datetime | None = None,
     ) -> None:
         """`document` is in force from `since` on (None: from the beginning), and what was recorded before it.
