@@ -34,7 +34,7 @@ from tests.integration.real_years import ENDS, GROCER, RETAIL, RealBook, filled_
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PROCESSES = 2
-MEMBERS_EXPLAINED = 40
+MEMBERS_EXPLAINED = 25
 NOT_LOOKED_AT = ("budgets", "seals")
 """Nobody campaigns in these years, and nobody has sealed them."""
 
@@ -73,9 +73,11 @@ async def test_every_decision_is_taken_again(book: RealBook) -> None:
     assert (found.differences, found.same, found.left_out) == ([], True, 0)
     sent = sum((imported.account.messages for imported in book.imported.values()), Counter())
     refused = sum(sum((imported.rejections or {}).values()) for imported in book.imported.values())
-    assert found.decided["RecordPurchase"] == sent["purchase"]
-    assert found.decided["RecordReturn"] == sent["return"] - refused
-    assert found.untold.total() == refused
+    assert (found.decided["RecordPurchase"], found.decided["RecordReturn"]) == (
+        sent["purchase"],
+        sent["return"],
+    )
+    assert found.untold.total() == refused > 0
     assert {"AssignTier", "AdvanceClock", "PlaceHold", "CaptureHold", "ReleaseHold", "Adjust"} <= set(
         found.decided
     )
