@@ -18,7 +18,7 @@ from services.ledger.domain import events as e
 from services.ledger.domain.commands import Purchase
 from services.tiering.domain import events as tiering
 from services.tiering.domain.decide import take, take_retired
-from services.tiering.domain.events import Fact, TierChanged, Told
+from services.tiering.domain.events import Fact, FactEvent, TierChanged, Told
 from services.tiering.domain.program import Rules, parse_rules
 from services.tiering.domain.state import Member, ProgramState, State, Window
 from services.tiering.wire import LEDGER_TYPES, POINTS_TYPES, fact_of
@@ -41,6 +41,7 @@ class Facts:
     def fact(self, program: str, chain: int, position: int, decided: e.Decided) -> Fact | None:
         """The fact in an event of the ledger's; None for one that tiering has no use for."""
         event, at = decided.event, decided.occurred_at
+        told: FactEvent
         match event:
             case e.PurchaseRecorded():
                 told = self._purchase(event)
