@@ -11,17 +11,15 @@ import asyncio
 import json
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import asyncpg
 import httpx
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +31,6 @@ from tallybook.activities.v1.activities_pb2 import Purchase
 from tests.bench import measure, raw, rules, synthetic
 from tests.bench.quotes import RATE
 from tests.bench.replaying import ingest_beside_replay
-from tests.poll import eventually
 
 MEMBERS = 5_000
 ROUND_PURCHASES = 60_000
@@ -46,7 +43,6 @@ GROWTH_MEMBERS = 100_000
 REDEEM_SECONDS = 20.0
 RULES_PURCHASES = 20_000
 RULES_ROUNDS = 3
-LEVEL_SECONDS = 600.0
 BATCH_RECORDS = 500
 
 console = Console()
@@ -60,7 +56,8 @@ class Bench:
         self.scale = scale
         self.next_purchase = 0
         self.results: list[dict[str, Any]] = []
-        self.memory: dict[str, int] = {}
+        self.phase = "ingest"
+        self.memory: dict[str, tuple[int, str]] = {}
 
     def report(
         self,
@@ -79,9 +76,9 @@ class Bench:
         console.print(f"  {what}: {shown}" + ("" if limit is None else f" (at least {limit:g})"))
 
     def see_memory(self) -> None:
-        """Remember the most memory that each service was seen with."""
+        """Remember the most memory that each service was seen with, and in which phase."""
         for name, used in measure.memory_mb(self.stack).items():
-            self.memory[name] = max(used, self.memory.get(name, 0))
+            self.memory[name] = max((used, self.phase), self.memory.get(name, (0, "")))
 
     async def publish(self, count: int, members: int = MEMBERS) -> int:
         """Put the next `count` purchases into Kafka; returns how many there are in all."""
@@ -126,6 +123,10 @@ class Bench:
         await measure.until_relayed(self.stack.owner_url("ledger"))
         return records / seconds, cpu
 
+    async def rows(self) -> int:
+        """Rows of the ledger's journal."""
+        return sum((await measure.heads(self.stack.owner_url("ledger"))).values())
+
     async def raw_limit(self, since: dict[int, int], purchases: int) -> float:
         """Purchases a second when their rows are only COPYed, into a database of their own on the same server."""
         rows = await raw.rows_of(self.stack.owner_url("ledger"), since)
@@ -140,13 +141,14 @@ class Bench:
             await drop_database(database)
         return purchases / seconds
 
-    async def ingest_beside_raw(self) -> float:
+    async def ingest_beside_raw(self) -> None:
         """Rounds of ingest, each followed by the raw write of the rows that it made; the middle one counts.
 
         A machine with neighbours is a third slower for seconds at a time, and a round of either takes about ten.
         """
         count = int(ROUND_PURCHASES * self.scale)
         ratios, speeds = [], []
+        before = await self.rows()
         for round_number in range(1, ROUNDS + 1):
             since = await measure.heads(self.stack.owner_url("ledger"))
             speed, cpu = await self.ingest(count)
@@ -158,9 +160,9 @@ class Bench:
             ratios.append(speed / limit)
             speeds.append(speed)
         speed, ratio = median(speeds), median(ratios)
+        self.rows_each = (await self.rows() - before) / (ROUNDS * count)
         self.report("ingest", speed, "purchases/s", ratio, 0.5, ratios=ratios, speeds=speeds)
-        self.raw_speed = speed / ratio
-        return speed
+        self.ingest_speed, self.raw_speed = speed, speed / ratio
 
     async def rules(self) -> None:
         """Programs with few and many earning rules, in turn: CPU a purchase beside that of one rule."""
@@ -188,64 +190,37 @@ class Bench:
         """
         for name in ("ledger", "tiering", "rewards"):
             self.stack.start_service(name)
-        await self._level()
+        await measure.until_level(self.stack)
         self.stack.stop_services()
         count = int(END_TO_END_PURCHASES * self.scale)
         total = await self.publish(count)
         for name in ("tiering", "rewards", "ledger"):
             self.stack.start_service(name)
-        started, missing = time.monotonic(), total - await self._taken()
-        await measure.until_taken(self.stack.owner_url("ledger"), "purchases.v1", total)
-        await self._level()
+        ledger = self.stack.owner_url("ledger")
+        started, missing = time.monotonic(), total - await measure.taken_by(ledger, "purchases.v1")
+        await measure.until_taken(ledger, "purchases.v1", total)
+        await measure.until_level(self.stack)
         speed = missing / (time.monotonic() - started)
         self.see_memory()
         self.report("end to end", speed, "purchases/s", speed / self.raw_speed, 0.2)
 
-    async def _taken(self) -> int:
-        connection = await asyncpg.connect(self.stack.owner_url("ledger"))
-        try:
-            return await measure.taken(connection, "purchases.v1")
-        finally:
-            await connection.close()
-
-    async def _level(self) -> None:
-        """Return when tiering and rewards have applied the ledger's journal, and the ledger tiering's."""
-        await measure.until_relayed(self.stack.owner_url("ledger"))
-        for reader in ("tiering", "rewards"):
-            await self._applied(reader, "ledger")
-        await measure.until_relayed(self.stack.owner_url("tiering"))
-        await self._applied("ledger", "tiering")
-
-    async def _applied(self, reader: str, writer: str) -> None:
-        topic = {"ledger": "ledger.v1", "tiering": "tiers.v1"}[writer]
-        goal = sum((await measure.heads(self.stack.owner_url(writer))).values())
-        connection = await asyncpg.connect(self.stack.owner_url(reader))
-        try:
-
-            async def applied() -> bool:
-                return goal <= int(await connection.fetchval(measure.APPLIED, topic))
-
-            await eventually(applied, f"{reader} has applied {topic}", LEVEL_SECONDS)
-        finally:
-            await connection.close()
-
-    async def redeem(self, ingest_speed: float) -> None:
+    async def redeem(self) -> None:
         """Hold and capture through HTTP while the same ledger takes purchases at half its speed."""
         self.stack.stop_services()
         self.stack.start_service("ledger")
-        found = await self._checkout("tests.bench.checkout", "ledger", ingest_speed)
+        found = await self._checkout("tests.bench.checkout", "ledger")
         self._report_checkout("redeem", found.pop("pairs_per_second"), "pairs/s", 500, 50, found)
 
-    async def quotes(self, ingest_speed: float) -> None:
+    async def quotes(self) -> None:
         """Quotes through HTTP, asked for at a steady rate, while the ledger takes purchases at half its speed."""
         self.stack.stop_services()
         for name in ("ledger", "tiering", "rewards"):
             self.stack.start_service(name)
-        await self._level()
-        found = await self._checkout("tests.bench.quotes", "rewards", ingest_speed)
+        await measure.until_level(self.stack)
+        found = await self._checkout("tests.bench.quotes", "rewards")
         self._report_checkout("quotes", found.pop("quotes_per_second"), "quotes/s", RATE, 30, found)
 
-    async def _checkout(self, module: str, service: str, ingest_speed: float) -> dict[str, Any]:
+    async def _checkout(self, module: str, service: str) -> dict[str, Any]:
         """What a checkout in a process of its own has measured at a service, beside ingest at half its speed."""
         seconds = max(5.0, REDEEM_SECONDS * self.scale)
         command = [
@@ -260,7 +235,7 @@ class Bench:
             *command, str(MEMBERS), secrets.token_hex(4), stdout=asyncio.subprocess.PIPE
         )
         until = time.monotonic() + seconds
-        pace = max(1, int(ingest_speed / 2 / 4))
+        pace = max(1, int(self.ingest_speed / 2 / 4))
         while time.monotonic() < until:
             started = time.monotonic()
             await self.publish(pace)
@@ -279,20 +254,23 @@ class Bench:
             f"    p50 {p50:.1f} ms, p99 {p99:.1f} ms (at most {p99_most}), refused {found['refused']}"
         )
 
-    def replay(self, ingest_speed: float) -> None:
-        """The journal into rebuilt projections, digests compared."""
-        purchases = self.next_purchase
+    async def replay(self) -> None:
+        """The journal into rebuilt projections, digests compared, with nothing beside it; in rows a second, of which
+        ingest writes so many for each purchase."""
+        self.stack.stop_services()
+        rows = await self.rows()
         started = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-m", "services.ops.cli", "replay", "ledger"],
-            check=True, stdout=subprocess.DEVNULL, env={**os.environ, "TALLY_HOME": str(self.stack.home)},
+        replay = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.ops.cli", "replay", "ledger",
+            stdout=asyncio.subprocess.DEVNULL, env={**os.environ, "TALLY_HOME": str(self.stack.home)},
         )  # fmt: skip
-        speed = purchases / (time.monotonic() - started)
-        self.report("replay", speed, "purchases/s", speed / ingest_speed, 3.0)
+        assert await replay.wait() == 0, "live and rebuilt differ"
+        speed = rows / (time.monotonic() - started)
+        self.report("replay", speed, "rows/s", speed / (self.ingest_speed * self.rows_each), 3.0)
 
     async def replay_beside(self) -> None:
         """Ingest alone and beside replays of a big book, in turns; the middle ratio counts."""
-        have = sum((await measure.heads(self.stack.owner_url("ledger"))).values())
+        have = await self.rows()
         missing = (int(REPLAYED_EVENTS * self.scale) - have) // 2
         if missing > 0:
             console.print(f"  filling the book with {missing:,} purchases more ...")
@@ -308,11 +286,11 @@ class Bench:
             ratios.append(beside / alone)
         self.report("ingest beside replay", beside, "purchases/s", median(ratios), 0.7, ratios=ratios)
 
-    async def growth(self, empty_speed: float) -> None:
+    async def growth(self) -> None:
         """Ingest again when the book is big."""
         events = int(GROWTH_EVENTS * self.scale)
         members = int(GROWTH_MEMBERS * self.scale)
-        have = sum((await measure.heads(self.stack.owner_url("ledger"))).values())
+        have = await self.rows()
         # At least two for each member, so that nearly all are there.
         missing = max(2 * members, (events - have) // 2)
         console.print(f"  filling the book to {events:,} events and {members:,} members ...")
@@ -323,40 +301,40 @@ class Bench:
         self.stack.stop_services()
         limit = await self.raw_limit(since, count)
         self.report(
-            f"growth (ingest at {sum(since.values()):,} events)", speed, "purchases/s", speed / empty_speed, 0.8,
+            f"growth (ingest at {sum(since.values()):,} events)", speed, "purchases/s", speed / self.ingest_speed, 0.8,
             raw_beside=limit,
         )  # fmt: skip
 
 
-async def run(stack: Stack, scale: float, phases: set[str]) -> Bench:
-    """All phases in order."""
+PHASES: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
+    "end_to_end": Bench.end_to_end,
+    "redeem": Bench.redeem,
+    "quotes": Bench.quotes,
+    "replay": Bench.replay,
+    "replay_beside": Bench.replay_beside,
+    "growth": Bench.growth,
+    "rules": Bench.rules,
+}
+"""What is measured after ingest, in order."""
+
+
+async def run(stack: Stack, scale: float, phases: Collection[str]) -> Bench:
+    """Ingest, and these phases."""
     bench = Bench(stack, scale)
     bench.activate(synthetic.PROGRAM)
-    speed = await bench.ingest_beside_raw()
-    if "end_to_end" in phases:
-        await bench.end_to_end()
-    if "redeem" in phases:
-        await bench.redeem(speed)
-    if "quotes" in phases:
-        await bench.quotes(speed)
-    if "replay" in phases:
-        await asyncio.to_thread(bench.replay, speed)
-    if "replay_beside" in phases:
-        await bench.replay_beside()
-    if "growth" in phases:
-        await bench.growth(speed)
-    if "rules" in phases:
-        await bench.rules()
+    await bench.ingest_beside_raw()
+    for bench.phase, measured in PHASES.items():
+        if bench.phase in phases:
+            await measured(bench)
     return bench
 
 
 def main() -> None:
     """Parse, run, print, write."""
-    every = ["end_to_end", "redeem", "quotes", "replay", "replay_beside", "growth", "rules"]
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
     parser.add_argument(
-        "--only", nargs="*", default=every, choices=every, help="phases beside ingest, which always runs"
+        "--only", nargs="*", default=list(PHASES), choices=PHASES, help="beside ingest, which always runs"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tallybook-bench-") as folder:
@@ -368,7 +346,7 @@ def main() -> None:
         Path(folder).chmod(0o711)
         try:
             stack.up(console.print)
-            bench = asyncio.run(run(stack, 0.1 if options.quick else 1.0, set(options.only)))
+            bench = asyncio.run(run(stack, 0.1 if options.quick else 1.0, options.only))
         finally:
             stack.down()
     table = Table("what", "measured", "ratio", "at least", title="Tallybook bench")
@@ -380,8 +358,8 @@ def main() -> None:
             ratio,
             "" if result["limit"] is None else f"{result['limit']:g}",
         )
-    for name, used in bench.memory.items():
-        table.add_row(f"memory of {name}", f"{used} MB", "", "under 400 MB")
+    for name, (used, phase) in bench.memory.items():
+        table.add_row(f"memory of {name} ({phase})", f"{used} MB", "", "under 400 MB")
     console.print(table)
     target = Path("bench-results")
     target.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ import asyncpg
 import psutil
 
 from services.ops.local.stack import Stack
+from services.ops.verify.broker import STREAMS
 from tests.poll import eventually
 
 POLL_SECONDS = 0.05
@@ -16,6 +17,7 @@ TAKEN = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_offsets WHER
 APPLIED = "SELECT coalesce(sum(position), 0) FROM stream_positions WHERE topic LIKE '%' || $1"
 UNRELAYED = "SELECT sum(h.position - r.position) > 0 FROM chain_heads h JOIN relay_positions r USING (chain)"
 RELAY_SECONDS = 600.0
+LEVEL_SECONDS = 600.0
 HEADS = "SELECT chain, position FROM chain_heads"
 
 
@@ -94,3 +96,35 @@ def family(pid: int) -> list[psutil.Process]:
     """A service's process and its children."""
     process = psutil.Process(pid)
     return [process, *process.children()]
+
+
+async def until_level(stack: Stack) -> None:
+    """Return when tiering and rewards have applied the ledger's journal, and the ledger tiering's."""
+    await until_relayed(stack.owner_url("ledger"))
+    for reader in ("tiering", "rewards"):
+        await _until_applied(stack, reader, "ledger")
+    await until_relayed(stack.owner_url("tiering"))
+    await _until_applied(stack, "ledger", "tiering")
+
+
+async def _until_applied(stack: Stack, reader: str, writer: str) -> None:
+    topic = STREAMS[writer]
+    goal = sum((await heads(stack.owner_url(writer))).values())
+    connection = await asyncpg.connect(stack.owner_url(reader))
+    try:
+
+        async def applied() -> bool:
+            return goal <= int(await connection.fetchval(APPLIED, topic))
+
+        await eventually(applied, f"{reader} has applied {topic}", LEVEL_SECONDS)
+    finally:
+        await connection.close()
+
+
+async def taken_by(url: str, topic: str) -> int:
+    """Records of a topic that the service whose database is at `url` has taken."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await taken(connection, topic)
+    finally:
+        await connection.close()

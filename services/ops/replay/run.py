@@ -12,6 +12,7 @@ import uvloop
 
 from services.ops.chain_pool import gone_through
 from services.ops.replay import checkpoint
+from services.ops.replay.courtesy import Unhurried, beside
 from services.ops.replay.digest import Compared, compare
 from services.ops.replay.fold import SHAPES, SPREAD, TABLES, compare_own, fold
 from services.ops.replay.kafka import Topics
@@ -140,10 +141,14 @@ async def _replay_piece(piece: Piece) -> Done:
             async with build.transaction():
                 if piece.how.after:
                     await checkpoint.begin_at(build, service, piece.how.after, chain)
-                streams = await _streams(piece, live, moment)
+                courtesy = beside(build)
+                streams = Unhurried(await _streams(piece, live, moment), courtesy)
                 await fold(service, live, build, streams, chain, piece.chains)
+                await courtesy.rest()
                 if not piece.how.switch:
-                    return Done(await compare_own(service, live, build, schema, chain))
+                    compared = await compare_own(service, live, build, schema, chain)
+                    await courtesy.rest()
+                    return Done(compared)
         switched = await switch(service, piece.urls, build, schema, chain, piece.chains)
         return Done(switched.compared, switched)
 
