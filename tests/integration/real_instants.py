@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ops.local.stack import CHAINS
 from services.ops.replay.ledger import WITHOUT_TRACE, ReplayedBook
+from services.tiering import as_of as tiers_as_of
 from tests.integration.real_years import RealBook
 
 INSTANTS = 100
@@ -27,6 +28,7 @@ MEMBERS_EACH = 4
 SUMS_EVERY = 10
 """At one instant of so many, the sum over all members is compared too: it reads every posting."""
 TIMES = "SELECT chain, position, recorded_at FROM journal ORDER BY recorded_at"
+HISTORY = "SELECT * FROM tier_history WHERE program = $1 ORDER BY chain, position"
 ROWS = """
 SELECT chain, position, program, member, type, occurred_at, recorded_at, payload FROM journal
 WHERE program = $1 AND type <> ALL($2::text[]) ORDER BY chain, position
@@ -72,6 +74,31 @@ async def by_recorded_time(book: RealBook, reader: Reader, program: str) -> None
                 assert sum(sums.values()) == 0
                 assert sums.get(as_of.MEMBERS, 0) == sum(each.posted for each in then.members.values())
     assert found > INSTANTS
+
+
+async def tiers_by_recorded_time(book: RealBook, reader: Reader, program: str) -> None:
+    """Tiering's answers (`reader` is of its database) are the changes of the tier that had been decided by then."""
+    draw = random.Random(program)
+    changes: dict[str, list[Any]] = defaultdict(list)
+    for row in await book.rows("tiering", HISTORY, program):
+        changes[row["member"]].append(row)
+    times = await book.rows("tiering", TIMES)
+    instants = sorted(draw.choice(times)["recorded_at"] for _ in range(INSTANTS))
+    reasons: Counter[str] = Counter()
+    for at, ends in ends_at(instants, times):
+        async with reader.snapshot() as connection:
+            for member in draw.sample(sorted(changes), MEMBERS_EACH):
+                told = await tiers_as_of.member(connection, CHAINS, program, member, at, By.RECORDED)
+                known = [row for row in changes[member] if row["position"] <= ends.get(row["chain"], 0)]
+                said = (told.tier, told.reason, told.until, told.ledger_position)
+                if known:
+                    last = known[-1]
+                    assert said == (last["to_tier"], last["reason"], last["until"], last["ledger_position"])
+                    assert (told.since, told.rule) == (last["since"], last["rule"])
+                else:
+                    assert said == (changes[member][0]["from_tier"], "enrolment", None, None)
+                reasons[told.reason] += 1
+    assert set(reasons) >= {"enrolment", "upgrade"}
 
 
 def ends_at(instants: list[datetime], times: list[Any]) -> Iterator[tuple[datetime, dict[int, int]]]:

@@ -28,7 +28,7 @@ from services.ops.replay.run import replay
 from services.ops.verify.findings import CHECKS
 from services.ops.verify.run import Book, verify_book
 from tallybook.activities.v1.activities_pb2 import Purchase
-from tests.integration.real_instants import by_business_time, by_recorded_time
+from tests.integration.real_instants import by_business_time, by_recorded_time, tiers_by_recorded_time
 from tests.integration.real_years import ENDS, GROCER, RETAIL, RealBook, filled_with_years
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -89,6 +89,15 @@ async def test_as_of_100_random_instants_is_a_replay_up_to_there(
 ) -> None:
     await by_recorded_time(book, reader, program)
     await by_business_time(book, reader, program)
+
+
+@pytest.mark.parametrize("program", [RETAIL, GROCER])
+async def test_tiers_of_100_random_instants_are_those_decided_by_then(book: RealBook, program: str) -> None:
+    reader = Reader.connect(book.urls["tiering"])
+    try:
+        await tiers_by_recorded_time(book, reader, program)
+    finally:
+        await reader.close()
 
 
 @pytest.mark.parametrize("program", [RETAIL, GROCER])
