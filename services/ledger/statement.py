@@ -38,6 +38,7 @@ def describe(event: e.Event) -> tuple[int, str, dict[str, Any]]:
             details = {
                 "purchase": event.purchase,
                 "tier": event.tier,
+                "version": event.version,
                 "expires_at": expires_at,
                 "matures_at": event.matures_at.isoformat() if event.matures_at else None,
                 "debt_repaid": event.debt_repaid,
@@ -134,7 +135,8 @@ def _beside(event: e.Event) -> str:
     """A sentence for a row that stands in no statement; empty for all others."""
     match event:
         case e.ProgramActivated():
-            return f"version {event.version} of the program in force"
+            by = f", activated by key {event.by}" if event.by else ""
+            return f"version {event.version} of the program in force{by}"
         case e.ClockAdvanced():
             return f"the clock comes to {event.to.isoformat()}"
         case e.ActivityRejected():

@@ -86,13 +86,13 @@ def each(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def progress_bar(console: Console) -> Progress:
-    """A bar that counts journal rows."""
+def progress_bar(console: Console, what: str = "rows") -> Progress:
+    """A bar that counts journal rows, or `what`."""
     return Progress(
         TextColumn("{task.description:<24}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("rows"),
+        TextColumn(what),
         TimeElapsedColumn(),
         console=console,
     )

@@ -12,6 +12,7 @@ from services.ops.api import ApiError, UnreachableError
 from services.ops.audit import as_of_command, explain_command
 from services.ops.audit.reading import QuestionRefused
 from services.ops.book_options import BookUnreadable
+from services.ops.correcting.command import CorrectionRefused
 from services.ops.export import command as export
 from services.ops.export.manifest import BadExport, NotEmpty
 from services.ops.importing.errors import AccountError, DataMissingError, UnknownSourceError
@@ -58,6 +59,7 @@ EXPECTED = (
     *seal.EXPECTED,
     QuestionRefused,
     TryRefused,
+    CorrectionRefused,
     KafkaError,
 )
 

@@ -13,9 +13,11 @@ from rich.text import Text
 from services.common.program_document import canonical, load_json, version_of
 from services.ops import programs
 from services.ops.api import Api, endpoints_of
+from services.ops.correcting.command import correct
 from services.ops.local.stack import Stack
 from services.ops.program_check import checked
 from services.ops.program_diff import differences
+from services.ops.program_history import history
 from services.ops.screen import out
 from services.ops.trying.command import try_
 
@@ -25,12 +27,14 @@ NameOrFile = Annotated[str, typer.Argument(help="A file, or the name of a docume
 def register(app: typer.Typer) -> None:
     """Add the command group `program`."""
     group = typer.Typer(
-        help="Program documents: checked, compared, tried and put in force.", no_args_is_help=True
+        help="Program documents: checked, compared, tried, put in force, and corrected.", no_args_is_help=True
     )
     group.command("check")(check)
     group.command("diff")(diff)
     group.command("try")(try_)
     group.command("activate")(activate)
+    group.command("history")(history)
+    group.command("correct")(correct)
     app.add_typer(group, name="program")
 
 

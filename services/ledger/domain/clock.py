@@ -109,4 +109,4 @@ def activate_program(book: Book, command: ActivateProgram) -> Iterator[Decided]:
     state = book.programs.get((command.chain, command.program))
     if state is not None and state.version == command.version:
         return
-    yield Decided(ProgramActivated(command.version, command.document), None, command.now)
+    yield Decided(ProgramActivated(command.version, command.document, command.by), None, command.now)

@@ -365,7 +365,8 @@ class AdvanceClock(Command):
 
 @dataclass(slots=True)
 class ActivateProgram(Command):
-    """Decide under this version on this chain from now on (`member` is empty)."""
+    """Decide under this version on this chain from now on (`member` is empty). `by` is the API key that says so."""
 
     version: str
     document: bytes
+    by: str = ""

@@ -81,6 +81,8 @@ from services.ledger.domain.people_events import (
 class ProgramActivated:
     version: str
     document: bytes
+    by: str = ""
+    """The API key that asked for it."""
 
 
 @dataclass(slots=True)

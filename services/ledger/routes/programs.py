@@ -54,7 +54,10 @@ async def activate_program(
     now = utc_now()
     outcomes = await _on_every_chain(
         ledger,
-        [ActivateProgram(program, "", chain, cause, now, version, content) for chain in range(ledger.chains)],
+        [
+            ActivateProgram(program, "", chain, cause, now, version, content, key.key_id)
+            for chain in range(ledger.chains)
+        ],
     )
     activated = any(outcome.events for outcome in outcomes)
     return JSONResponse(

@@ -201,6 +201,8 @@ def _entries(console: Console, entries: Iterable[Told], *, balances: bool = Fals
     table = _table(*columns, right=("points", "balance"))
     for entry in entries:
         why = [f"{rule['rule']}: {rule['arithmetic']}" for rule in entry["rules"]]
+        why += [f"under version {entry['details']['version']}"] if entry["details"].get("version") else []
+        why += [f"note: {entry['details']['note']}"] if entry["details"].get("note") else []
         why += [_posting(posting) for posting in entry["postings"]]
         cells = [f"{entry['chain']}:{entry['position']}", _when(entry["occurred_at"])]
         cells.append(f"{entry['points']:+,}" if entry["points"] else "")

@@ -164,7 +164,7 @@ def _dated(lead: Row, event: e.Event, book: Book, chains: int) -> c.Command:
         case e.ClockAdvanced():
             return c.AdvanceClock(*common, event.to)
         case e.ProgramActivated():
-            return c.ActivateProgram(*common, event.version, event.document)
+            return c.ActivateProgram(*common, event.version, event.document, event.by)
     raise InvariantBroken(f"no command begins with {lead.type}")
 
 

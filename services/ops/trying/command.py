@@ -39,6 +39,10 @@ def try_(
     since: Annotated[
         str, typer.Option(help="From this day on, as 2026-07-01; by default from the beginning.")
     ] = "",
+    instead_of: Annotated[
+        str,
+        typer.Option(help="In force where this version was, and nowhere else: see `tally program history`."),
+    ] = "",
     point_value: Annotated[
         str,
         typer.Option(
@@ -66,6 +70,10 @@ def try_(
         raise other.error(
             ("program",), f"is {other.data['program']!r}; {document.file} is a document of {program!r}"
         )
+    if since and instead_of:
+        raise typer.BadParameter(
+            "the version's own time is the time: leave --since out", param_hint="--instead-of"
+        )
     worth = worth_of(document.data, point_value)
     begins = day_of(document.data, since) if since else None
     place = place_of(database_url, database_prefix, "", "")
@@ -75,11 +83,12 @@ def try_(
             tried = try_document(
                 place.urls,
                 program,
-                _version(document.data),
-                None if other is None else _version(other.data),
+                version_document(document.data),
+                None if other is None else version_document(other.data),
                 begins,
                 processes,
                 lambda done, rows: progress.update(task, completed=done, total=rows),
+                instead_of,
             )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         raise BookUnreadable(f"the databases can't be read: {fault}") from fault
@@ -89,6 +98,7 @@ def try_(
     try:
         if html is not None:
             what = f"{document.file} from {since} on" if since else document.file
+            what += f" in place of version {instead_of}" if instead_of else ""
             said = page(tried, tables, what, other.file if other else IN_FORCE, worth)
             html.write_text(said, encoding="utf-8")
         if parquet_folder is not None:
@@ -152,7 +162,8 @@ def day_of(document: dict[str, Any], named: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _version(data: Any) -> Document:
+def version_document(data: Any) -> Document:
+    """A checked document as a version of its program."""
     content = canonical(data)
     return Document(version_of(content), content)
 

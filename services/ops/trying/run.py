@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -72,6 +72,8 @@ class Piece:
     before: Document | None
     after: Document
     since: datetime | None
+    instead_of: str = ""
+    without: str = ""
 
 
 class Moved(NamedTuple):
@@ -124,15 +126,18 @@ def try_document(
     since: datetime | None = None,
     processes: int = 1,
     on_rows: Callable[[int, int], None] = lambda done, total: None,
+    instead_of: str = "",
+    without: str = "",
 ) -> Tried:
     """Try a document over all that is recorded of `program`; `urls` are the owner's, of ledger and tiering.
 
     With `before` it is held against that document, else against the versions that were in force. Both come into force
-    at `since`, and without it they are so from the beginning. With 0 `processes`
-    the rows decide how many. `on_rows` hears how many journal rows are done, of how many.
+    at `since`, and without it they are so from the beginning. With `instead_of` the document is in force where that
+    version was, and nowhere else; points by hand whose id begins with `without` are then left out on its side. With 0
+    `processes` the rows decide how many. `on_rows` hears how many journal rows are done, of how many.
 
     Raises:
-        TryRefused: the book knows no such program.
+        TryRefused: the book knows no such program, or it never had the version `instead_of`.
         OSError, asyncpg.PostgresError: a database can't be read.
     """
     began = time.monotonic()
@@ -140,7 +145,8 @@ def try_document(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
         try:
-            pieces, notes = runner.run(_begin(stack, urls, program, (before, after), since))
+            pieces, notes = runner.run(_begin(stack, urls, program, (before, after), since, instead_of))
+            pieces = [replace(piece, without=without) for piece in pieces]
             for _, part in gone_through(try_piece, pieces, processes, on_rows):
                 whole.add(part)
         finally:
@@ -162,6 +168,7 @@ async def _begin(
     program: str,
     tried: tuple[Document | None, Document],
     since: datetime | None,
+    instead_of: str,
 ) -> tuple[list[Piece], list[str]]:
     ledger, ledger_at = await stack.enter_async_context(exported(urls["ledger"]))
     _, tiering_at = await stack.enter_async_context(exported(urls["tiering"]))
@@ -172,8 +179,13 @@ async def _begin(
         raise TryRefused(f"the book has no facts of program {program!r}; it knows: {known}")
     until = max((row["last"] for row in found.values() if row["last"]), default=BEGINNING)
     recorded = [Document(*row) for row in await ledger.fetch(VERSIONS, program)]
+    if instead_of and instead_of not in {document.version for document in recorded}:
+        known = ", ".join(sorted(document.version for document in recorded))
+        raise TryRefused(
+            f"program {program!r} never had version {instead_of!r}; it had {known}: see `tally program history`"
+        )
     documents = [document for document in tried if document]
-    if since or len(documents) == 1:
+    if since or instead_of or len(documents) == 1:
         documents += recorded
     shared = await links(ledger, chains, program)
     if any(_has_budgets(document) for document in documents):
@@ -183,6 +195,7 @@ async def _begin(
         Piece(
             urls, ledger_at, tiering_at, program, group, shared.places, chains,
             sum(found[chain]["rows"] for chain in group if chain in found), until, *tried, since,
+            instead_of,
         )
         for group in shared.groups
     ]  # fmt: skip
@@ -203,8 +216,8 @@ def _has_budgets(document: Document) -> bool:
 async def _try(piece: Piece) -> Part:
     programs, facts = Programs(), Facts()
     before, after = (
-        World(piece.program, piece.chains, document, programs, facts, piece.since)
-        for document in (piece.before, piece.after)
+        World(piece.program, piece.chains, document, programs, facts, piece.since, piece.instead_of, without)
+        for document, without in ((piece.before, ""), (piece.after, piece.without))
     )
     part = Part(before.figures, after.figures)
     async with (

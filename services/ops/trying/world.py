@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,6 +25,8 @@ TIERING = "tallybook/tiering"
 """Where recorded tiers come from: a try finds its own."""
 REWARDED = c.RewardReferral
 """What is owed for a referral is given as soon as it is owed, so the recorded rewards are passed over."""
+
+BY_HAND = (c.Adjust, c.ApproveAdjustment, c.DeclineAdjustment)
 
 
 class Document(NamedTuple):
@@ -51,16 +55,21 @@ class World:
         programs: Programs,
         facts: Facts,
         since: datetime | None = None,
+        instead_of: str = "",
+        without: str = "",
     ) -> None:
         """`document` is in force from `since` on (None: from the beginning), and what was recorded before it.
 
-        Without `document` it is what was recorded all along.
+        With `instead_of` it is in force where that version was, and everything else as recorded. Without `document` it
+        is what was recorded all along. Points by hand whose id begins with `without` are not given.
         """
         self.figures = Figures()
         self._id = program
         self._chains = chains
         self._document = document
         self._since = since
+        self._instead_of = instead_of
+        self._without = without
         self._begun: set[int] = set()
         """Chains on which `document` is in force."""
         self._programs = programs
@@ -75,7 +84,13 @@ class World:
             isinstance(command, c.AssignTier) and command.cause.source == TIERING
         ):
             return
-        if self._document is not None:
+        if self._without and isinstance(command, BY_HAND) and command.adjustment.startswith(self._without):
+            return
+        if self._document is not None and self._instead_of:
+            if isinstance(command, c.ActivateProgram) and command.version == self._instead_of:
+                version, content = self._document
+                command = replace(command, version=version, document=content)
+        elif self._document is not None:
             activates = isinstance(command, c.ActivateProgram)
             if self._reaches(command):
                 self._begin(self._document, command.chain, command.now)
@@ -95,16 +110,19 @@ class World:
     def finish(self, chain: int, to: datetime) -> None:
         """The clock comes to `to`: what expires or is reviewed by then does so."""
         if (chain, self._id) in self.book.programs:
-            if self._document is not None and chain not in self._begun and (self._since or to) <= to:
+            begins = self._document is not None and not self._instead_of and (self._since or to) <= to
+            if self._document is not None and begins and chain not in self._begun:
                 self._begin(self._document, chain, to)
             self._run(c.AdvanceClock(self._id, "", chain, c.Cause("clock", to.isoformat()), to, to))
 
     def members(self) -> Iterator[tuple[str, Standing]]:
-        """Everybody who has not been merged into another."""
+        """Everybody who has not been merged into another, with what those earned who were merged into them."""
+        earned = Counter[str]()
+        for name, points in self.figures.earned.items():
+            earned[self.book.heir(self._id, name)] += points
         for (_, name), member in self.book.members.items():
             if not member.merged_into:
-                tier = self.tiers.tier_of(member.chain, name)
-                yield name, Standing(tier, self.figures.earned[name], member.posted)
+                yield name, Standing(self.tiers.tier_of(member.chain, name), earned[name], member.posted)
 
     def _reaches(self, command: c.Command) -> bool:
         """The document that is tried comes into force with this command, or just before it."""

@@ -11,12 +11,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ProgramActivated(_message.Message):
-    __slots__ = ("version", "document")
+    __slots__ = ("version", "document", "by")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
     version: str
     document: bytes
-    def __init__(self, version: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
+    by: str
+    def __init__(self, version: _Optional[str] = ..., document: _Optional[bytes] = ..., by: _Optional[str] = ...) -> None: ...
 
 class ClockAdvanced(_message.Message):
     __slots__ = ("to",)
