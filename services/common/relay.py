@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from services.common.child_process import ChildProcess
 from services.common.codec import journal_headers
 from services.common.db import PASSING_FAULTS, Transaction, Writer
+from services.common.published import must_have_all_published
 from services.common.service import kafka_producer
 from services.common.settings import Settings
 
@@ -60,6 +61,10 @@ def relay_process(service: str, topic: str, settings: Settings) -> ChildProcess:
         producer = kafka_producer(settings)
         try:
             await producer.start()
+            async with writer.session() as session:
+                await must_have_all_published(
+                    session, settings.kafka_bootstrap_servers, topic, settings.chains
+                )
             await Relay(service, topic, writer, producer, settings.chains, news).run(stop)
         finally:
             await producer.stop()

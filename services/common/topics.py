@@ -16,6 +16,10 @@ topic refuses would stop the relay for good."""
 TOPICS_FILE = Path(__file__).parents[2] / "proto" / "topics.yaml"
 
 
+class TopicsRefused(RuntimeError):
+    """The topics can't be made as asked; the message says which and what to do."""
+
+
 def topic_names() -> list[str]:
     """Every topic's name, without the installation's prefix."""
     return list(_topics())
@@ -36,7 +40,7 @@ async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replic
     """Create the topics that are missing, one partition a chain, kept for ever.
 
     Raises:
-        RuntimeError: a topic is there with another number of partitions.
+        TopicsRefused: a topic is there with another number of partitions, or the broker makes none.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -45,7 +49,7 @@ async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replic
         there = {t["topic"]: t for t in await admin.describe_topics() if t["error_code"] == 0}
         for name in wanted:
             if name in there and len(there[name]["partitions"]) != chains:
-                raise RuntimeError(
+                raise TopicsRefused(
                     f"topic {name} has {len(there[name]['partitions'])} partitions and the installation has "
                     f"{chains} chains: make the topic anew, or set TALLY_CHAINS or TALLY_TOPIC_PREFIX"
                 )
@@ -58,6 +62,6 @@ async def create_topics(bootstrap_servers: str, prefix: str, chains: int, replic
             response = await admin.create_topics(new)
             for topic, code, *message in response.topic_errors:
                 if code and code != TopicAlreadyExistsError.errno:
-                    raise RuntimeError(f"topic {topic} was not made: {for_code(code).__name__} {message}")
+                    raise TopicsRefused(f"topic {topic} was not made: {for_code(code).__name__} {message}")
     finally:
         await admin.close()

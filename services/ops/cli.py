@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 
+from services.common.topics import TopicsRefused
 from services.ops import demo, import_, install_command, keys, liability, program_command, status, up
 from services.ops.api import ApiError, UnreachableError
 from services.ops.audit import as_of_command, explain_command
@@ -59,8 +61,13 @@ EXPECTED = (
     *seal.EXPECTED,
     QuestionRefused,
     TryRefused,
+    TopicsRefused,
     CorrectionRefused,
     KafkaError,
+    # A server that is not there, or does not let us in: these say where and why.
+    ConnectionError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
 )
 
 

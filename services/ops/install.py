@@ -89,6 +89,15 @@ async def create_database(database: ServiceDatabase, *, adopt: bool) -> bool:
         await connection.close()
 
 
+async def databases_there(server_url: str) -> set[str]:
+    """The names of all databases on the server."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        return {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+    finally:
+        await connection.close()
+
+
 async def drop_database(database: ServiceDatabase) -> None:
     """Remove the database, whoever is connected to it, and its role. Nothing if they are gone."""
     connection = await asyncpg.connect(database.server_url)

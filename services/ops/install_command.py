@@ -10,11 +10,18 @@ import asyncio
 from typing import Annotated
 
 import typer
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.topics import create_topics
-from services.ops.install import SERVICES, ServiceDatabase, create_database, database_name, migrate
+from services.ops.install import (
+    SERVICES,
+    InstallRefused,
+    ServiceDatabase,
+    create_database,
+    database_name,
+    migrate,
+)
 from services.ops.key_store import adopt_key
 from services.ops.screen import err
 
@@ -60,7 +67,7 @@ def install(
     """
     if only not in ("", "databases", "topics"):
         raise typer.BadParameter("databases or topics", param_hint="--only")
-    settings = InstallSettings()
+    settings = _settings()
     if only != "topics":
         for service in SERVICES:
             database = settings.database(service)
@@ -83,3 +90,16 @@ def install(
             )
         )
         err().print(f"topics: up to date, {settings.chains} partitions each")
+
+
+def _settings() -> InstallSettings:
+    """Raises InstallRefused, with the variables that are wrong or missing."""
+    try:
+        return InstallSettings()
+    except ValidationError as error:
+        wrong = [f"{_variable(str(each['loc'][0]))}: {each['msg']}" for each in error.errors()]
+        raise InstallRefused(f"the environment does not say enough: {'; '.join(wrong)}") from error
+
+
+def _variable(field: str) -> str:
+    return field if field.isupper() else f"TALLY_{field.upper()}"

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from rich.table import Table
 
-from services.ops.install import SERVICES
+from services.ops.book_options import Place, place_of
 from services.ops.local.stack import Stack
 from services.ops.local.state import ServiceState
 from services.ops.screen import err, out
@@ -36,6 +36,8 @@ class TopicProgress:
     topic: str
     read: int
     waiting: int
+    worst: int | None
+    """The partition on which most are waiting; None when none is."""
     recorded: int
     rejected: int
     duplicates: int
@@ -57,20 +59,31 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False) -> None:
-    """Show processes, positions and lag. Exit status 1 when anything is not running or not ready."""
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False,
+    database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
+    database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
+    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "",
+) -> None:
+    """Show processes, positions and lag. Exit status 1 when anything is not running or not ready.
+
+    Of servers of your own it shows the positions: which processes run there, only their host knows.
+    """
+    place = place_of(database_url, database_prefix, bootstrap, "")
+    if not place.bootstrap:
+        raise typer.BadParameter("host:port of Kafka is needed too", param_hint="--bootstrap")
     stack = Stack.at()
-    services = stack.state.services.values()
+    services = list(stack.state.services.values()) if stack.made and not database_url else []
     health = {service.name: health_of(service) for service in services}
-    if not as_json:
+    if services and not as_json:
         processes = Table("process", "where", "pid", "state", box=None, pad_edge=False)
         for service in services:
             pid = str(service.process.pid) if service.process else ""
             processes.add_row(service.name, service.url, pid, health[service.name])
         out().print(processes)
     try:
-        found = asyncio.run(progress_of(stack))
-    except (OSError, asyncpg.PostgresError, KafkaError) as fault:
+        found = asyncio.run(progress_of(place))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as fault:
         err().print(f"positions can't be read: {fault}", markup=False, style="red")
         raise typer.Exit(1) from fault
     if as_json:
@@ -97,10 +110,10 @@ def health_of(service: ServiceState) -> str:
     return "ready" if answer.status_code == httpx.codes.OK else f"not ready: {answer.text}"
 
 
-async def progress_of(stack: Stack) -> list[ServiceProgress]:
+async def progress_of(place: Place) -> list[ServiceProgress]:
     """How far each service has got, from its own database, against the ends of the topics."""
-    async with AIOKafkaConsumer(bootstrap_servers=stack.state.bootstrap) as consumer:
-        return [await _progress(stack.owner_url(service), service, consumer) for service in SERVICES]
+    async with AIOKafkaConsumer(bootstrap_servers=place.bootstrap) as consumer:
+        return [await _progress(url, service, consumer) for service, url in place.urls.items()]
 
 
 async def _progress(owner_url: str, service: str, consumer: AIOKafkaConsumer) -> ServiceProgress:
@@ -115,13 +128,16 @@ async def _progress(owner_url: str, service: str, consumer: AIOKafkaConsumer) ->
     topics = []
     for topic in dict.fromkeys(row["topic"] for row in rows):
         of_topic = [row for row in rows if row["topic"] == topic]
+        waiting = {
+            row["chain"]: ends[TopicPartition(topic, row["chain"])] - row["next_offset"] for row in of_topic
+        }
+        worst = max(waiting, key=lambda chain: waiting[chain])
         topics.append(
             TopicProgress(
                 topic,
                 read=sum(row["next_offset"] for row in of_topic),
-                waiting=sum(
-                    ends[TopicPartition(topic, row["chain"])] - row["next_offset"] for row in of_topic
-                ),
+                waiting=sum(waiting.values()),
+                worst=worst if waiting[worst] > 0 else None,
                 recorded=sum(row["recorded"] for row in of_topic),
                 rejected=sum(row["rejected"] for row in of_topic),
                 duplicates=sum(row["duplicates"] for row in of_topic),
@@ -133,27 +149,35 @@ async def _progress(owner_url: str, service: str, consumer: AIOKafkaConsumer) ->
 
 def progress_table(progress: list[ServiceProgress]) -> Table:
     """One line a topic and service, and one for the journal and its relay."""
-    columns = ("service", "topic", "read", "waiting", "recorded", "rejected", "duplicates", "dead letters")
+    columns = (
+        "service",
+        "topic",
+        "read",
+        "waiting",
+        "most on",
+        "recorded",
+        "rejected",
+        "duplicates",
+        "dead letters",
+    )
     table = Table(*columns, box=None, pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
     for service in progress:
         for topic in service.topics:
-            counts = (
-                topic.read,
-                topic.waiting,
-                topic.recorded,
-                topic.rejected,
-                topic.duplicates,
-                topic.dead_lettered,
-            )
-            table.add_row(service.service, topic.topic, *(f"{count:,}" for count in counts))
+            worst = "" if topic.worst is None else f"partition {topic.worst}"
+            ended = (topic.recorded, topic.rejected, topic.duplicates, topic.dead_lettered)
+            table.add_row(
+                service.service, topic.topic, f"{topic.read:,}", f"{topic.waiting:,}", worst,
+                *(f"{count:,}" for count in ended),
+            )  # fmt: skip
         waiting = service.written - service.relayed
         table.add_row(
             service.service,
             "journal -> relay",
             f"{service.relayed:,}",
             f"{waiting:,}",
+            "",
             f"{service.written:,}",
         )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -19,7 +20,12 @@ def register(app: typer.Typer) -> None:
     app.command("env")(env)
 
 
-def up() -> None:
+def up(
+    no_services: Annotated[
+        bool,
+        typer.Option("--no-services", help="Servers, databases, topics and keys only: for `tally restore`."),
+    ] = False,
+) -> None:
     """Start PostgreSQL, Kafka and the three services, and leave them running.
 
     Run again, it starts what is not running. Everything is in one folder (.tally, or TALLY_HOME) that `tally down`
@@ -27,7 +33,12 @@ def up() -> None:
     """
     stack = Stack.at()
     with err().status("starting"):
-        stack.up(lambda line: err().print(line, markup=False))
+        stack.up(lambda line: err().print(line, markup=False), services=not no_services)
+    if no_services:
+        err().print(
+            "no service was started: `tally restore DIR` fills new databases, `tally up` starts the rest"
+        )
+        return
     out().print(where(stack))
 
 

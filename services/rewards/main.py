@@ -65,7 +65,7 @@ async def serve(settings: RewardsSettings, relay: ChildProcess) -> int:
             },
             writer,
             DeadLetters(producer, settings.topic(DEAD_LETTERS)),
-            group_id=settings.topic(NAME),
+            group_id=settings.topic(f"tallybook-{NAME}"),
             batch_records=settings.batch_records,
             batches_in_flight=settings.batches_in_flight,
         )

@@ -52,9 +52,18 @@ class OwnProcess:
         }
         return cls(service, environment, folder / f"{service}.log")
 
+    @property
+    def url(self) -> str:
+        """Base URL of its HTTP API."""
+        return f"http://127.0.0.1:{self.environment['TALLY_PORT']}"
+
     async def start(self) -> None:
         """Start it, and wait until it answers."""
         await self.begin()
+        await self.answers()
+
+    async def answers(self) -> None:
+        """Wait until it answers."""
         await eventually(self._answers, f"{self.service} answers", START_SECONDS)
 
     async def begin(self) -> None:
@@ -85,8 +94,7 @@ class OwnProcess:
 
     async def get(self, path: str, token: str = "") -> httpx.Response:
         """GET, with a key where one is given."""
-        url = f"http://127.0.0.1:{self.environment['TALLY_PORT']}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             return await client.get(path, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     async def _answers(self) -> bool:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
-from services.common.consumer import Consumer
+from services.common.consumer import ROOM_RECORDS, Consumer
 from services.common.dead_letter import VALUE_BYTES_MAX
 from services.common.errors import InvariantBroken
 from services.common.migrate import upgrade
@@ -43,6 +43,32 @@ async def test_records_are_taken_in_order_and_counted(here: Place) -> None:
     async with running(here.consumer(Recorder(), batch_records=100)):
         await level(here, 1_200)
     assert await here.taken() == values
+    assert await here.adds_up()
+
+
+async def test_while_others_want_the_chains_fewer_are_taken_at_a_time(here: Place) -> None:
+    sizes: list[int] = []
+    asked = True
+
+    def note(items: Sequence[str]) -> None:
+        sizes.append(len(items))
+        if asked:
+            consumer.make_room()
+
+    consumer = here.consumer(Recorder(before=note), batch_records=500)
+    values = [f"v{n}" for n in range(1_000)]
+    await here.send(*values)
+    async with running(consumer):
+        await level(here, 1_000)
+        assert max(sizes[1:]) <= ROOM_RECORDS
+        assert await here.taken() == values
+        asked = False
+
+        async def whole_again() -> bool:
+            await here.send(*(["more"] * 3 * ROOM_RECORDS))
+            return sizes[-1] > ROOM_RECORDS
+
+        await eventually(whole_again, "a batch is whole again")
     assert await here.adds_up()
 
 
@@ -256,9 +282,18 @@ async def test_postgres_may_restart_in_the_middle(
         await asyncio.to_thread(server.remove)
 
 
-@pytest.mark.parametrize("value", ["bad-1", "poison-1"])
-async def test_a_bad_record_in_our_own_stream_stops_the_process(here: Place, value: str) -> None:
-    await here.send("v0", value, "v2")
+async def test_a_record_that_our_own_stream_cant_have_stops_the_process_at_its_place(here: Place) -> None:
+    await here.send("v0", "bad-1", "v2")
+    async with running(here.consumer(Recorder(own_stream=True))) as task:
+        with pytest.raises(InvariantBroken, match=f"{here.topic}/0 offset 1: bad-1 is bad"):
+            await asyncio.wait_for(task, 20)
+    assert await here.taken() == ["v0"]
+    assert await here.next_offset() == 1
+    assert await here.adds_up()
+
+
+async def test_a_record_of_our_own_stream_that_cant_be_applied_stops_the_process(here: Place) -> None:
+    await here.send("v0", "poison-1", "v2")
     async with running(here.consumer(Recorder(own_stream=True), batch_records=1)) as task:
         with pytest.raises(InvariantBroken):
             await asyncio.wait_for(task, TIMEOUT_SECONDS)

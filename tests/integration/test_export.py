@@ -19,23 +19,17 @@ from typer.testing import CliRunner, Result
 
 from services.common.clock import utc_now
 from services.common.db import Writer, ensure_installation
-from services.ops.api import Api, endpoints_of
 from services.ops.cli import EXPECTED, create_cli
 from services.ops.export import manifest as m
 from services.ops.export.restore import check, restore
 from services.ops.export.tables import METADATA, shape_of, tables_of
 from services.ops.export.write import export
 from services.ops.install import SERVICES
-from services.ops.level import LevelGauge
 from services.ops.local.postgres import LocalPostgres
-from services.ops.local.stack import Stack
 from services.ops.replay.run import replay
-from services.ops.verify.run import Book, verify_book
 from tests.databases import service_role
 from tests.integration.installations import TIERED, TOPIC, Installation, follow, installed
 from tests.integration.ledger_rows import CHAINS, Ledger, member_on
-from tests.integration.test_verify_stack import DOCUMENT as STACK_DOCUMENT
-from tests.integration.test_verify_stack import MEMBERS, PROGRAM, STALL_SECONDS, shop
 from tests.integration.verify_book import filled_ledger, look
 
 pytestmark = pytest.mark.integration
@@ -341,30 +335,3 @@ async def test_nobody_has_read_what_the_export_has_not(source: Installation, tmp
                 for row in pq.read_table(tmp_path / "busy" / part.file).to_pylist():
                     if row["topic"] == TOPIC:
                         assert row["position"] <= heads[row["chain"]]
-
-
-async def test_a_stack_at_work_is_exported_and_what_is_restored_proves_itself(
-    stack: Stack, target: Installation, tmp_path: Path
-) -> None:
-    urls = {service: stack.owner_url(service) for service in SERVICES}
-    async with Api(endpoints_of(stack)) as api, LevelGauge(api) as gauge:
-        await api.put("ledger", f"/v1/programs/{PROGRAM}", STACK_DOCUMENT)
-        for number in range(2 * MEMBERS):
-            await shop(api, number)
-
-        async def go_on() -> None:
-            for number in range(2 * MEMBERS, 4 * MEMBERS):
-                await shop(api, number)
-
-        shopping = asyncio.create_task(go_on())
-        made, _ = await asyncio.to_thread(export, urls, SERVICES, tmp_path / "busy", utc_now())
-        await shopping
-        await gauge.wait(STALL_SECONDS)
-    assert sum(head.position for head in made.services["rewards"].heads)
-    check(made)
-    await asyncio.to_thread(restore, target.urls, tmp_path / "busy", made)
-    verified = await asyncio.to_thread(verify_book, Book(target.urls, "", ""), 1)
-    assert verified.report.findings == []
-    for service in SERVICES:
-        replayed = await asyncio.to_thread(replay, service, target.urls, 1)
-        assert [part for part in replayed.compared if not part.same] == []

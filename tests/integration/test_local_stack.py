@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.common.topics import topic_names
-from services.ops.install import SERVICES, InstallRefused, on_server
+from services.ops.install import SERVICES, InstallRefused, databases_there, drop_database, on_server
 from services.ops.key_store import UnknownScope, create_key, list_keys, revoke_key
 from services.ops.local.kafka import ExternalKafka
 from services.ops.local.postgres import ExternalPostgres
@@ -30,14 +30,6 @@ async def topics_of(stack: Stack) -> set[str]:
         return set(await admin.list_topics())
     finally:
         await admin.close()
-
-
-async def databases_of(server_url: str) -> set[str]:
-    connection = await asyncpg.connect(server_url)
-    try:
-        return {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
-    finally:
-        await connection.close()
 
 
 def ready(url: str) -> bool:
@@ -108,9 +100,20 @@ async def test_two_stacks_side_by_side_and_one_goes_without_a_trace(
     extra = again.start_extra("ledger")
     assert ready(extra.url)
 
+    again.stop_services()
+    await drop_database(other.database("rewards"))
+    with pytest.raises(InstallRefused, match="_rewards: made by this stack, and gone"):
+        again.up()
+    again.up(services=False)
+    assert other.database("rewards").name in await databases_there(stack.postgres.url)
+    kept = {key.key_id for key in await list_keys(other.owner_url("rewards"))}
+    assert kept == {state.ops_key.split("_")[1]}, "the stack's own key opens the new database"
+    with pytest.raises(httpx.TransportError):
+        ready(again.url("rewards"))
+
     again.down()
     assert not other.home.exists()
-    assert database not in await databases_of(stack.postgres.url)
+    assert database not in await databases_there(stack.postgres.url)
     assert not {topic for topic in await topics_of(stack) if topic.startswith(state.topic_prefix)}
     assert ready(stack.url("ledger"))
 

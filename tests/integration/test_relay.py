@@ -18,6 +18,7 @@ from services.common.codec import activity_headers, decode_row, journal_headers,
 from services.common.consumer import Consumer
 from services.common.dead_letter import DeadLetters
 from services.common.errors import InvariantBroken
+from services.common.published import must_have_all_published
 from services.common.relay import Relay
 from services.common.topics import create_topics
 from services.ledger.consume import Activities, Tiers
@@ -177,6 +178,38 @@ async def test_the_longest_purchase_that_is_taken_can_be_published(here: Wire) -
     assert outcome.refusal is None
     async with relaying(here.relay()):
         await here.level()
+
+
+async def test_a_database_that_lacks_what_was_published_is_not_relayed(here: Wire) -> None:
+    """Restored from an older backup, or made anew in the place of a lost one."""
+    topic = f"{here.prefix}ledger.v1"
+
+    async def look() -> None:
+        async with here.ledger.writer.session() as session:
+            await must_have_all_published(session, here.bootstrap, topic, CHAINS)
+
+    await here.ledger.activate()
+    await fill(here.ledger, 0, 30)
+    async with relaying(here.relay()):
+        await here.level()
+    await fill(here.ledger, 30, 30)
+    # A record of somebody else is for readers to complain about.
+    await here.producer.send_and_wait(topic, b"hello", partition=1)
+    await look()
+    head = await here.ledger.value("SELECT position FROM chain_heads WHERE chain = 2")
+    headers = journal_headers("ledger", 2, head + 1, "grocer", None, "ClockAdvanced", NOON, NOON)
+    await here.producer.send_and_wait(topic, b"", partition=2, headers=headers)
+    with pytest.raises(
+        InvariantBroken, match=f"partition 2 ends with position {head + 1}, the journal with {head}:"
+    ):
+        await look()
+
+
+async def test_what_was_never_published_can_be_relayed(here: Wire) -> None:
+    await here.ledger.activate()
+    async with here.ledger.writer.session() as session:
+        for topic in ("ledger.v1", "no such topic"):
+            await must_have_all_published(session, here.bootstrap, here.prefix + topic, CHAINS)
 
 
 async def test_the_refund_of_an_order_paid_from_thousands_of_lots_can_be_published(here: Wire) -> None:

@@ -71,14 +71,20 @@ MEMBERS = 20
 STALL_SECONDS = 60.0
 
 
+def purchase_of(number: int) -> dict[str, Any]:
+    """A purchase for 600.00 by one of MEMBERS."""
+    line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 60_000}
+    return {
+        "id": f"v-{number}", "member": f"v{number % MEMBERS}", "occurred_at": NOON.isoformat(), "currency": "USD",
+        "lines": [line],
+    }  # fmt: skip
+
+
 async def shop(api: Api, number: int, program: str = PROGRAM) -> None:
     """A purchase; every member of whom it is the third redeems a reward too, draws, and is given a tier by hand."""
-    member = f"v{number % MEMBERS}"
+    purchase = purchase_of(number)
+    member = purchase["member"]
     path = f"/v1/programs/{program}"
-    line = {"id": 1, "sku": "A", "category": "FOOD", "quantity": 1, "amount": 60_000}
-    purchase = {
-        "id": f"v-{number}", "member": member, "occurred_at": NOON.isoformat(), "currency": "USD", "lines": [line],
-    }  # fmt: skip
     await api.post("ledger", f"{path}/purchases", purchase)
     if number // MEMBERS == 2:
         order = {"order": f"o-{number}", "reward": "five_off"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from services.common.errors import InvariantBroken
 from services.ops.book_options import BookUnreadable, place_of
 from services.ops.chain_pool import progress_bar
 from services.ops.export import manifest as m
+from services.ops.export import streams
 from services.ops.install import SERVICES
 from services.ops.replay.run import Replayed, replay
 from services.ops.screen import err, out
@@ -77,17 +79,33 @@ def restore_command(
     processes: Annotated[
         int, typer.Option(help="Processes at once for the proof; 0: what is worth it.", min=0)
     ] = 0,
+    delete_streams: Annotated[
+        bool,
+        typer.Option(
+            "--delete-streams", help="Delete ledger.v1, tiers.v1 and rewards.v1 of the book before."
+        ),
+    ] = False,
     database_url: Annotated[str, typer.Option(help="The owner's URL of the databases' server.")] = "",
     database_prefix: Annotated[str, typer.Option(help="What the databases' names begin with.")] = "",
+    bootstrap: Annotated[str, typer.Option(help="host:port of Kafka.")] = "",
+    topic_prefix: Annotated[str, typer.Option(help="What the topics' names begin with.")] = "",
 ) -> None:
     """Fill the databases that `tally install` made, before any service has started, from an export.
 
     Files and manifest are checked before anything is written; digests and hash chains before it is committed; then
     all projections are rebuilt from the journals beside the restored ones and compared.
+
+    Where Kafka is told, with a stack made by `tally up` always, it refuses to begin while the streams of another book
+    stand in the topics: --delete-streams deletes them at the end, and what makes topics makes them anew.
     """
     from services.ops.export.restore import check, restore
 
-    place = place_of(database_url, database_prefix, "", "")
+    place = place_of(database_url, database_prefix, bootstrap, topic_prefix)
+    kafka = bootstrap if database_url else place.bootstrap
+    if delete_streams and not kafka:
+        raise typer.BadParameter("say by --bootstrap where they are", param_hint="--delete-streams")
+    if kafka and not delete_streams:
+        _streams_must_be_empty(kafka, place.topic_prefix)
     manifest = m.read(folder, manifest_sha256)
     check(manifest)
     parts = [part for _, part in m.parts_of(manifest)]
@@ -105,6 +123,9 @@ def restore_command(
         raise BookUnreadable(
             f"the journals were restored and can't be replayed: {broken}; see `tally verify`"
         ) from broken
+    if delete_streams:
+        asyncio.run(streams.delete_streams(kafka, place.topic_prefix))
+        err().print("streams deleted: `tally up` or `tally install --only topics` makes them anew")
     if as_json:
         same = {each.service: each.same for each in replayed}
         out().print_json(json.dumps({"services": _sums(manifest), "rebuilt_the_same": same}))
@@ -115,6 +136,15 @@ def restore_command(
             _show_replayed(each)
     if not all(each.same for each in replayed):
         raise typer.Exit(1)
+
+
+def _streams_must_be_empty(bootstrap: str, topic_prefix: str) -> None:
+    of_another = asyncio.run(streams.streams_with_rows(bootstrap, topic_prefix))
+    if of_another:
+        raise m.NotEmpty(
+            f"{', '.join(of_another)}: rows of another book stand there. Begin again with --delete-streams to delete "
+            "them when the book is restored (docs/runbook.md, night 4), or name topics of its own by --topic-prefix"
+        )
 
 
 def _services(told: str) -> list[str]:

@@ -15,16 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from services.common.auth import new_key
 from services.common.topics import create_topics
 from services.ops.install import (
     SERVICES,
+    InstallRefused,
     ServiceDatabase,
     create_database,
     database_name,
+    databases_there,
     drop_database,
     migrate,
 )
-from services.ops.key_store import create_key
+from services.ops.key_store import adopt_key
 from services.ops.local import service_process
 from services.ops.local.blocking import run_blocking
 from services.ops.local.kafka import LocalKafka, local_kafka
@@ -129,8 +132,10 @@ class Stack:
 
     # --- the whole
 
-    def up(self, report: Report = lambda _: None) -> None:
+    def up(self, report: Report = lambda _: None, *, services: bool = True) -> None:
         """Make and start everything that is not there yet; return when all three services are ready.
+
+        Without `services` none is started, and a database that was lost is made anew, empty: for a restore.
 
         Raises ServerFailed or InstallRefused; what was started until then stays, for `down` to remove.
         """
@@ -143,11 +148,13 @@ class Stack:
             self._state.passwords = {service: secrets.token_urlsafe(24) for service in SERVICES}
             self._save()
         with ThreadPoolExecutor(max_workers=2) as pool:
-            databases = pool.submit(self._up_databases, report)
+            databases = pool.submit(self._up_databases, report, adopt_empty=not services)
             topics = pool.submit(self._up_topics, report)
         databases.result()
         topics.result()
         self._up_keys()
+        if not services:
+            return
         for name in SERVICES:
             if name not in self.state.services:
                 self.state.services[name] = service_process.new_service(name)
@@ -221,12 +228,14 @@ class Stack:
 
     # --- steps
 
-    def _up_databases(self, report: Report) -> None:
+    def _up_databases(self, report: Report, *, adopt_empty: bool) -> None:
         self.state.external_postgres = "" if self.postgres.owned else self.postgres.url
         self._save()
         self.postgres.start()
         report(self.postgres.why)
         self.state.server_url = self.postgres.url
+        if not adopt_empty:
+            self._must_have_its_databases()
         for service in SERVICES:
             database = self.database(service)
             made_by_us = database.name in self.state.created_databases
@@ -249,18 +258,34 @@ class Stack:
         after = run_blocking(lambda: topics_there(state.bootstrap, state.topic_prefix))
         state.created_topics = sorted({*state.created_topics, *(after - before)})
 
-    def _up_keys(self) -> None:
-        state = self.state
-        urls = [self.owner_url(service) for service in SERVICES]
-        if not state.ops_key:
-            state.ops_key = run_blocking(lambda: create_key(urls, name="tally up: ops", scopes=["ops"]))
-            self._save()
-        if not state.ledger_key:
-            ledger = [self.owner_url("ledger")]
-            state.ledger_key = run_blocking(
-                lambda: create_key(ledger, name="tally up: rewards to ledger", scopes=["checkout", "rewards"])
+    def _must_have_its_databases(self) -> None:
+        """A service that starts on an empty database in the place of a lost one begins another book in its topics."""
+        there = run_blocking(lambda: databases_there(self.state.server_url))
+        lost = sorted(set(self.state.created_databases) - there)
+        if lost:
+            raise InstallRefused(
+                f"{', '.join(lost)}: made by this stack, and gone. No service was started. "
+                "`tally up --no-services` makes it anew for `tally restore`: see docs/runbook.md, night 4. "
+                "`tally down` gives everything up"
             )
-            self._save()
+
+    def _up_keys(self) -> None:
+        """The stack's own keys: made once, and let in wherever a database is new."""
+        state = self.state
+        state.ops_key = state.ops_key or new_key()[1]
+        state.ledger_key = state.ledger_key or new_key()[1]
+        self._save()
+        for service in SERVICES:
+            url = self.owner_url(service)
+            run_blocking(lambda url=url: adopt_key(url, state.ops_key, name="tally up: ops", scopes=["ops"]))  # type: ignore[misc]
+        run_blocking(
+            lambda: adopt_key(
+                self.owner_url("ledger"),
+                state.ledger_key,
+                name="tally up: rewards to ledger",
+                scopes=["checkout", "rewards"],
+            )
+        )
 
     def _start(self, service: ServiceState) -> None:
         kind = service.name.partition("-")[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 
-from services.common.topics import topic_names
+from services.common.topics import TopicsRefused, topic_names
 
 
 async def topics_there(bootstrap: str, prefix: str) -> set[str]:
@@ -21,13 +21,13 @@ async def topics_there(bootstrap: str, prefix: str) -> set[str]:
 
 
 async def delete_topics(bootstrap: str, names: Sequence[str]) -> None:
-    """Delete topics with all their records. Those that are gone already don't matter; RuntimeError for others."""
+    """Delete topics with all their records. Those that are gone already don't matter; TopicsRefused for others."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         response = await admin.delete_topics(list(names))
         for topic, code in response.topic_error_codes:
             if code not in (0, UnknownTopicOrPartitionError.errno):
-                raise RuntimeError(f"topic {topic} was not deleted: {for_code(code).__name__}")
+                raise TopicsRefused(f"topic {topic} was not deleted: {for_code(code).__name__}")
     finally:
         await admin.close()
