@@ -170,6 +170,13 @@ def make_stack(
     yield from stacks(lambda: stack_in(server_folder / secrets.token_hex(4), postgres, kafka))
 
 
+@pytest.fixture(scope="module")
+def file_stack(server_folder: Path, postgres: LocalPostgres, kafka: LocalKafka) -> Iterator[Stack]:
+    """A whole stack for the tests of one file alone, on this run's servers, as `make_stack` makes them."""
+    for make in stacks(lambda: stack_in(server_folder / secrets.token_hex(4), postgres, kafka)):
+        yield make()
+
+
 @pytest.fixture
 def make_own_stack(server_folder: Path) -> Iterator[Callable[[], Stack]]:
     """Makes stacks with a PostgreSQL and an Apache Kafka of their own, which may be killed; removed after the test.

@@ -35,6 +35,11 @@ PARTITION_FETCH_BYTES = 256 * 1024
 QUEUED_BATCHES = 2
 """A partition with so many batches in its queue is not asked for more. (Pausing it would make the client throw away
 what it has fetched already, and fetch it again.)"""
+ROOM_SECONDS = 1.0
+ROOM_RECORDS = 100
+ROOM_BATCHES = 2
+"""A consumer that is told that others want its chains takes so few records at a time for so long, of so few
+partitions: each of the batches that it decides in turn has its chain for as long as all of them take."""
 SLICE = 100
 """So many records are decoded before others get their turn: requests, and transactions whose answers are there."""
 RETRIES_MAX = 60
@@ -138,8 +143,10 @@ class Consumer:
         self._group_id = group_id
         self._batch_records = batch_records
         self._slots = asyncio.Semaphore(batches_in_flight)
+        self._few_slots = asyncio.Semaphore(ROOM_BATCHES)
         self._workers: dict[TopicPartition, _Worker] = {}
         self._hunger = asyncio.Event()
+        self._room_until = 0.0
         self._owner = uuid.uuid4().hex
         self._failure: asyncio.Future[None] | None = None
         self._kafka: AIOKafkaConsumer | None = None
@@ -188,6 +195,10 @@ class Consumer:
     def partitions(self) -> frozenset[TopicPartition]:
         """What this process owns now."""
         return frozenset(self._workers)
+
+    def make_room(self) -> None:
+        """Others want the chains: hold them for shorter, for a while."""
+        self._room_until = asyncio.get_running_loop().time() + ROOM_SECONDS
 
     async def claim(self, partitions: Iterable[TopicPartition]) -> None:
         """Become the owner of partitions: fence whoever had them, and go on from the committed offset."""
@@ -259,12 +270,14 @@ class Consumer:
                     worker.wake.clear()
                     await worker.wake.wait()
                     continue
-                async with self._slots:
+                few = self._few_slots if self._makes_room() else contextlib.nullcontext()
+                async with few, self._slots:
                     if worker.gave_up():
                         return
-                    batch = [
-                        worker.queue.popleft() for _ in range(min(len(worker.queue), self._batch_records))
-                    ]
+                    most = (
+                        min(self._batch_records, ROOM_RECORDS) if self._makes_room() else self._batch_records
+                    )
+                    batch = [worker.queue.popleft() for _ in range(min(len(worker.queue), most))]
                     self._hunger.set()
                     await self._take(worker, batch)
         except Fenced as error:
@@ -275,6 +288,9 @@ class Consumer:
             raise
         except Exception as error:  # noqa: BLE001 (not swallowed: `run` raises it)
             self.fail(error)
+
+    def _makes_room(self) -> bool:
+        return asyncio.get_running_loop().time() < self._room_until
 
     async def _take(self, worker: _Worker, records: Sequence[ConsumerRecord]) -> None:
         """Decode, dead-letter what can't be decoded, apply the rest, move the offset."""

@@ -79,8 +79,9 @@ STATUS_OF = {
 
 router = APIRouter()
 PARTS = (
-    programs, members, activities, social, holds, adjustments, batch, stored_value, money_awards, merge, profile, audit,
+    holds, activities, programs, members, social, adjustments, batch, stored_value, money_awards, merge, profile, audit,
     liability,
 )  # fmt: skip
+# A checkout's holds are looked for first: the framework tries route after route (10 us each).
 for part in PARTS:
-    router.include_router(part.router)
+    router.routes.extend(part.router.routes)

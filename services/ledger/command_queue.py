@@ -43,11 +43,20 @@ Waiting = tuple[Sequence[Command], asyncio.Future[list[Outcome]]]
 class CommandQueue:
     """Takes one command at a time from many callers, and commits them together."""
 
-    def __init__(self, writer: Writer, programs: Programs, chains: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        programs: Programs,
+        chains: int,
+        wake: Callable[[], None],
+        make_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wake` says that there are rows to relay, `make_room` that commands wait for chains that are busy."""
         self.writer = writer
         self._programs = programs
         self.chains = chains
         self._wake = wake
+        self._make_room = make_room
         self._waiting: deque[Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -141,9 +150,10 @@ class CommandQueue:
                 async with self.writer.transaction() as tx:
                     taken = candidates
                     if not alone:
-                        free = await Journal.lock_free(
-                            tx, (chain for one in candidates for chain in _chains(one))
-                        )
+                        wanted = {chain for one in candidates for chain in _chains(one)}
+                        free = await Journal.lock_free(tx, wanted)
+                        if free != wanted:
+                            self._make_room()
                         if not free:
                             free = _chains(batch[0])
                         taken = [one for one in candidates if _chains(one) <= free]

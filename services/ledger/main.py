@@ -47,32 +47,42 @@ def identifiers_of(settings: Settings) -> wire.Identifiers:
 def consumer_process(name: str, settings: Settings, wake_relay: Callable[[], None]) -> ChildProcess:
     """A process that takes activities and tiers from Kafka, beside others of its group; not started yet."""
 
-    async def consume_records(stop: asyncio.Event, _news: asyncio.Event) -> None:
+    async def consume_records(stop: asyncio.Event, commands_wait: asyncio.Event) -> None:
         writer = await Writer.connect(settings.database_url.get_secret_value())
         producer = kafka_producer(settings)
         programs = Programs()
         identifiers = identifiers_of(settings)
         activities = consume.Activities(identifiers, programs, settings.chains, wake_relay)
+        consumer = Consumer(
+            SERVICE,
+            settings.kafka_bootstrap_servers,
+            {
+                settings.topic("purchases.v1"): activities,
+                settings.topic("members.v1"): activities,
+                settings.topic("top_ups.v1"): activities,
+                settings.topic("interactions.v1"): activities,
+                settings.topic("referrals.v1"): activities,
+                settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, wake_relay),
+            },
+            writer,
+            dead_letter.DeadLetters(producer, settings.topic(dead_letter.TOPIC)),
+            group_id=settings.topic("tallybook-ledger"),
+            batch_records=settings.batch_records,
+            batches_in_flight=settings.batches_in_flight,
+        )
+
+        async def make_room() -> None:
+            while True:
+                await commands_wait.wait()
+                commands_wait.clear()
+                consumer.make_room()
+
+        making_room = asyncio.create_task(make_room())
         try:
             await producer.start()
-            await Consumer(
-                SERVICE,
-                settings.kafka_bootstrap_servers,
-                {
-                    settings.topic("purchases.v1"): activities,
-                    settings.topic("members.v1"): activities,
-                    settings.topic("top_ups.v1"): activities,
-                    settings.topic("interactions.v1"): activities,
-                    settings.topic("referrals.v1"): activities,
-                    settings.topic("tiers.v1"): consume.Tiers(programs, settings.chains, wake_relay),
-                },
-                writer,
-                dead_letter.DeadLetters(producer, settings.topic(dead_letter.TOPIC)),
-                group_id=settings.topic("tallybook-ledger"),
-                batch_records=settings.batch_records,
-                batches_in_flight=settings.batches_in_flight,
-            ).run(stop)
+            await consumer.run(stop)
         finally:
+            making_room.cancel()
             await producer.stop()
             await writer.close()
 
@@ -90,7 +100,12 @@ async def assembled(
         await ensure_installation(writer, settings.chains)
         programs = Programs()
         identifiers = identifiers_of(settings)
-        queue = CommandQueue(writer, programs, settings.chains, relay.wake)
+
+        def make_room() -> None:
+            for consumer in consumers:
+                consumer.wake()
+
+        queue = CommandQueue(writer, programs, settings.chains, relay.wake, make_room)
         ticker = Ticker(writer, queue, programs)
 
         async def watch_invariants(stop: asyncio.Event) -> None:
@@ -126,7 +141,8 @@ def create_app(ledger: Ledger, keys: Keys) -> FastAPI:
     app.state.ledger = ledger
     app.state.keys = keys
     install_problems(app, api.STATUS_OF, {batch.PATH: batch.BODY_BYTES_MAX})
-    app.include_router(api.router)
+    # Not included as a router: the framework would look for the route once more at each level.
+    app.router.routes.extend(api.router.routes)
     return app
 
 

@@ -50,12 +50,13 @@ def create_app(
     )
     app.state.keys = keys
     install_problems(app, STATUS)
+    # Routes are tried one after the other: a checkout's come first.
+    app.include_router(quote_router(quotes))
+    app.include_router(redemption_router(redeemer, views))
     app.include_router(health_router(ready))
     app.include_router(_reads(views, ShopViews(views.reader, views.chains)))
-    app.include_router(redemption_router(redeemer, views))
     app.include_router(voucher_router(desk, views))
     app.include_router(draw_router(draws, views))
-    app.include_router(quote_router(quotes))
     app.include_router(audit_router(views))
     return app
 

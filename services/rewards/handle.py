@@ -33,6 +33,7 @@ from services.rewards.domain.decide import (
     same_request,
     settle,
     take_step,
+    without_ledger,
 )
 from services.rewards.domain.events import RedemptionEvent
 from services.rewards.domain.program import Program
@@ -43,7 +44,7 @@ from services.rewards.domain.reservation import Reserve, reserve
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
 from services.rewards.moving import at_home, must_be_home, on_its_way
 from services.rewards.shelf import look
-from services.rewards.standings import find_standings
+from services.rewards.standings import find_standings, must_know
 from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember, seen
 from services.rewards.store_redemptions import Key
 
@@ -180,9 +181,10 @@ class Redeemer:
         """
         async with self._writer.transaction() as tx:
             redemption = (await Book.load(tx, self._chain(key), [key])).redemptions.get(key)
-        if redemption is None or redemption.state is not State.RESERVED:
-            return False
-        answer = await self._ledger.look(redemption)
+            if redemption is None or redemption.state is not State.RESERVED:
+                return False
+            here = without_ledger(redemption, await self._at(tx, redemption, utc_now()))
+        answer = here if here is not None else await self._ledger.look(redemption)
         return (await self._settle(redemption, answer)).state is not State.RESERVED
 
     async def waiting(self, key: Key) -> Redemption | None:
@@ -239,6 +241,9 @@ class Redeemer:
                 version = program.version if program else ""
                 position = book.record(program_id, member, version, event, at, now, cause)
                 await remember(tx, cause, self._chains, member, chain, position)
+            if not book.redemptions[key].held_by_ledger:
+                await must_know(tx, chain, program_id, member)
+            _settle_without_ledger(book, key, at, now, cause)
             await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return book.redemptions[key], False
@@ -269,6 +274,7 @@ class Redeemer:
                 position = book.record(program_id, member, version, event, at, now, why)
                 if number == 0:
                     await remember(tx, cause, self._chains, member, chain, position)
+            _settle_without_ledger(book, key, at, now, cause)
             await book.write(tx, now, self._chains, self._lease_seconds)
         self._wake_relay()
         return book.redemptions[key], False
@@ -342,6 +348,15 @@ class Redeemer:
 
     def _chain(self, key: Key) -> int:
         return chain_of(key[1], self._chains)
+
+
+def _settle_without_ledger(book: Book, key: Key, at: datetime, now: datetime, cause: Cause) -> None:
+    """What the ledger has no part in is over in the transaction that asks for it."""
+    redemption = book.redemptions[key]
+    answer = without_ledger(redemption, at) if redemption.state in WAITING else None
+    if answer is not None:
+        for event in settle(redemption, answer):
+            book.record(*key[:2], redemption.version, event, at, now, (*cause[:2], None))
 
 
 def _there(redemption: Redemption | None) -> Redemption:

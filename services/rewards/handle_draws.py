@@ -25,9 +25,10 @@ from services.rewards.domain.draw_terms import DrawTerms
 from services.rewards.domain.draws import Turn, TurnState, counters_of, draw, may_turn
 from services.rewards.domain.gifts import TicketsGift
 from services.rewards.handle import digest_of, present_of, was_taken
-from services.rewards.handle_vouchers import KNOWN_MEMBER, Patiently
+from services.rewards.handle_vouchers import Patiently
 from services.rewards.ledger_client import LedgerClient, LedgerUnavailable
 from services.rewards.moving import at_home, must_be_home
+from services.rewards.standings import must_know
 from services.rewards.store import LEASE_SECONDS, Book, Cause, find_program, remember
 from services.rewards.store_draws import TurnKey, lock_counters, spend_counters
 
@@ -138,10 +139,7 @@ class DrawDesk:
                 raise Refusal(
                     "unknown_program", "no such program is active; programs are activated at the ledger"
                 )
-            if not await tx.fetchval(KNOWN_MEMBER, chain, program_id, member):
-                raise Refusal(
-                    "unknown_member", f"the ledger has told of no member {member!r} in program {program_id!r}"
-                )
+            await must_know(tx, chain, program_id, member)
             program, present = found[0], present_of(*found, now)
             day = present.astimezone(program.zone).date()
             player = state.players[program_id, member, draw_id]

@@ -33,6 +33,7 @@ from services.rewards.domain.vouchers import (
 )
 from services.rewards.handle import digest_of, present_of, was_taken
 from services.rewards.moving import at_home, heir_of, must_be_home, on_its_way
+from services.rewards.standings import must_know
 from services.rewards.store import Cause, find_program, remember
 from services.rewards.store_vouchers import VoucherKey, Vouchers, find_code, save_codes
 from services.rewards.wire import payload_of
@@ -46,7 +47,6 @@ GUESSES_WINDOW = timedelta(minutes=10)
 
 T = TypeVar("T")
 
-KNOWN_MEMBER = "SELECT true FROM wallets WHERE chain = $1 AND program = $2 AND member = $3"
 GUESSES = "SELECT wrong FROM code_guesses WHERE chain = $1 AND api_key = $2 AND since > $3"
 GUESS = """
 INSERT INTO code_guesses (chain, api_key, since, wrong) VALUES ($1, $2, $3, 1)
@@ -116,7 +116,7 @@ class VoucherDesk:
                     raise Refusal(
                         "unknown_program", "no such program is active; programs are activated at the ledger"
                     )
-                await self._must_know(tx, chain, program, here)
+                await must_know(tx, chain, program, here)
                 terms = moment.program.vouchers.get(kind)
                 if terms is None:
                     raise Refusal("unknown_voucher_kind", f"the program has no vouchers {kind!r}")
@@ -208,7 +208,7 @@ class VoucherDesk:
                 if await was_taken(tx, cause, self._chains):
                     return VoucherAnswer([_there(vouchers, own)], duplicate=True)
             await self._spare_guesses(tx, api_key, now)
-            await self._must_know(tx, mine, program, member)
+            await must_know(tx, mine, program, member)
             here = await self._moment(tx, mine, program, now)
             there = await self._moment(tx, theirs, program, now)
             present = max(here.present, there.present)
@@ -287,12 +287,6 @@ class VoucherDesk:
     async def _moment(self, tx: Transaction, chain: int, program: str, now: datetime) -> Moment:
         found = await find_program(tx, chain, program)
         return Moment(None, now) if found is None else Moment(found[0], present_of(*found, now))
-
-    async def _must_know(self, tx: Transaction, chain: int, program: str, member: str) -> None:
-        if not await tx.fetchval(KNOWN_MEMBER, chain, program, member):
-            raise Refusal(
-                "unknown_member", f"the ledger has told of no member {member!r} in program {program!r}"
-            )
 
     async def _spare_guesses(self, tx: Transaction, api_key: str, now: datetime) -> None:
         """Before the code is looked at, so that a guesser does not even learn of a lucky hit."""

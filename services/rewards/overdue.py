@@ -1,8 +1,8 @@
-"""Asks the ledger about redemptions that are still reserved long after their time.
+"""Ends redemptions that are still reserved long after their time, as the ledger says their hold has ended.
 
 The ledger's stream says when a hold has timed out, and nearly always that is how a redemption hears of it. Where the
 stream tells it under another name (a hold that went on with another member), nobody would, and stock and voucher would
-be held for ever: so whoever is overdue is asked for.
+be held for ever: so whoever is overdue is asked for. What takes nothing of the ledger's times out here.
 """
 
 from __future__ import annotations

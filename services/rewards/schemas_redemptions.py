@@ -179,7 +179,7 @@ class RedemptionView(BaseModel):
     requested_at: datetime
     changed_at: datetime
     expires_at: datetime | None
-    """When the ledger frees the points unless they are captured; none while the ledger has not answered."""
+    """When all of it is free again unless it is captured; none while the ledger has not answered."""
     code: str | None
     detail: str | None
     """Why it was refused."""

@@ -1,4 +1,4 @@
-"""Tiers, segments and tags of members in the database: brought up to date by tiers.v1, read where rewards decide."""
+"""Who a member is, out of the database: known at all, tier, segments and tags; kept up to date by tiers.v1."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from services.common.codec import StreamRow
 from services.common.db import Transaction
+from services.common.errors import Refusal
 from services.rewards.domain.facts import Fact, SegmentChanged
 from services.rewards.domain.standing import Segments, Standing, evolve
 
@@ -34,6 +35,13 @@ CROSS JOIN LATERAL (
     SELECT * FROM wallets WHERE chain = $1 AND program = k.program AND member = k.member LIMIT 1
 ) AS w
 """
+KNOWN_MEMBER = "SELECT true FROM wallets WHERE chain = $1 AND program = $2 AND member = $3"
+
+
+async def must_know(tx: Transaction, chain: int, program: str, member: str) -> None:
+    """The ledger has told of the member. Raises Refusal("unknown_member")."""
+    if not await tx.fetchval(KNOWN_MEMBER, chain, program, member):
+        raise Refusal("unknown_member", f"the ledger has told of no member {member!r} in program {program!r}")
 
 
 async def apply_segments(tx: Transaction, chain: int, told: Sequence[tuple[StreamRow, Fact | None]]) -> None:

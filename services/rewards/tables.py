@@ -127,7 +127,7 @@ redemptions = Table(
         "'cancelling', 'cancelled', 'timed_out', 'refused', 'refunding', 'refunded')",
         name="redemptions_state_is_known",
     ),
-    CheckConstraint("points >= 0 AND money >= 0 AND points + money > 0", name="redemptions_hold_something"),
+    CheckConstraint("points >= 0 AND money >= 0", name="redemptions_hold_no_less_than_nothing"),
     CheckConstraint("stocked OR NOT takes_stock", name="redemptions_take_what_is_stocked"),
     CheckConstraint("(state = 'refused') = (code IS NOT NULL)", name="redemptions_refused_says_why"),
     Index("redemptions_newest_first", "chain", "program", "member", "first_position"),

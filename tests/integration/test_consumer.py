@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
-from services.common.consumer import Consumer
+from services.common.consumer import ROOM_RECORDS, Consumer
 from services.common.dead_letter import VALUE_BYTES_MAX
 from services.common.errors import InvariantBroken
 from services.common.migrate import upgrade
@@ -43,6 +43,32 @@ async def test_records_are_taken_in_order_and_counted(here: Place) -> None:
     async with running(here.consumer(Recorder(), batch_records=100)):
         await level(here, 1_200)
     assert await here.taken() == values
+    assert await here.adds_up()
+
+
+async def test_while_others_want_the_chains_fewer_are_taken_at_a_time(here: Place) -> None:
+    sizes: list[int] = []
+    asked = True
+
+    def note(items: Sequence[str]) -> None:
+        sizes.append(len(items))
+        if asked:
+            consumer.make_room()
+
+    consumer = here.consumer(Recorder(before=note), batch_records=500)
+    values = [f"v{n}" for n in range(1_000)]
+    await here.send(*values)
+    async with running(consumer):
+        await level(here, 1_000)
+        assert max(sizes[1:]) <= ROOM_RECORDS
+        assert await here.taken() == values
+        asked = False
+
+        async def whole_again() -> bool:
+            await here.send(*(["more"] * 3 * ROOM_RECORDS))
+            return sizes[-1] > ROOM_RECORDS
+
+        await eventually(whole_again, "a batch is whole again")
     assert await here.adds_up()
 
 

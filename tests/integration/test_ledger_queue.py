@@ -68,6 +68,23 @@ async def transactions(ledger: Ledger) -> int:
     return int(await ledger.value("SELECT count(DISTINCT xmin::text) FROM journal"))
 
 
+async def test_a_command_whose_chain_is_busy_asks_for_room(ledger: Ledger) -> None:
+    asked = asyncio.Event()
+    queue = CommandQueue(ledger.writer, ledger.programs, ledger.chains, lambda: None, asked.set)
+    (outcome,) = await submit(queue, ledger.hold(1, "h1"))
+    assert isinstance(outcome, Outcome)
+    assert not asked.is_set(), "nobody was in the way"
+    async with ledger.writer.transaction() as batch:
+        await batch.fetch(
+            "SELECT FROM chain_heads WHERE chain = $1 FOR UPDATE", chain_of("ann", ledger.chains)
+        )
+        waiting = asyncio.create_task(queue.submit(ledger.hold(2, "h2")))
+        await asyncio.wait_for(asked.wait(), 10)
+        assert not waiting.done()
+    assert (await waiting).refusal is None
+    assert await ledger.balance() == (100, 3, 0)
+
+
 async def test_a_command_that_the_database_refuses_fails_alone(ledger: Ledger, queue: CommandQueue) -> None:
     commands = [ledger.hold(1, f"h{n}") for n in range(20)]
     commands[7].order = "no text\0"

@@ -23,6 +23,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from services.common.chain import chain_of
 from services.common.topics import create_topics
 from services.ops.local.postgres import LocalPostgres
 from tests.databases import service_database
@@ -280,6 +281,69 @@ async def test_killed_at_every_boundary_everything_adds_up(market: Market) -> No
         assert there["points"]["held"] == there["money"]["USD"]["held"] == 0
         assert here["points"]["posted"] == there["points"]["posted"]
         assert here["money"]["USD"]["available"] == there["money"]["USD"]["available"]
+
+
+WITHOUT_LEDGER = {"reserve": "held", "capture": "used", "cancel": "issued", "refund": "issued"}
+"""Where the voucher is after each step."""
+AT_THEIR_WRITE = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO redemptions%'
+"""
+
+
+async def pay_without_ledger(market: Market, member: str, step: str, voucher: str) -> httpx.Response:
+    """One step of an order that a voucher and cash pay, with the key that it always has."""
+    path, key = f"/members/{member}/redemptions", f"{member}-r"
+    if step == "reserve":
+        body = {"order": "o1", "voucher": voucher, "outside": 9_000, "lines": LINES}
+        return await market.post(market.rewards, path, body, key)
+    return await market.post(market.rewards, f"{path}/{key}/{step}", {}, f"{key}-{step}")
+
+
+async def test_killed_before_and_after_the_one_transaction_of_a_step_without_the_ledger(
+    market: Market,
+) -> None:
+    # Each on a chain of its own, so that none waits for another.
+    on_chain = {chain_of(f"w{number}", CHAINS): f"w{number}" for number in range(100)}
+    members = {on_chain[chain]: step for chain, step in enumerate(WITHOUT_LEDGER)}
+    await market.join(*members)
+    await end(market.ledger)
+    vouchers = {}
+    for member, step in members.items():
+        issued = await market.post(market.rewards, f"/members/{member}/vouchers", {"voucher": "ten_off"})
+        vouchers[member] = issued.json()["vouchers"][0]["voucher"]
+        for before in BEFORE[step]:
+            assert (await pay_without_ledger(market, member, before, vouchers[member])).is_success
+
+    async def take_all() -> list[httpx.Response | BaseException]:
+        steps = (pay_without_ledger(market, m, step, vouchers[m]) for m, step in members.items())
+        return await asyncio.gather(*steps, return_exceptions=True)
+
+    async with market.connected() as connection:
+        # Every row but the redemptions' is written; nothing is committed.
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE redemptions IN SHARE MODE")
+            cut_off = asyncio.create_task(take_all())
+
+            async def all_there() -> bool:
+                # Asked outside the transaction, which would see the same activity for ever.
+                return int(await market.value(AT_THEIR_WRITE)) == len(members)
+
+            await eventually(all_there, "every step is about to be written", PATIENCE_SECONDS)
+            await market.rewards.stop(signal.SIGKILL)
+        assert all(isinstance(answer, httpx.TransportError) for answer in await cut_off)
+        states = dict(await connection.fetch("SELECT member, state FROM redemptions"))
+    before = {"capture": "reserved", "cancel": "reserved", "refund": "captured"}
+    assert states == {member: before[step] for member, step in members.items() if step in before}
+    for duplicate in (False, True):
+        await market.rewards.start()
+        for (member, step), answer in zip(members.items(), await take_all(), strict=True):
+            assert isinstance(answer, httpx.Response)
+            assert (answer.json()["state"], answer.json()["duplicate"]) == (STATES[step], duplicate)
+            state = "SELECT state FROM vouchers WHERE voucher = $1"
+            assert await market.value(state, vouchers[member]) == WITHOUT_LEDGER[step]
+        await market.rewards.stop(signal.SIGKILL)
+    assert await market.value("SELECT count(*) FROM redemption_steps") == 0
 
 
 async def test_a_flash_sale_has_one_buyer_of_fifty_in_two_processes(market: Market) -> None:

@@ -1,8 +1,7 @@
-"""Segments of real years: RFM of Online Retail beside pandas, the life cycle of Complete Journey's households."""
+"""Segments of a real year: the life cycle of Complete Journey's households at every month's end."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,26 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.common.chain import chain_of
-from services.common.codec import time_of
 from services.common.db import Writer
-from services.ops.importing.account import RowAccount
-from services.ops.importing.complete_journey import packaged_transactions
-from services.ops.importing.errors import DataMissingError
 from services.ops.importing.money import minor_units
-from services.ops.importing.online_retail import UNKNOWN_PURCHASE, read_activities
 from services.tiering.domain.segments import CLASSES, LIFECYCLE
 from services.tiering.segments import Segments
-from tallybook.activities.v1.activities_pb2 import Purchase
 from tallybook.ledger.v1 import events_pb2 as pb
+from tests.integration.real_years import HOUSEHOLDS, some_households
 from tests.integration.test_tiering_store import CHAINS, apply, writer
 from tests.integration.tiering_rows import LedgerChain, day, document
 
-ONLINE_RETAIL = (
-    Path(__file__).parents[2] / ".." / "shared" / "data" / "online_retail" / "online_retail.parquet"
-)
 ROWS_AT_ONCE = 2_000
-HOUSEHOLDS = int(os.environ.get("TALLY_TEST_HOUSEHOLDS", "2469"))
-"""How many of the households are followed: all of them, which takes a minute and a half on a quiet machine."""
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 __all__ = ["writer"]
 
@@ -65,14 +54,6 @@ class Book:
         await apply(self._writer, rows)
 
 
-def recorded(purchase: Purchase) -> pb.PurchaseRecorded:
-    """The purchase in the book, its lines as one: that is all that segments look at."""
-    message = pb.PurchaseRecorded()
-    message.activity.id = purchase.id
-    message.activity.lines.add(id=1, quantity=1, amount=sum(line.amount for line in purchase.lines))
-    return message
-
-
 def baskets(file: Path) -> list[tuple[datetime, str, str, int]]:
     """(time, basket, household, cents) of the year, in order of time."""
     columns = ["household_id", "basket_id", "sales_value", "transaction_timestamp"]
@@ -86,76 +67,9 @@ def baskets(file: Path) -> list[tuple[datetime, str, str, int]]:
     return sorted(zip(times.to_pylist(), *names, cents, strict=True))
 
 
-async def test_rfm_of_online_retail_is_what_pandas_says(writer: Writer) -> None:
-    pandas = pytest.importorskip("pandas")
-    if not ONLINE_RETAIL.exists():
-        pytest.skip("the Online Retail file is not beside this checkout (../shared/data/online_retail)")
-    end = datetime(2011, 12, 10, tzinfo=UTC)
-    book = Book(writer, {})
-    lines: list[tuple[str, str, datetime, int]] = []
-    """(member, purchase, its time, minor units: negative for what came back)"""
-    bought: dict[str, Purchase] = {}
-    returned: Counter[tuple[str, int]] = Counter()
-    for activity in read_activities(ONLINE_RETAIL, "grocer", RowAccount()):
-        if isinstance(activity, Purchase):
-            at = time_of(activity.occurred_at)
-            bought[activity.id] = activity
-            lines += [(activity.member, activity.id, at, line.amount) for line in activity.lines]
-            await book.add(activity.member, at, recorded(activity))
-            continue
-        if activity.of == UNKNOWN_PURCHASE:
-            continue  # the ledger refuses it
-        original = bought[activity.of]
-        at, back = time_of(original.occurred_at), pb.ReturnRecorded()
-        back.activity.of = original.id
-        back.purchased_at.CopyFrom(original.occurred_at)
-        by_id = {line.id: line for line in original.lines}
-        for part in activity.lines:
-            line, before = by_id[part.line], returned[original.id, part.line]
-            returned[original.id, part.line] += part.quantity
-            upto = line.amount * (before + part.quantity) // line.quantity
-            amount = upto - line.amount * before // line.quantity
-            back.lines.add(line=1, quantity=1, amount=amount)
-            lines.append((activity.member, original.id, at, -amount))
-        await book.add(activity.member, time_of(activity.occurred_at), back)
-    await book.clock(end)
-    assert not await Segments(writer).run("grocer", "r1")
-    async with writer.session() as session:
-        found = {row["member"]: row for row in await session.fetch("SELECT * FROM segments")}
-
-    frame = pandas.DataFrame(lines, columns=["member", "purchase", "at", "amount"])
-    kept = frame.groupby(["member", "purchase", "at"], as_index=False)["amount"].sum()
-    # A year back from the run, and nothing that came back whole.
-    start = datetime(2010, 12, 10, tzinfo=UTC)
-    kept = kept[(kept["amount"] > 0) & (kept["at"] > start) & (kept["at"] <= end)]
-    of = kept.groupby("member").agg(r=("at", "max"), f=("purchase", "count"), m=("amount", "sum"))
-    scores = of.rank(method="min").sub(1).mul(5).floordiv(len(of)).add(1).astype(int)
-    high = scores > scores.mean()
-    named = {
-        (1, 1, 1): "important_value", (1, 0, 1): "important_develop", (0, 1, 1): "important_keep",
-        (0, 0, 1): "important_retain", (1, 1, 0): "general_value", (1, 0, 0): "general_develop",
-        (0, 1, 0): "general_keep", (0, 0, 0): "general_retain",
-    }  # fmt: skip
-    expected = {
-        member: (*scores.loc[member], named[tuple(int(each) for each in high.loc[member])])
-        for member in of.index
-    }
-    actual = {
-        member: (row["recency"], row["frequency"], row["monetary"], row["rfm"])
-        for member, row in found.items()
-        if row["rfm"]
-    }
-    assert actual == expected
-    groups = Counter(row[3] for row in actual.values())
-    assert set(groups) == set(named.values())
-    assert len(found) > len(actual) > 4000
-
-
-async def test_the_life_cycle_of_households_adds_up_at_every_month_end(writer: Writer) -> None:
-    try:
-        file = packaged_transactions()
-    except DataMissingError as missing:
-        pytest.skip(str(missing))
+async def test_the_life_cycle_of_households_adds_up_at_every_month_end(
+    writer: Writer, tmp_path: Path
+) -> None:
     book = Book(writer, {"lifecycle": {"new_days": 30, "dormant_days": 45, "lost_days": 120}})
     days: dict[str, list[datetime]] = defaultdict(list)
     ends = [datetime(2017 + month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in range(1, 13)]
@@ -188,9 +102,7 @@ async def test_the_life_cycle_of_households_adds_up_at_every_month_end(writer: W
             return "won_back"
         return "new" if away[1] < timedelta(days=30) else "active"
 
-    for at, basket, household, cents in baskets(file):
-        if household not in days and len(days) == HOUSEHOLDS:
-            continue
+    for at, basket, household, cents in baskets(some_households(tmp_path)):
         while ends and at >= ends[0]:
             await at_the_end(ends.pop(0))
         days[household].append(at)
@@ -201,5 +113,5 @@ async def test_the_life_cycle_of_households_adds_up_at_every_month_end(writer: W
     while ends:
         await at_the_end(ends.pop(0))
     assert len(totals) == 12
-    assert len(days) == min(HOUSEHOLDS, 2_469)
+    assert len(days) == HOUSEHOLDS
     assert set().union(*totals) == set(LIFECYCLE)

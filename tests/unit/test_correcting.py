@@ -10,7 +10,7 @@ from services.ledger.store import Programs
 from services.ops.correcting.plan import Account, Asked, Correction, Pair, corrections
 from services.ops.program_history import Given, Row, activations_of
 from services.ops.trying.run import Moved
-from services.ops.trying.tiers import PurchaseFacts
+from services.ops.trying.tiers import Facts
 from services.ops.trying.world import Document, Standing, World
 from tests.unit.ledger_given import CHAIN, DAY, NO_CAUSE, NOON, purchase, return_
 from tests.unit.test_trying import ANN, BOB, CHAINS, TIERING, document, earning
@@ -39,7 +39,7 @@ def bought(id_: str, member: str = ANN, amount: int = 5_000) -> Command:
 
 def moved(*commands: Command, right: Document = RIGHT, pair: Pair = PAIR) -> list[Moved]:
     """Members as the book has them, and with the right document in force where the wrong one was."""
-    programs, facts = Programs(), PurchaseFacts()
+    programs, facts = Programs(), Facts()
     before = World("grocer", CHAINS, None, programs, facts)
     after = World("grocer", CHAINS, right, programs, facts, instead_of=pair.wrong, without=pair.ids)
     for command in commands:
@@ -129,7 +129,7 @@ def test_points_multiplied_by_a_tier_that_was_reached_wrongly_are_due_without_it
     wrong = document(tiering, earning=earning(points_per_unit=10, **rates))
     right = document(tiering, earning=earning(**rates))
     pair = Pair(wrong.version, right.version)
-    programs, facts = Programs(), PurchaseFacts()
+    programs, facts = Programs(), Facts()
     later = purchase("p2", 5_000, member=ANN, at=NOON + DAY, now=NOON + DAY)
     worlds = [World("grocer", CHAINS, each, programs, facts, instead_of=pair.wrong) for each in (None, right)]
     for world in worlds:

@@ -10,16 +10,20 @@ from typing import Any
 from xml.etree import ElementTree
 
 from services.common.chain import chain_of
+from services.common.codec import StreamRow
 from services.common.program_document import canonical, version_of
+from services.ledger import payloads
 from services.ledger.domain.commands import ActivateProgram, Command, RecordReferral
+from services.ledger.domain.events import ClockAdvanced, Decided, PurchaseRecorded
 from services.ledger.store import Programs
 from services.ops.trying.charts import Series, bars, columns, lines
 from services.ops.trying.figures import EXPIRED, ISSUED, REDEEMED, TAKEN_BACK, Refused
 from services.ops.trying.report import page
 from services.ops.trying.run import Moved, Part, Tried
 from services.ops.trying.tables import Worth, all_tables, month_names, text_of
-from services.ops.trying.tiers import PurchaseFacts
+from services.ops.trying.tiers import Facts
 from services.ops.trying.world import Document, Standing, World
+from services.tiering.wire import LEDGER_TYPES, fact_of
 from tests.unit.ledger_given import (
     CHAIN,
     DAY,
@@ -72,7 +76,7 @@ def tried(
     before: Document, after: Document, *commands: Command, until: datetime = NOON
 ) -> tuple[World, World]:
     """The worlds of the recorded document and of the one that is tried."""
-    programs, facts = Programs(), PurchaseFacts()
+    programs, facts = Programs(), Facts()
     worlds = [World("grocer", CHAINS, tried_, programs, facts) for tried_ in (None, after)]
     for command in recorded(before, *commands):
         for world in worlds:
@@ -86,7 +90,7 @@ def tried(
 
 
 def test_from_a_day_on_it_decides_what_comes_then() -> None:
-    programs, facts = Programs(), PurchaseFacts()
+    programs, facts = Programs(), Facts()
     world = World(
         "grocer", CHAINS, document(earning=earning(points_per_unit=3)), programs, facts, NOON + 20 * DAY
     )
@@ -103,6 +107,14 @@ def test_versions_recorded_later_do_not_replace_the_one_that_is_tried() -> None:
         document(), document(earning=earning(points_per_unit=2)), again, purchase(member=ANN)
     )
     assert [world.figures.total(ISSUED) for world in (before, after)] == [250, 100]
+
+
+def test_what_tiers_are_told_is_what_tiering_reads_in_the_row() -> None:
+    told = purchase(lines=[line(1, 1_050, quantity=3), line(2, 310, category="DAIRY")])
+    for event in (PurchaseRecorded(told.purchase), ClockAdvanced(NOON)):
+        type_, payload = payloads.encode(event)
+        row = StreamRow(CHAIN, 7, "grocer", ANN, type_, NOON, NOON, LEDGER_TYPES[type_].FromString(payload))
+        assert Facts().fact("grocer", CHAIN, 7, Decided(event, ANN, NOON)) == fact_of(row)
 
 
 def standing(world: World, member: str = ANN) -> Standing:

@@ -128,27 +128,35 @@ async def in_order(
         there = [reader for reader in readers if reader.head]
         if not there:
             return
+        chosen: tuple[_Reader, Recorded] | None = None
         if len(there) > 1:
             there.sort(key=lambda reader: reader.head[0].recorded_at)
-        by_chain = {reader.chain: reader for reader in there}
-        chosen: tuple[_Reader, Recorded] | None = None
-        for reader in there:
-            others = _others(reader, by_chain, places)
-            if others is None:
-                continue
-            recorded = Recorded(reader.head, [row for other in others for row in other.head])
-            if len(there) == 1 or ready(recorded):
-                for other in others:
-                    await other.move()
-                chosen = reader, recorded
-                break
+            chosen = await _first(there, places, ready)
         if chosen is None:
-            # Nobody can go on: rows are missing, or what was waited for never comes. The caller says so.
+            # There is one chain; or nobody can go on: rows are missing, or what was waited for never comes. The caller
+            # says so.
             reader = there[0]
             behind = reader.head[0].type in BEHIND
             chosen = reader, Recorded([], reader.head) if behind else Recorded(reader.head, [])
         await chosen[0].move()
         yield chosen[1]
+
+
+async def _first(
+    there: Sequence[_Reader], places: Mapping[Key, frozenset[int]], ready: Callable[[Recorded], bool]
+) -> tuple[_Reader, Recorded] | None:
+    """Of several chains the first that can go on, and what is recorded there; the others it wrote to have moved on."""
+    by_chain = {reader.chain: reader for reader in there}
+    for reader in there:
+        others = _others(reader, by_chain, places)
+        if others is None:
+            continue
+        recorded = Recorded(reader.head, [row for other in others for row in other.head])
+        if ready(recorded):
+            for other in others:
+                await other.move()
+            return reader, recorded
+    return None
 
 
 def _others(

@@ -81,6 +81,9 @@ class Figures:
         """Count one event in."""
         event = decided.event
         match event:
+            case e.PurchaseRecorded() | e.ClockAdvanced():
+                # Half of all events, which move nothing, need not be held against each of the others.
+                return
             case e.PointsAccrued():
                 self._issue(program, decided, event.points)
                 self._by_rules(program, event)

@@ -25,7 +25,7 @@ from services.ops.chain_pool import gone_through
 from services.ops.recorded.rows import Key, Links, Recorded, in_order, links
 from services.ops.recorded.told import command_of
 from services.ops.trying.figures import Figures
-from services.ops.trying.tiers import PurchaseFacts
+from services.ops.trying.tiers import Facts
 from services.ops.trying.world import Document, Standing, World
 from services.ops.verify.snapshot import Connection, exported, imported
 from services.tiering.domain.events import Told
@@ -214,7 +214,7 @@ def _has_budgets(document: Document) -> bool:
 
 
 async def _try(piece: Piece) -> Part:
-    programs, facts = Programs(), PurchaseFacts()
+    programs, facts = Programs(), Facts()
     before, after = (
         World(piece.program, piece.chains, document, programs, facts, piece.since, piece.instead_of, without)
         for document, without in ((piece.before, ""), (piece.after, piece.without))

@@ -15,6 +15,8 @@ from services.common.codec import StreamRow
 from services.common.program_document import load_json
 from services.ledger import payloads
 from services.ledger.domain import events as e
+from services.ledger.domain.commands import Purchase
+from services.tiering.domain import events as tiering
 from services.tiering.domain.decide import take, take_retired
 from services.tiering.domain.events import Fact, FactEvent, TierChanged, Told
 from services.tiering.domain.program import Rules, parse_rules
@@ -26,25 +28,41 @@ MERGES = (e.MembersMerged, e.MemberAbsorbed)
 """What the absorbed member had counted stays behind in a try; the caller says so."""
 
 
-class PurchaseFacts:
-    """A purchase as tiering reads it, made once for all who are told of it one after another."""
+class Facts:
+    """Events as tiering reads them; a purchase is made into one once for all who are told of it one after another.
+
+    The two that a book is full of are made by hand, without their bytes; `fact_of` makes the others.
+    """
 
     def __init__(self) -> None:
-        self._content = b""
-        self._event: FactEvent | None = None
+        self._told: Purchase | None = None
+        self._purchased: tiering.PurchaseRecorded | None = None
 
     def fact(self, program: str, chain: int, position: int, decided: e.Decided) -> Fact | None:
         """The fact in an event of the ledger's; None for one that tiering has no use for."""
         event, at = decided.event, decided.occurred_at
-        same = isinstance(event, e.PurchaseRecorded) and event.purchase.content is self._content
-        if same and self._event is not None:
-            return Fact(position, program, decided.member, at, self._event)
-        type_, payload = payloads.encode(event)
-        message = LEDGER_TYPES[type_].FromString(payload)
-        fact = fact_of(StreamRow(chain, position, program, decided.member, type_, at, at, message))
-        if isinstance(event, e.PurchaseRecorded) and fact is not None:
-            self._content, self._event = event.purchase.content, fact.event
-        return fact
+        told: FactEvent
+        match event:
+            case e.PurchaseRecorded():
+                told = self._purchase(event)
+            case e.ClockAdvanced():
+                told = tiering.ClockAdvanced(event.to)
+            case _:
+                type_, payload = payloads.encode(event)
+                message = LEDGER_TYPES[type_].FromString(payload)
+                return fact_of(StreamRow(chain, position, program, decided.member, type_, at, at, message))
+        return Fact(position, program, decided.member, at, told)
+
+    def _purchase(self, event: e.PurchaseRecorded) -> tiering.PurchaseRecorded:
+        """Without what was bought in a promotion: that is for segments, and no tier asks."""
+        if event.purchase is not self._told or self._purchased is None:
+            lines = [
+                (category, amount, quantity, sku)
+                for _, sku, category, quantity, amount, _ in event.purchase.lines
+            ]
+            self._told = event.purchase
+            self._purchased = tiering.PurchaseRecorded(lines, event.purchase.id)
+        return self._purchased
 
 
 class _Window(Window):
@@ -79,7 +97,7 @@ class _Program(ProgramState):
 class Tiers:
     """Who has which tier of one program, chain by chain."""
 
-    def __init__(self, program: str, facts: PurchaseFacts) -> None:
+    def __init__(self, program: str, facts: Facts) -> None:
         self._program = program
         self._facts = facts
         self._chains: dict[int, State] = {}

@@ -18,7 +18,7 @@ from services.ledger.domain.decide import decide
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
 from services.ops.trying.figures import Figures
-from services.ops.trying.tiers import PurchaseFacts, Tiers
+from services.ops.trying.tiers import Facts, Tiers
 from services.tiering.domain.events import TierChanged, Told
 
 TIERING = "tallybook/tiering"
@@ -53,7 +53,7 @@ class World:
         chains: int,
         document: Document | None,
         programs: Programs,
-        facts: PurchaseFacts,
+        facts: Facts,
         since: datetime | None = None,
         instead_of: str = "",
         without: str = "",

@@ -9,7 +9,7 @@ Whoever calls has answered a repeated request before (`same_request`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from services.common.errors import Refusal
@@ -111,6 +111,27 @@ def take_step(redemption: Redemption | None, redemption_id: str, step: Step) -> 
     return [CaptureRequested(redemption.id)] if step == "capture" else [CancellationRequested(redemption.id)]
 
 
+def without_ledger(redemption: Redemption, at: datetime) -> HoldStands | None:
+    """What the ledger would say at `at`, the program's present, of a hold of nothing; None: it is the ledger's to say.
+
+    Reserved it lives for its time, captured and cancelled it is as soon as that is asked for.
+    """
+    if redemption.held_by_ledger:
+        return None
+    if redemption.state is State.RESERVING:
+        return HoldStands("open", at + timedelta(seconds=redemption.ttl_seconds))
+    if redemption.expires_at is not None and redemption.expires_at <= at:
+        return HoldStands("expired")
+    match redemption.state:
+        case State.RESERVED:
+            return HoldStands("open", redemption.expires_at)
+        case State.CAPTURING:
+            return HoldStands("captured")
+        case State.CANCELLING:
+            return HoldStands("released")
+    return None
+
+
 def settle(redemption: Redemption, answer: LedgerAnswer) -> list[RedemptionEvent]:
     """What follows from the ledger's answer. Empty when it tells nothing new: answers and stream say it twice."""
     if isinstance(answer, RefundStands):
@@ -148,7 +169,7 @@ def hear(redemption: Redemption, fact: HoldFact | SpendRefunded) -> list[Redempt
 
     A hold of the same name for another order or amount was not placed for this redemption and changes nothing.
     """
-    if fact.order != redemption.order:
+    if fact.order != redemption.order or not redemption.held_by_ledger:
         return []
     match fact:
         case HoldPlaced():

@@ -7,6 +7,7 @@
 
 The ledger's clock times a redemption out (also out of capturing and cancelling), and the ledger may refuse a step for
 good. `reserving`, `capturing`, `cancelling` and `refunding` wait for the ledger; the recovery loop drives them on.
+One that takes neither points nor stored value has the same life without the ledger, and waits for nobody.
 """
 
 from __future__ import annotations
@@ -143,6 +144,11 @@ class Redemption:
     """Of the points those that pay for the order, and the minor units that they pay."""
     refunds: tuple[Refund, ...] = ()
     """In their order; at most the last is still requested."""
+
+    @property
+    def held_by_ledger(self) -> bool:
+        """It takes points or stored value; else vouchers and money from outside pay for it alone."""
+        return self.points + self.money > 0
 
     @property
     def discount(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.common.errors import Refusal
@@ -61,7 +61,7 @@ def request_refund(
 
     Refusals, in order: unknown_redemption, then `NOT_REFUNDABLE`, refunds_exhausted, those of `_by_line` or
     refund_exceeds_payment, nothing_to_refund, not_stocked, voucher_pack_used, stored_value_on_its_way. Where nothing
-    of it is the ledger's to give (paid outside only), it is refunded at once.
+    of it is the ledger's to give (paid outside or by vouchers only), it is refunded at once.
     """
     if redemption is None:
         raise Refusal("unknown_redemption", f"the member has no redemption {asked.redemption!r}")
@@ -71,9 +71,11 @@ def request_refund(
     if len(redemption.refunds) >= REFUNDS_MAX:
         raise Refusal("refunds_exhausted", f"a redemption can be refunded {REFUNDS_MAX} times")
     points, money, outside = _amounts(redemption, asked)
-    left = redemption.left
-    whole = (points, money, outside) == left
-    if not (points or money or outside or asked.lines):
+    whole = (points, money, outside) == redemption.left
+    if whole and not (points or money or outside):
+        # Vouchers paid for all of it: no amount says how much of it comes back.
+        whole = _names_all(redemption, asked)
+    if not (points or money or outside or asked.lines or whole):
         raise Refusal(
             "nothing_to_refund", "name points, money or lines, or nothing at all for all that is left"
         )
@@ -163,10 +165,7 @@ def _by_line(redemption: Redemption, lines: Sequence[RefundedLine]) -> tuple[int
     """
     if not redemption.lines:
         raise Refusal("basket_unknown", "the redemption was made without its basket: refund it by amount")
-    came: dict[int, int] = {}
-    for refund in redemption.given_back:
-        for line, quantity in refund.lines:
-            came[line] = came.get(line, 0) + quantity
+    came = _came_back(redemption)
     basket = {line.line: line for line in redemption.lines}
     for line, quantity in lines:
         if line not in basket:
@@ -177,7 +176,7 @@ def _by_line(redemption: Redemption, lines: Sequence[RefundedLine]) -> tuple[int
                 "quantity_exceeds_basket",
                 f"line {line}: {came[line]} of {basket[line].quantity} units would have come back",
             )
-    if all(came.get(line.line) == line.quantity for line in redemption.lines):
+    if _is_all(redemption, came):
         return redemption.left
     total = sum(line.amount for line in redemption.lines)
     part = sum(share(basket[line].amount, quantity, basket[line].quantity) for line, quantity in came.items())
@@ -188,3 +187,22 @@ def _by_line(redemption: Redemption, lines: Sequence[RefundedLine]) -> tuple[int
         for amount, left in zip(paid, redemption.left, strict=True)
     )
     return points, money, outside
+
+
+def _came_back(redemption: Redemption, lines: Sequence[RefundedLine] = ()) -> dict[int, int]:
+    """Units by line that refunds have brought back, or may, with `lines` counted in."""
+    came: dict[int, int] = {}
+    for line, quantity in (*(back for refund in redemption.given_back for back in refund.lines), *lines):
+        came[line] = came.get(line, 0) + quantity
+    return came
+
+
+def _is_all(redemption: Redemption, came: Mapping[int, int]) -> bool:
+    return all(came.get(line.line) == line.quantity for line in redemption.lines)
+
+
+def _names_all(redemption: Redemption, asked: AskRefund) -> bool:
+    """Nothing in particular is asked for, or the last of the lines."""
+    if asked.lines:
+        return _is_all(redemption, _came_back(redemption, asked.lines))
+    return asked.points is None and asked.money is None

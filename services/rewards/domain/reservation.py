@@ -89,10 +89,6 @@ def reserve(
     if command.lines:
         value = reward.value if reward.kind == "discount" else 0
         check_paid(order.total, value, order.worth, command.money, command.outside)
-    if reward.points + command.points + reward.money + command.money == 0:
-        raise Refusal(
-            "nothing_to_hold", "it takes neither points nor stored value: use the voucher by itself"
-        )
     for reason in reasons:
         raise Refusal(*reason)
     money = reward.money + command.money

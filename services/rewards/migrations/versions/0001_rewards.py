@@ -72,7 +72,7 @@ CREATE TABLE redemptions (
     draw text NOT NULL, tickets integer NOT NULL, days integer NOT NULL,
     basket bytea NOT NULL, paying_points bigint NOT NULL, worth bigint NOT NULL, refunds bytea NOT NULL,
     PRIMARY KEY (chain, program, member, redemption),
-    CONSTRAINT redemptions_hold_something CHECK (points >= 0 AND money >= 0 AND points + money > 0),
+    CONSTRAINT redemptions_hold_no_less_than_nothing CHECK (points >= 0 AND money >= 0),
     CONSTRAINT redemptions_take_what_is_stocked CHECK (stocked OR NOT takes_stock),
     CONSTRAINT redemptions_refused_says_why CHECK ((state = 'refused') = (code IS NOT NULL))
 );
