@@ -136,7 +136,7 @@ async def test_an_explanation_adds_up_to_the_balance(book: RealBook, reader: Rea
 async def explained(
     reader: Reader, place: tuple[int, str, str]
 ) -> tuple[dict[str, Any], Counter[int | None]]:
-    """The explanation of the member at (chain, program, member), and what its postings left in each lot; what is no lot's is debt."""
+    """The explanation of (chain, program, member), and what its postings left in each lot; what is no lot's is debt."""
     known, account = Programs(), member_account(place[2])
     moved: Counter[int | None] = Counter()
     before, first = None, None
