@@ -18,7 +18,6 @@ from services.ledger.domain.book import POINTS, Book
 from services.ledger.domain.events import Decided, ProgramActivated
 from services.ledger.domain.evolve import evolve
 from services.ledger.store import Programs
-from services.ops.local.stack import CHAINS
 from services.ops.replay.ledger import WITHOUT_TRACE, ReplayedBook
 from services.tiering import as_of as tiers_as_of
 from tests.integration.real_years import RealBook
@@ -69,7 +68,7 @@ async def by_recorded_time(book: RealBook, reader: Reader, program: str) -> None
                 assert {key: told[key] for key in expected} == expected, (member, at)
                 found += 1
             if number % SUMS_EVERY == 0:
-                accounts = await as_of.accounts(connection, CHAINS, program, at, By.RECORDED)
+                accounts = await as_of.accounts(connection, book.chains, program, at, By.RECORDED)
                 sums = {row["account"]: row["balance"] for row in accounts if row["asset"] == POINTS}
                 assert sum(sums.values()) == 0
                 assert sums.get(as_of.MEMBERS, 0) == sum(each.posted for each in then.members.values())
@@ -88,7 +87,7 @@ async def tiers_by_recorded_time(book: RealBook, reader: Reader, program: str) -
     for at, ends in ends_at(instants, times):
         async with reader.snapshot() as connection:
             for member in draw.sample(sorted(changes), MEMBERS_EACH):
-                told = await tiers_as_of.member(connection, CHAINS, program, member, at, By.RECORDED)
+                told = await tiers_as_of.member(connection, book.chains, program, member, at, By.RECORDED)
                 known = [row for row in changes[member] if row["position"] <= ends.get(row["chain"], 0)]
                 said = (told.tier, told.reason, told.until, told.ledger_position)
                 if known:

@@ -93,6 +93,11 @@ class RealBook:
         """The owner's, by service."""
         return {service: self.stack.owner_url(service) for service in SERVICES}
 
+    @property
+    def chains(self) -> int:
+        """How many the stack has."""
+        return self.stack.state.chains
+
     async def rows(self, service: str, sql: str, *parameters: object) -> list[Any]:
         """What a query gives the owner."""
         owner = await connect(self.urls[service])

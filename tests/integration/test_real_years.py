@@ -21,7 +21,7 @@ from services.ledger.domain.postings import member_account
 from services.ledger.store import Programs
 from services.ops.importing.online_retail import UNKNOWN_PURCHASE
 from services.ops.install import SERVICES
-from services.ops.local.stack import CHAINS, Stack
+from services.ops.local.stack import Stack
 from services.ops.redecide.run import redecide
 from services.ops.replay.fold import SHAPES
 from services.ops.replay.run import replay
@@ -123,7 +123,7 @@ async def test_an_explanation_adds_up_to_the_balance(book: RealBook, reader: Rea
     some = random.Random(program).sample([row["member"] for row in rows], MEMBERS_EXPLAINED)
     with_lots = 0
     for member in some:
-        told, moved = await explained(reader, program, member)
+        told, moved = await explained(reader, (chain_of(member, book.chains), program, member))
         points = told["points"]
         assert sum(moved.values()) == points["posted"], member
         if len(told["lots"]) < explain.LOTS_MAX:
@@ -133,9 +133,11 @@ async def test_an_explanation_adds_up_to_the_balance(book: RealBook, reader: Rea
     assert with_lots > MEMBERS_EXPLAINED // 4
 
 
-async def explained(reader: Reader, program: str, member: str) -> tuple[dict[str, Any], Counter[int | None]]:
-    """The explanation of a member, and what its postings left in each lot; what is no lot's is debt."""
-    place, known, account = (chain_of(member, CHAINS), program, member), Programs(), member_account(member)
+async def explained(
+    reader: Reader, place: tuple[int, str, str]
+) -> tuple[dict[str, Any], Counter[int | None]]:
+    """The explanation of (chain, program, member), and what its postings left in each lot; what is no lot's is debt."""
+    known, account = Programs(), member_account(place[2])
     moved: Counter[int | None] = Counter()
     before, first = None, None
     while True:
