@@ -106,6 +106,11 @@ class OwnProcess:
             return False
 
     @property
+    def group(self) -> int:
+        """The process group that it and its own processes are in."""
+        return self._pid
+
+    @property
     def _pid(self) -> int:
         assert self.process is not None
         assert self.process.pid is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -107,7 +108,18 @@ async def beside(database: str, bootstrap: str, topic_prefix: str, tmp_path: Pat
 
 def ended(process: psutil.Process) -> bool:
     """Has it ended? (Nobody may be there to bury an orphan.)"""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def group_of(process: psutil.Process) -> int:
+    """Its process group; 0 when it is gone meanwhile."""
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return 0
 
 
 async def test_the_child_publishes_what_its_service_and_others_write(beside: Beside) -> None:
@@ -169,17 +181,13 @@ async def test_a_killed_child_takes_its_service_along_which_says_so(beside: Besi
 async def test_a_service_that_may_not_start_leaves_no_child_behind(beside: Beside) -> None:
     beside.service.environment["TALLY_CHAINS"] = str(CHAINS + 1)
     await beside.service.begin()
-
-    async def forked() -> list[psutil.Process]:
-        return [] if len(beside.service.children()) < len(CHILDREN) else beside.service.children()
-
-    children = await eventually(forked, "its children are there")
+    group = beside.service.group
     assert await beside.service.end() == 1
 
     async def gone() -> bool:
-        return all(map(ended, children))
+        return all(ended(process) for process in psutil.process_iter() if group_of(process) == group)
 
-    await eventually(gone, "the children have ended", FEW_SECONDS)
+    await eventually(gone, "all processes of its group have ended", FEW_SECONDS)
     assert "child started" not in beside.service.log.read_text()
 
 
