@@ -48,7 +48,7 @@ async def tally(*arguments: str, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def environment(made: Installation, bootstrap: str, topic_prefix: str) -> dict[str, str]:
+def environment(made: Installation, bootstrap: str, topic_prefix: str, chains: int) -> dict[str, str]:
     """What `tally install` is told of an installation."""
     passwords = {
         f"TALLY_{service.upper()}_PASSWORD": database.password for service, database in made.databases.items()
@@ -58,6 +58,7 @@ def environment(made: Installation, bootstrap: str, topic_prefix: str) -> dict[s
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "TALLY_DATABASE_PREFIX": made.prefix,
         "TALLY_TOPIC_PREFIX": topic_prefix,
+        "TALLY_CHAINS": str(chains),
         "TALLY_LEDGER_KEY": LEDGER_KEY,
         **passwords,
     }
@@ -126,7 +127,7 @@ async def test_an_export_of_a_stack_at_work_is_restored_started_and_goes_on(
     assert all(sums["journal"] for sums in exported["services"].values())
 
     made = Installation(stack.state.server_url)
-    env = environment(made, bootstrap, topic_prefix)
+    env = environment(made, bootstrap, topic_prefix, stack.state.chains)
     async with cleared(made, bootstrap, topic_prefix):
         broker = ["--bootstrap", bootstrap, "--topic-prefix", topic_prefix]
         await tally("install", env=env)
